@@ -1,0 +1,58 @@
+//! What the benchmark programs share: their options, their one line of JSON.
+//!
+//! A program takes `--name value` options, ignores those it does not know, prints one JSON object on a line of its
+//! own at the end, and exits 0 only when all that was asked for happened. So programs of different implementations
+//! can be run side by side by one harness.
+
+mod report;
+pub use report::{Report, resident_kb};
+
+use std::str::FromStr;
+
+/// The options a program was started with.
+pub struct Args(Vec<String>);
+
+impl Args {
+    /// Those of this process.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self(std::env::args().skip(1).collect())
+    }
+
+    /// The value after `name`, if there is one.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let at = self.0.iter().position(|arg| arg == name)?;
+        self.0.get(at + 1).map(String::as_str)
+    }
+
+    /// The value after `name`, or `default` where the option is missing.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the user if the value is not a `T`.
+    pub fn parse<T: FromStr>(&self, name: &str, default: T) -> Result<T, String> {
+        let Some(text) = self.get(name) else { return Ok(default) };
+        text.parse().map_err(|_| format!("{name}: cannot use {text:?}"))
+    }
+}
+
+impl FromIterator<String> for Args {
+    fn from_iter<I: IntoIterator<Item = String>>(args: I) -> Self {
+        Self(args.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_found_by_name_and_unknown_ones_ignored() {
+        let args: Args = ["--what", "ever", "--iters", "12", "--op"].map(String::from).into_iter().collect();
+        assert_eq!(args.parse("--iters", 0), Ok(12));
+        assert_eq!(args.parse("--count", 7), Ok(7));
+        assert_eq!(args.get("--op"), None);
+        assert_eq!(args.parse("--what", 0).unwrap_err(), r#"--what: cannot use "ever""#);
+    }
+}
