@@ -20,4 +20,5 @@ pub mod message;
 pub mod sasl;
 mod session;
 mod transport;
+pub use transport::HandshakeError;
 pub mod types;
