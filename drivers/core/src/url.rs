@@ -2,36 +2,11 @@
 
 use std::{error::Error, fmt, str::FromStr};
 
+use amqp1_engine::{
+    container::{Address, Scheme, Where},
+    sasl::Secret,
+};
 use percent_encoding::percent_decode_str;
-
-/// How the bytes travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scheme {
-    Amqp,
-    Amqps,
-    Ws,
-    Wss,
-}
-
-impl Scheme {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Amqp => "amqp",
-            Self::Amqps => "amqps",
-            Self::Ws => "ws",
-            Self::Wss => "wss",
-        }
-    }
-
-    const fn default_port(self) -> u16 {
-        match self {
-            Self::Amqp => 5672,
-            Self::Amqps => 5671,
-            Self::Ws => 80,
-            Self::Wss => 443,
-        }
-    }
-}
 
 /// A parsed `scheme://user:password@host:port/address`.
 ///
@@ -47,7 +22,8 @@ impl Scheme {
 /// whole is not: that crate takes the `localhost:` of `localhost:5672` for a scheme, resolves `..` in the address
 /// and encodes its spaces.
 ///
-/// `Display` and `Debug` show `***` in place of user and password, so that a URL can be logged.
+/// It is what the engine calls an [`Address`], and turns into one wherever one is taken. `Display` and `Debug` show
+/// neither user nor password, so that a URL can be logged.
 ///
 /// ```
 /// use amqp1_driver::Url;
@@ -56,54 +32,71 @@ impl Scheme {
 /// assert_eq!((url.user(), url.password()), (Some("guest"), Some("s@crets")));
 /// assert_eq!((url.host(), url.port()), ("broker.example", 5672));
 /// assert_eq!(url.address(), Some("/queues/a%2Fb"));
-/// assert_eq!(url.to_string(), "amqp://***@broker.example:5672//queues/a%2Fb");
+/// assert_eq!(url.to_string(), "amqp://broker.example:5672//queues/a%2Fb");
 /// # Ok::<(), amqp1_driver::UrlError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct Url {
-    scheme: Scheme,
-    user: Option<String>,
-    password: Option<String>,
-    host: String,
-    port: u16,
-    address: Option<String>,
-}
+#[derive(Clone)]
+pub struct Url(Address);
 
 impl Url {
-    /// The scheme: `amqp`, `amqps`, `ws` or `wss`.
+    /// The kind of byte stream.
     #[must_use]
-    pub const fn scheme(&self) -> &'static str {
-        self.scheme.name()
+    pub const fn scheme(&self) -> Scheme {
+        self.0.scheme
     }
 
     /// The user to authenticate as, percent-decoded.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
+        self.0.user.as_deref()
     }
 
     /// The password, percent-decoded.
     #[must_use]
     pub fn password(&self) -> Option<&str> {
-        self.password.as_deref()
+        self.0.password.as_ref().map(Secret::expose)
     }
 
     /// The host's name or IP address, an IPv6 address without its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        &self.0.host
     }
 
     /// The port, from the scheme when the URL has none.
     #[must_use]
     pub const fn port(&self) -> u16 {
-        self.port
+        self.0.port
     }
 
     /// The address of a node at the peer: what follows the first `/`, unless that is nothing.
     #[must_use]
     pub fn address(&self) -> Option<&str> {
-        self.address.as_deref()
+        self.0.path.as_deref()
+    }
+}
+
+impl From<Url> for Address {
+    fn from(url: Url) -> Self {
+        url.0
+    }
+}
+
+impl From<&Url> for Address {
+    fn from(url: &Url) -> Self {
+        url.0.clone()
+    }
+}
+
+impl From<Url> for Where {
+    fn from(url: Url) -> Self {
+        url.0.into()
+    }
+}
+
+impl From<&Url> for Where {
+    fn from(url: &Url) -> Self {
+        url.0.clone().into()
     }
 }
 
@@ -122,14 +115,14 @@ impl FromStr for Url {
         };
         let (user, password) = user_info.map_or(Ok((None, None)), split_user_info)?;
         let (host, port) = split_host(host_and_port)?;
-        Ok(Self {
+        Ok(Self(Address {
             scheme,
-            user,
-            password,
             host,
             port: port.unwrap_or(scheme.default_port()),
-            address: address.map(str::to_owned),
-        })
+            user,
+            password: password.map(Secret::from),
+            path: address.map(str::to_owned),
+        }))
     }
 }
 
@@ -142,7 +135,7 @@ fn split_scheme(text: &str) -> Result<(Scheme, &str), UrlError> {
     match text.split_once("://") {
         Some((name, rest)) if is_scheme(name) => [Scheme::Amqp, Scheme::Amqps, Scheme::Ws, Scheme::Wss]
             .into_iter()
-            .find(|scheme| scheme.name().eq_ignore_ascii_case(name))
+            .find(|scheme| scheme.as_str().eq_ignore_ascii_case(name))
             .map(|scheme| (scheme, rest))
             .ok_or_else(|| UrlError(Fault::UnknownScheme(name.to_owned()))),
         _ => Ok((Scheme::Amqp, text)),
@@ -198,19 +191,7 @@ fn decode(text: &str) -> Result<String, UrlError> {
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://", self.scheme())?;
-        if self.user.is_some() {
-            f.write_str("***@")?;
-        }
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)?;
-        } else {
-            write!(f, "{}:{}", self.host, self.port)?;
-        }
-        match &self.address {
-            Some(address) => write!(f, "/{address}"),
-            None => Ok(()),
-        }
+        self.0.fmt(f)
     }
 }
 
@@ -275,7 +256,7 @@ mod tests {
 
     fn parts(text: &str) -> (&'static str, String, u16, Option<String>) {
         let url = url(text);
-        (url.scheme(), url.host().to_owned(), url.port(), url.address().map(str::to_owned))
+        (url.scheme().as_str(), url.host().to_owned(), url.port(), url.address().map(str::to_owned))
     }
 
     fn fault(text: &str) -> Fault {
@@ -329,7 +310,7 @@ mod tests {
         assert_eq!(parts("amqps://[2001:DB8::1]"), ("amqps", "2001:db8::1".into(), 5671, None));
         assert_eq!(parts("my_broker:1").1, "my_broker");
         assert_eq!(parts("bücher.example").1, "xn--bcher-kva.example");
-        assert_eq!(url("u:p@[::1]").to_string(), "amqp://***@[::1]:5672");
+        assert_eq!(url("u:p@[::1]").to_string(), "amqp://[::1]:5672");
     }
 
     #[test]
