@@ -21,3 +21,20 @@ install_packages() {
         log=$({ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"; } 2>&1) ||
         { printf '%s\n' "$log" >&2; return 1; }
 }
+
+# The contents of Debian packages, into folder $1, without installing them.
+unpack_packages() {
+    local folder=$1 package
+    shift
+    (cd "$folder" && { apt-get download "$@" || { apt-get update && apt-get download "$@"; }; }) || return 1
+    for package in "$folder"/*.deb; do
+        dpkg -x "$package" "$folder" || return 1
+    done
+}
+
+# Built quickly rather than to run fast: a check takes less than a second either way.
+install_cargo_deny() {
+    cargo deny --version >/dev/null 2>&1 ||
+        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
+            cargo install --locked --quiet --version '^0.20' cargo-deny
+}
