@@ -7,7 +7,7 @@ use core::fmt;
 /// It wraps at 2³², so it has no `Ord`: whether one number comes before another is asked by
 /// [`precedes`](Self::precedes), how far they lie apart by [`distance_from`](Self::distance_from).
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "arbitrary", derive(arbitrary::Arbitrary))]
+#[cfg_attr(any(test, feature = "arbitrary"), derive(arbitrary::Arbitrary))]
 pub struct Serial(u32);
 
 impl Serial {
