@@ -1,1 +1,332 @@
+//! The connection: public methods and their docs. What they do lies in the files beside this one.
 
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, VecDeque},
+    string::String,
+    vec::Vec,
+};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    Config, DisconnectReason, Instant, LinkId, Misuse, Receiver, Sender, Session, SessionConfig, SessionId,
+    SessionState, Side,
+    arena::{Arena, Key},
+    codec::Str,
+    link::{DeliveryId, LinkEndpoint, OutgoingDelivery},
+    numbers::{NumberPool, NumberTable},
+    sasl::Identity,
+    session::{SessionEndpoint, state::SessionStep},
+    transport::{Outbox, Transmit, handshake::Handshake, idle::IdleTimer, trace::Trace},
+    types::{Error, Open, Role},
+};
+
+mod event;
+mod input;
+mod output;
+pub(crate) mod state;
+mod timeout;
+pub use event::Event;
+pub use state::ConnectionState;
+pub use timeout::TimeoutReason;
+
+use state::{ConnectionProgress, Progress};
+
+/// One AMQP connection: a state machine that takes bytes, calls and moments, and gives bytes, events and deadlines.
+///
+/// Its methods are of four kinds:
+///
+/// | kind | methods | rule |
+/// | --- | --- | --- |
+/// | getters | [`state`](Self::state), [`remote_open`](Self::remote_open), … | free to call |
+/// | from the network | [`handle_input`](Self::handle_input), [`handle_eof`](Self::handle_eof), [`handle_timeout`](Self::handle_timeout) | take the moment, return nothing |
+/// | from the caller | [`open`](Self::open), [`begin`](Self::begin), [`session`](Self::session), [`sender`](Self::sender), … | change state; an `Err` changed nothing |
+/// | to the outside | [`poll_event`](Self::poll_event), [`poll_transmit`](Self::poll_transmit), [`poll_timeout`](Self::poll_timeout) | in this order, after any of the above |
+///
+/// Any number of calls may come between two polls. Nothing here blocks, and no call can panic, whatever the peer
+/// sends.
+#[derive(Debug)]
+pub struct Connection {
+    pub(crate) config: Box<Config>,
+    pub(crate) progress: ConnectionProgress,
+    /// Until both protocol headers, and SASL between them, are done.
+    handshake: Option<Box<Handshake>>,
+    identity: Option<Identity>,
+    remote_open: Option<Box<Open>>,
+
+    pub(crate) outbox: Outbox,
+    /// The largest frame that we write: what the peer takes, within reason.
+    pub(crate) outgoing_frame_size: usize,
+    pub(crate) trace: Trace,
+    idle: IdleTimer,
+    heartbeat_due: bool,
+    handshake_deadline: Option<Instant>,
+    close_deadline: Option<Instant>,
+
+    pub(crate) sessions: Arena<SessionEndpoint>,
+    incoming_channels: NumberTable,
+    channel_pool: NumberPool,
+    pub(crate) outgoing_channels: NumberTable,
+    pub(crate) links: Arena<LinkEndpoint>,
+    pub(crate) links_by_name: BTreeMap<(Str, Role), Key>,
+
+    pub(crate) events: VecDeque<Event>,
+    /// What the event polled last was about, if it is to be forgotten now.
+    polled: Option<Polled>,
+    /// Whole frames that were not handled when something was full.
+    unread: Bytes,
+    /// Payload bytes that arrived and were not taken.
+    pub(crate) unread_bytes: usize,
+    /// Complete deliveries that were not taken.
+    pub(crate) unread_messages: usize,
+
+    open_due: bool,
+    close_due: Option<Option<Box<Error>>>,
+    /// Sessions that have something to write.
+    sessions_due: VecDeque<Key>,
+    /// Senders that wait for the output to drain.
+    pub(crate) waiting_for_output: Vec<Key>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Polled {
+    Session(Key),
+    Link(Key),
+}
+
+impl Connection {
+    /// A connection that has exchanged nothing. A client's protocol header is ready to be written at once.
+    #[must_use]
+    pub fn new(config: Config, now: Instant) -> Self {
+        let trace = Trace::new(config.trace);
+        let handshake = match config.side {
+            Side::Client => {
+                Handshake::client(config.sasl.as_ref(), config.hostname.as_deref(), &config.channel)
+            }
+            Side::Server => Handshake::server(config.sasl.as_ref(), &config.channel),
+        };
+        let idle = IdleTimer::new(config.idle_time_out, config.idle_share, now);
+        let mut connection = Self {
+            progress: ConnectionProgress::new(),
+            handshake: Some(Box::new(handshake)),
+            identity: None,
+            remote_open: None,
+            outbox: Outbox::default(),
+            outgoing_frame_size: output::MIN_MAX_FRAME_SIZE,
+            trace,
+            idle,
+            heartbeat_due: false,
+            handshake_deadline: Some(now + config.limits.handshake_timeout),
+            close_deadline: None,
+            sessions: Arena::new(),
+            incoming_channels: NumberTable::default(),
+            channel_pool: NumberPool::default(),
+            outgoing_channels: NumberTable::default(),
+            links: Arena::new(),
+            links_by_name: BTreeMap::new(),
+            events: VecDeque::new(),
+            polled: None,
+            unread: Bytes::new(),
+            unread_bytes: 0,
+            unread_messages: 0,
+            open_due: false,
+            close_due: None,
+            sessions_due: VecDeque::new(),
+            waiting_for_output: Vec::new(),
+            config: Box::new(config),
+        };
+        connection.start_handshake();
+        connection
+    }
+
+    /// Takes bytes from the peer: all whole frames in `input`, and leaves what is not whole.
+    ///
+    /// A peer's fault becomes a closing frame and [`Event::Violated`]. Once the connection is over, input is dropped.
+    pub fn handle_input(&mut self, input: &mut BytesMut, now: Instant) {
+        self.take_input(input, now);
+    }
+
+    /// The peer will send nothing more: its half of the socket is closed, or the socket failed.
+    pub fn handle_eof(&mut self, _now: Instant) {
+        self.lose(DisconnectReason::Aborted);
+    }
+
+    /// The moment that [`poll_timeout`](Self::poll_timeout) gave has come. Calling it early does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.on_timeout(now);
+    }
+
+    /// Whether the driver should read from the socket. While this is false so much waits inside, for the user to
+    /// take or for the socket to write, that reading more would only pile it up.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        self.unread.is_empty() && !self.is_full()
+    }
+
+    /// What happened, oldest first. Poll until there is nothing, after every call that takes input or time.
+    #[must_use = "an event that is dropped is lost"]
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.forget_polled();
+        if self.events.is_empty() {
+            self.resume();
+        }
+        let event = self.events.pop_front()?;
+        self.note_polled(&event);
+        Some(event)
+    }
+
+    /// The bytes to write now, if there are any: poll for events first, since their handling adds to them.
+    ///
+    /// Call again until there is nothing: a pass fills about 64 KiB at a time.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
+        self.fill_outbox(now);
+        if self.outbox.is_empty() {
+            return None;
+        }
+        self.idle.sent(now);
+        Some(Transmit { outbox: &mut self.outbox })
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), at the latest, and what for.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, TimeoutReason)> {
+        self.next_timeout()
+    }
+
+    /// The oldest line of the frame trace, which [`Config::trace`] turns on. Secrets are masked.
+    #[must_use]
+    pub fn poll_trace(&mut self) -> Option<String> {
+        self.trace.pop()
+    }
+
+    /// Whether all is said: when there is nothing left to transmit either, drop the socket.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.progress.state() == ConnectionState::End && self.outbox.is_empty()
+    }
+
+    /// Where the connection stands (§2.4.6).
+    #[must_use]
+    pub fn state(&self) -> ConnectionState {
+        self.progress.state()
+    }
+
+    /// The settings it was made with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The peer's `open`, once it has arrived (§2.7.1).
+    #[must_use]
+    pub fn remote_open(&self) -> Option<&Open> {
+        self.remote_open.as_deref()
+    }
+
+    /// Who authenticated, and how; nobody before [`Event::Authenticated`], or without SASL.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
+    }
+
+    /// Deliveries that we sent and whose outcome is not known: after [`Event::Disconnected`] they are in doubt.
+    pub fn in_doubt(&self) -> impl Iterator<Item = (DeliveryId, &OutgoingDelivery)> {
+        self.sessions.iter().flat_map(|(_, session)| {
+            let open = session.outgoing.iter().filter(|(_, delivery)| {
+                !delivery.remote_settled
+                    && !delivery.remote_state.as_ref().is_some_and(|state| state.is_outcome())
+            });
+            open.map(|(number, delivery)| (DeliveryId::new(delivery.link, number), delivery))
+        })
+    }
+
+    /// Sends our `open` (§2.4.1), as early as the peer allows; a second call does nothing.
+    pub fn open(&mut self) {
+        if self.progress.sent < Progress::Open && self.close_due.is_none() && !self.progress.lost {
+            self.open_due = true;
+        }
+    }
+
+    /// Closes the connection (§2.4.3): our `open`, if it was not sent, and what was sent before go first. With an
+    /// error, what still arrives is dropped (§2.4.6). A second call does nothing.
+    pub fn close(&mut self, error: Option<Error>) {
+        if self.progress.sent < Progress::Close && self.close_due.is_none() && !self.progress.lost {
+            self.open();
+            self.close_due = Some(error.map(Box::new));
+        }
+    }
+
+    /// Begins a session (§2.5.1); links may be attached at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::ConnectionClosed`], or [`Misuse::TooManySessions`].
+    pub fn begin(&mut self, config: SessionConfig) -> Result<SessionId, Misuse> {
+        if self.is_closing() {
+            return Err(Misuse::ConnectionClosed);
+        }
+        let channel = self.take_channel()?;
+        let mut session = SessionEndpoint::new(config, SessionState::Unmapped);
+        session.step(SessionStep::SendBegin);
+        session.outgoing_channel = Some(channel);
+        session.begin_due = true;
+        let key = self.sessions.insert(session);
+        self.outgoing_channels.insert(channel.into(), key);
+        self.mark_session(key);
+        Ok(SessionId(key))
+    }
+
+    /// A session, to act on.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Gone`].
+    pub fn session(&mut self, id: SessionId) -> Result<Session<'_>, Misuse> {
+        self.sessions.get(id.0).ok_or(Misuse::Gone)?;
+        Ok(Session { connection: self, id })
+    }
+
+    /// A link on which we send, to act on.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Gone`], or [`Misuse::WrongRole`].
+    pub fn sender(&mut self, id: LinkId) -> Result<Sender<'_>, Misuse> {
+        self.check_role(id, Role::Sender)?;
+        Ok(Sender { connection: self, id })
+    }
+
+    /// A link on which we receive, to act on.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Gone`], or [`Misuse::WrongRole`].
+    pub fn receiver(&mut self, id: LinkId) -> Result<Receiver<'_>, Misuse> {
+        self.check_role(id, Role::Receiver)?;
+        Ok(Receiver { connection: self, id })
+    }
+
+    /// Our role on a link.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Gone`].
+    pub fn role(&self, id: LinkId) -> Result<Role, Misuse> {
+        self.links.get(id.0).map(LinkEndpoint::role).ok_or(Misuse::Gone)
+    }
+
+    /// The links of a session.
+    pub fn links(&self, session: SessionId) -> impl Iterator<Item = LinkId> {
+        self.links.iter().filter(move |(_, link)| link.session == session.0).map(|(key, _)| LinkId(key))
+    }
+
+    fn check_role(&self, id: LinkId, role: Role) -> Result<(), Misuse> {
+        if self.role(id)? == role { Ok(()) } else { Err(Misuse::WrongRole) }
+    }
+
+    fn is_closing(&self) -> bool {
+        let passed = self.progress.sent == Progress::Close || self.progress.received == Progress::Close;
+        passed || self.progress.lost || self.close_due.is_some()
+    }
+}

@@ -1,1 +1,233 @@
+//! Links: a unidirectional route each, over which one side sends and the other receives (§2.6).
 
+use alloc::boxed::Box;
+
+use crate::{
+    LinkConfig, Serial,
+    arena::Key,
+    codec::{Map, Str},
+    types::{Attach, DeliveryTag, Error, ReceiverSettleMode, Role, SenderSettleMode},
+};
+
+mod accessors;
+mod attach;
+pub(crate) mod credit;
+mod delivery;
+mod receiver;
+mod sender;
+pub(crate) mod settle;
+pub(crate) mod state;
+mod tags;
+pub use delivery::{DeliveryId, IncomingDelivery, OutgoingDelivery};
+pub use receiver::Receiver;
+pub use sender::Sender;
+pub use state::LinkState;
+
+use accessors::link_accessors;
+use credit::{ReceiverCredit, SenderCredit};
+pub(crate) use sender::{Unfinished, Waiting};
+use state::LinkStep;
+pub(crate) use tags::{Inserted, TagSet};
+
+/// Names a link of a connection, whichever role we have on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub(crate) Key);
+
+/// All that a connection holds of one link.
+#[derive(Debug)]
+pub(crate) struct LinkEndpoint {
+    pub(crate) session: Key,
+    pub(crate) name: Str,
+    pub(crate) state: LinkState,
+    pub(crate) end: LinkEnd,
+    /// Ours, while attached.
+    pub(crate) handle: Option<u32>,
+    /// The peer's, while attached.
+    pub(crate) remote_handle: Option<u32>,
+    pub(crate) config: Box<LinkConfig>,
+    pub(crate) remote_attach: Option<Box<Attach>>,
+    /// The modes in force (§2.6.12).
+    pub(crate) snd_settle_mode: SenderSettleMode,
+    pub(crate) rcv_settle_mode: ReceiverSettleMode,
+    /// Tags of the deliveries that the session holds for this link.
+    pub(crate) tags: TagSet,
+    /// How many deliveries the session holds for this link.
+    pub(crate) live: u32,
+
+    pub(crate) attach_due: bool,
+    pub(crate) flow_due: bool,
+    pub(crate) detach_due: Option<Detachment>,
+    /// Whether the link is in its session's list of those that have something to write.
+    pub(crate) due: bool,
+    /// An event about a flow waits to be polled: no second one is queued.
+    pub(crate) flow_reported: bool,
+    /// What the peer's last flow carried besides numbers (§2.7.4 properties).
+    pub(crate) flow_properties: Option<Map>,
+    /// Our last detach.
+    pub(crate) sent_detach: Option<DetachKind>,
+    /// The peer's last detach.
+    pub(crate) received_detach: Option<DetachKind>,
+}
+
+/// A detach to be written.
+#[derive(Debug)]
+pub(crate) struct Detachment {
+    pub(crate) closed: bool,
+    pub(crate) error: Option<Box<Error>>,
+}
+
+/// What a detach that was exchanged means for the terminus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DetachKind {
+    /// The terminus stays: the link may be attached again (§2.6.4).
+    Suspended,
+    /// The terminus is gone (§2.6.6).
+    Closed,
+    /// The link was destroyed because of an error (§2.6.5).
+    Failed,
+}
+
+impl DetachKind {
+    pub(crate) const fn of(closed: bool, error: bool) -> Self {
+        match (closed, error) {
+            (_, true) => Self::Failed,
+            (true, false) => Self::Closed,
+            (false, false) => Self::Suspended,
+        }
+    }
+
+    pub(crate) const fn is_final(self) -> bool {
+        !matches!(self, Self::Suspended)
+    }
+}
+
+/// What only one of the roles has.
+#[derive(Debug)]
+pub(crate) enum LinkEnd {
+    Sender(SenderEnd),
+    Receiver(ReceiverEnd),
+}
+
+#[derive(Debug)]
+pub(crate) struct SenderEnd {
+    pub(crate) credit: SenderCredit,
+    /// Messages that the user says it has for this link (§2.6.7 available).
+    pub(crate) available: u32,
+    pub(crate) unfinished: Option<Unfinished>,
+    pub(crate) waiting: Waiting,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ReceiverEnd {
+    pub(crate) credit: ReceiverCredit,
+    /// Messages that the sender says it has (§2.6.7 available).
+    pub(crate) available: u32,
+    /// The delivery whose last frame has not arrived.
+    pub(crate) unfinished: Option<Serial>,
+}
+
+impl LinkEndpoint {
+    pub(crate) fn new(session: Key, role: Role, config: LinkConfig) -> Self {
+        let end = match role {
+            Role::Sender => LinkEnd::Sender(SenderEnd {
+                credit: SenderCredit::new(config.initial_delivery_count),
+                available: 0,
+                unfinished: None,
+                waiting: Waiting::Credit,
+            }),
+            Role::Receiver => LinkEnd::Receiver(ReceiverEnd::default()),
+        };
+        Self {
+            session,
+            name: config.name.clone(),
+            state: LinkState::Detached,
+            end,
+            handle: None,
+            remote_handle: None,
+            snd_settle_mode: config.snd_settle_mode,
+            rcv_settle_mode: config.rcv_settle_mode,
+            config: Box::new(config),
+            remote_attach: None,
+            tags: TagSet::new(),
+            live: 0,
+            attach_due: false,
+            flow_due: false,
+            detach_due: None,
+            due: false,
+            flow_reported: false,
+            flow_properties: None,
+            sent_detach: None,
+            received_detach: None,
+        }
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        match self.end {
+            LinkEnd::Sender(_) => Role::Sender,
+            LinkEnd::Receiver(_) => Role::Receiver,
+        }
+    }
+
+    pub(crate) fn sender_mut(&mut self) -> Option<&mut SenderEnd> {
+        match &mut self.end {
+            LinkEnd::Sender(end) => Some(end),
+            LinkEnd::Receiver(_) => None,
+        }
+    }
+
+    pub(crate) fn receiver_mut(&mut self) -> Option<&mut ReceiverEnd> {
+        match &mut self.end {
+            LinkEnd::Receiver(end) => Some(end),
+            LinkEnd::Sender(_) => None,
+        }
+    }
+
+    /// Moves on where the table of link states allows it: whether it did.
+    pub(crate) fn step(&mut self, step: LinkStep) -> bool {
+        match self.state.after(step) {
+            Some(state) => self.state = state,
+            None => return false,
+        }
+        true
+    }
+
+    /// Whether the user may still act on the link: attached, or about to be, and not detached by either side.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.detach_due.is_none() && matches!(self.state, LinkState::AttachSent | LinkState::Attached)
+    }
+
+    /// Whether we told the peer that the link is destroyed, and the peer has not answered.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state == LinkState::DetachSent && self.sent_detach == Some(DetachKind::Failed)
+    }
+
+    /// Whether our attach, or a detach pipelined behind it, waits for the peer's attach.
+    pub(crate) fn awaits_attach(&self) -> bool {
+        self.state == LinkState::AttachSent
+            || (self.state == LinkState::DetachSent && self.remote_attach.is_none())
+    }
+
+    /// The largest message that the peer takes; `None`: any (§2.7.3).
+    pub(crate) fn remote_max_message_size(&self) -> Option<u64> {
+        self.remote_attach.as_ref()?.max_message_size.filter(|&size| size > 0)
+    }
+
+    /// The largest message that we take; `None`: any.
+    pub(crate) fn max_message_size(&self) -> Option<u64> {
+        self.config.max_message_size.filter(|&size| size > 0)
+    }
+}
+
+/// Adds a tag to a link's set, listing the tags in use first where that is needed: whether it was free.
+pub(crate) fn insert_tag<'a>(
+    tags: &mut TagSet,
+    tag: &DeliveryTag,
+    in_use: impl FnOnce() -> alloc::vec::Vec<DeliveryTag> + 'a,
+) -> bool {
+    let mut inserted = tags.insert(tag);
+    if inserted == Inserted::ListFirst {
+        tags.list(in_use().into_iter());
+        inserted = tags.insert(tag);
+    }
+    inserted == Inserted::Fresh
+}

@@ -12,7 +12,7 @@ macro_rules! restricted {
         $name:ident: $wire:ident { $( $(#[$choice_doc:meta])* $choice:ident = $value:literal ),* $(,)? }
     )*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[cfg_attr(any(test, feature = "arbitrary"), derive(arbitrary::Arbitrary))]
         pub enum $name {
             $( $(#[$choice_doc])* $choice, )*

@@ -1,0 +1,70 @@
+//! What a connection tells its user.
+
+use alloc::boxed::Box;
+
+use crate::{DeliveryId, DisconnectReason, LinkId, SessionId, Violation, types::Error};
+
+/// Something that happened; polled from [`Connection::poll_event`](crate::Connection::poll_event).
+///
+/// Events are small: the details stand in the tables and are read through the accessors. A session or link whose end
+/// is told here can still be read until the next event is polled, and as long as our own side has not ended it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The SASL layer has succeeded (§5.3): see [`Connection::identity`](crate::Connection::identity).
+    Authenticated,
+    /// The peer's `open` has arrived (§2.4.1). Answer with [`Connection::open`](crate::Connection::open) if ours was
+    /// not sent.
+    Opened,
+    /// The peer's `close` has arrived (§2.4.3). Answer with [`Connection::close`](crate::Connection::close) if ours
+    /// was not sent.
+    Closed {
+        /// Why, if something went wrong.
+        error: Option<Box<Error>>,
+    },
+    /// The peer broke a rule; what its scope names is being closed.
+    Violated(Box<Violation>),
+    /// The connection is over; nothing follows this event.
+    Disconnected(DisconnectReason),
+    /// The peer's `begin` has arrived: of a session of its own, to be answered by
+    /// [`Session::accept`](crate::Session::accept), or in answer to ours.
+    SessionBegun(SessionId),
+    /// The peer's `end` has arrived. Answer with [`Session::end`](crate::Session::end) if ours was not sent.
+    SessionEnded {
+        /// Which session.
+        session: SessionId,
+        /// Why, if something went wrong.
+        error: Option<Box<Error>>,
+    },
+    /// The peer's `attach` has arrived: of a link of its own, to be answered or refused, or in answer to ours.
+    LinkAttached(LinkId),
+    /// The peer's `detach` has arrived. Answer if ours was not sent.
+    LinkDetached {
+        /// Which link.
+        link: LinkId,
+        /// Whether the peer's terminus is gone (§2.6.6).
+        closed: bool,
+        /// Why, if something went wrong.
+        error: Option<Box<Error>>,
+    },
+    /// An attach of ours is larger than the peer's frames, which was not known when it was made. The link is gone.
+    LinkTooLarge(LinkId),
+    /// A `flow` for this link has arrived: credit or the number of available messages may have changed (§2.6.7).
+    LinkFlow(LinkId),
+    /// A sender that could not send now can.
+    Sendable(LinkId),
+    /// The receiver asks a sender to use its credit up or give it back: send, then
+    /// [`Sender::drained`](crate::Sender::drained) (§2.6.7).
+    Drain(LinkId),
+    /// A drain that we asked for is done: no credit is left.
+    Drained(LinkId),
+    /// A delivery, or more of it, has arrived: look with [`Receiver::delivery`](crate::Receiver::delivery), take the
+    /// payload with [`Receiver::take`](crate::Receiver::take).
+    Delivery(DeliveryId),
+    /// The sender gave up a delivery that was told of before (§2.7.5). It is gone.
+    Aborted(DeliveryId),
+    /// The peer has changed the state of a delivery, or settled it (§2.7.6): of one that we sent, look with
+    /// [`Sender::delivery`](crate::Sender::delivery); of one that we receive, with
+    /// [`Receiver::delivery`](crate::Receiver::delivery).
+    Updated(DeliveryId),
+}

@@ -1,0 +1,396 @@
+//! Frames in: split off by length, judged, and handed to what they are about.
+
+use alloc::boxed::Box;
+
+use bytes::{Bytes, BytesMut};
+use nom::IResult;
+
+use super::{
+    Connection, Event, Polled, Progress,
+    output::{MAX_OUTGOING_FRAME, MIN_MAX_FRAME_SIZE},
+};
+use crate::{
+    DisconnectReason, Instant, Scope, SessionConfig, SessionId, SessionState, Violation,
+    arena::Key,
+    codec::{
+        DecodeError,
+        frame::{self, FRAME_HEADER_LEN, FrameHeader},
+        hot,
+    },
+    session::{SessionEndpoint, state::SessionStep, window::WindowState},
+    transport::trace::Direction,
+    types::{Attach, Begin, Close, Detach, Disposition, End, Flow, Open, Transfer, condition},
+};
+
+type Judged<T = ()> = Result<T, Box<Violation>>;
+
+fn undecodable(error: DecodeError) -> Box<Violation> {
+    Violation::connection(condition::DECODE_ERROR, "2.3.2", alloc::format!("{error}"))
+}
+
+fn malformed(text: &'static str) -> Box<Violation> {
+    Violation::connection(condition::CONNECTION_FRAMING_ERROR, "2.3.1", text)
+}
+
+impl Connection {
+    pub(super) fn start_handshake(&mut self) {
+        let Some(handshake) = &mut self.handshake else { return };
+        if let Err(error) = handshake.start(self.outbox.raw(), &mut self.trace) {
+            self.lose(DisconnectReason::Handshake(error));
+        }
+    }
+
+    pub(super) fn take_input(&mut self, input: &mut BytesMut, now: Instant) {
+        if self.progress.lost || self.progress.received == Progress::Close {
+            input.clear();
+            return;
+        }
+        if input.is_empty() {
+            return;
+        }
+        if !self.take_handshake(input) {
+            return;
+        }
+        let (len, malformed) = self.whole_frames(input);
+        if len > 0 {
+            self.idle.received(now);
+            let block = input.split_to(len).freeze();
+            if self.unread.is_empty() {
+                self.handle_frames(block);
+            } else {
+                // The driver read although it was asked not to.
+                let mut joined = BytesMut::with_capacity(self.unread.len() + block.len());
+                joined.extend_from_slice(&self.unread);
+                joined.extend_from_slice(&block);
+                self.unread = joined.freeze();
+                self.resume();
+            }
+        }
+        if let Some(violation) = malformed {
+            input.clear();
+            if self.progress.received < Progress::Close && !self.progress.lost {
+                self.punish(violation);
+            }
+        }
+    }
+
+    /// Hands input to the handshake as long as it lasts: whether frames may follow.
+    fn take_handshake(&mut self, input: &mut BytesMut) -> bool {
+        let Some(handshake) = &mut self.handshake else { return true };
+        let result = handshake.handle_input(input, self.outbox.raw(), &mut self.trace);
+        if self.identity.is_none() && handshake.identity().is_some() {
+            self.identity = handshake.identity().cloned();
+            self.events.push_back(Event::Authenticated);
+        }
+        if let Err(error) = result {
+            input.clear();
+            self.lose(DisconnectReason::Handshake(error));
+            return false;
+        }
+        if !handshake.is_done() {
+            return false;
+        }
+        self.handshake = None;
+        self.progress.received = Progress::Header;
+        if self.progress.sent == Progress::Nothing {
+            self.progress.sent = Progress::Header;
+        }
+        true
+    }
+
+    /// How many bytes at the front are whole frames, and what is wrong with the frame behind them: a size is judged
+    /// as soon as its four bytes are there.
+    fn whole_frames(&self, input: &[u8]) -> (usize, Option<Box<Violation>>) {
+        let mut len = 0;
+        while let Some(size) = input[len..].first_chunk::<4>() {
+            let size = u32::from_be_bytes(*size);
+            if (size as usize) < FRAME_HEADER_LEN {
+                return (len, Some(malformed("frame size below 8")));
+            }
+            if size > self.config.max_frame_size.max(MIN_MAX_FRAME_SIZE as u32) {
+                let text = "frame above our max-frame-size";
+                return (
+                    len,
+                    Some(Violation::connection(condition::CONNECTION_FRAMING_ERROR, "2.7.1", text)),
+                );
+            }
+            if input.len() - len < size as usize {
+                break;
+            }
+            len += size as usize;
+        }
+        (len, None)
+    }
+
+    /// Whether more waits inside than the limits allow to be added to.
+    pub(super) fn is_full(&self) -> bool {
+        let limits = &self.config.limits;
+        self.events.len() >= limits.events
+            || self.unread_bytes >= limits.unread_bytes
+            || self.outbox.len() >= limits.output_stop_reading
+    }
+
+    /// Goes on with what waited: for room to handle frames, or for the output to drain.
+    pub(super) fn resume(&mut self) {
+        self.wake_for_output();
+        if !self.unread.is_empty() && !self.is_full() {
+            let block = core::mem::take(&mut self.unread);
+            self.handle_frames(block);
+        }
+    }
+
+    fn handle_frames(&mut self, block: Bytes) {
+        let mut start = 0;
+        while let Some(size) = block[start..].first_chunk::<4>() {
+            if self.is_full() {
+                if self.unread_bytes >= self.config.limits.unread_bytes && self.unread_messages == 0 {
+                    let text = "unfinished deliveries exceed the limit of unread bytes";
+                    let limit = condition::RESOURCE_LIMIT_EXCEEDED;
+                    return self.punish(Violation::connection(limit, "2.8.15", text));
+                }
+                self.unread = block.slice(start..);
+                return;
+            }
+            let end = start + u32::from_be_bytes(*size) as usize;
+            if self.trace.is_on() {
+                self.trace.frame(Direction::In, &block[start..end]);
+            }
+            if let Err(violation) = self.handle_frame(&block, start, end) {
+                self.punish(violation);
+            }
+            if self.progress.lost || self.progress.received == Progress::Close {
+                return;
+            }
+            start = end;
+        }
+    }
+
+    fn handle_frame(&mut self, block: &Bytes, start: usize, end: usize) -> Judged {
+        let bytes = &block[start..end];
+        let header = FrameHeader::parse(bytes.first_chunk().expect("whole_frames asks for 8 bytes"));
+        let body_start = usize::from(header.doff) * 4;
+        if body_start < FRAME_HEADER_LEN || body_start > bytes.len() {
+            return Err(malformed("data offset outside the frame"));
+        }
+        if header.frame_type != 0 {
+            return Err(malformed("frame type other than AMQP"));
+        }
+        if header.channel > self.config.channel_max && self.progress.received >= Progress::Open {
+            let text = "channel above our channel-max";
+            return Err(Violation::connection(condition::CONNECTION_FRAMING_ERROR, "2.7.1", text));
+        }
+        let body = &bytes[body_start..];
+        if body.is_empty() {
+            return Ok(());
+        }
+        let (descriptor, fields) = frame::descriptor(body).map_err(undecodable)?;
+        if self.progress.discarding && descriptor != Close::CODE {
+            return Ok(());
+        }
+        if self.progress.received < Progress::Open && descriptor != Open::CODE {
+            let text = "the first frame is not an open";
+            return Err(Violation::connection(condition::NOT_ALLOWED, "2.7.1", text));
+        }
+        if descriptor == Transfer::CODE {
+            let (payload, transfer) = hot::transfer(fields).map_err(|error| undecodable(error.into()))?;
+            let payload_start = end - payload.len();
+            let Some(session) = self.session_on(header.channel)? else { return Ok(()) };
+            return self.on_transfer(session, transfer, block.slice(payload_start..end));
+        }
+        self.handle_control(descriptor, header.channel, fields)
+    }
+
+    fn handle_control(&mut self, descriptor: u64, channel: u16, fields: &[u8]) -> Judged {
+        match descriptor {
+            Open::CODE => self.on_open(channel, only(Open::parse_list(fields))?),
+            Begin::CODE => self.on_begin(channel, only(Begin::parse_list(fields))?),
+            Close::CODE => {
+                self.on_close(only(Close::parse_list(fields))?);
+                Ok(())
+            }
+            End::CODE => {
+                let end = only(End::parse_list(fields))?;
+                self.on_end(channel, end)
+            }
+            Attach::CODE => {
+                let attach = only(Attach::parse_list(fields))?;
+                let Some(session) = self.session_on(channel)? else { return Ok(()) };
+                self.on_attach(session, attach)
+            }
+            Flow::CODE => {
+                let flow = only(hot::flow(fields))?;
+                let Some(session) = self.session_on(channel)? else { return Ok(()) };
+                self.on_flow(session, flow)
+            }
+            Disposition::CODE => {
+                let disposition = only(hot::disposition(fields))?;
+                let Some(session) = self.session_on(channel)? else { return Ok(()) };
+                self.on_disposition(session, &disposition)
+            }
+            Detach::CODE => {
+                let detach = only(Detach::parse_list(fields))?;
+                let Some(session) = self.session_on(channel)? else { return Ok(()) };
+                self.on_detach(session, detach)
+            }
+            _ => {
+                let text = "the frame body is not a performative";
+                Err(Violation::connection(condition::DECODE_ERROR, "2.3.2", text))
+            }
+        }
+    }
+
+    /// The session that a frame is for: `None` when it is to be discarded.
+    #[inline]
+    fn session_on(&self, channel: u16) -> Judged<Option<Key>> {
+        let key = self.incoming_channels.get(channel.into());
+        let Some((key, session)) = key.and_then(|key| Some((key, self.sessions.get(key)?))) else {
+            let text = "frame on a channel without a session";
+            return Err(Violation::connection(condition::NOT_ALLOWED, "2.5.5", text));
+        };
+        let takes = session.state == SessionState::Mapped || session.state == SessionState::BeginReceived;
+        Ok(takes.then_some(key))
+    }
+
+    fn on_open(&mut self, channel: u16, open: Open) -> Judged {
+        if self.progress.received >= Progress::Open {
+            return Err(Violation::connection(condition::NOT_ALLOWED, "2.4.1", "a second open"));
+        }
+        if channel != 0 {
+            let text = "open on a channel other than 0";
+            return Err(Violation::connection(condition::CONNECTION_FRAMING_ERROR, "2.4.1", text));
+        }
+        self.progress.received = Progress::Open;
+        if (open.max_frame_size as usize) < MIN_MAX_FRAME_SIZE {
+            let text = "max-frame-size below 512";
+            return Err(Violation::connection(condition::FRAME_SIZE_TOO_SMALL, "2.8.19", text));
+        }
+        self.handshake_deadline = None;
+        self.outgoing_frame_size = (open.max_frame_size as usize).min(MAX_OUTGOING_FRAME);
+        self.idle.opened(open.idle_time_out);
+        self.remote_open = Some(Box::new(open));
+        self.events.push_back(Event::Opened);
+        Ok(())
+    }
+
+    fn on_close(&mut self, close: Close) {
+        self.progress.received = Progress::Close;
+        self.events.push_back(Event::Closed { error: close.error.map(Box::new) });
+        if self.progress.sent == Progress::Close {
+            self.lose(DisconnectReason::Closed);
+        }
+    }
+
+    fn on_begin(&mut self, channel: u16, begin: Begin) -> Judged {
+        if self.incoming_channels.get(channel.into()).is_some() {
+            let text = "begin on a channel in use";
+            return Err(Violation::connection(condition::NOT_ALLOWED, "2.5.1", text));
+        }
+        let key = match begin.remote_channel {
+            None => {
+                self.sessions.insert(SessionEndpoint::new(SessionConfig::default(), SessionState::Unmapped))
+            }
+            Some(ours) => {
+                let answered = self.outgoing_channels.get(ours.into()).filter(|&key| {
+                    self.sessions.get(key).is_some_and(|session| session.remote_begin.is_none())
+                });
+                answered.ok_or_else(|| {
+                    let text = "remote-channel names no session that waits for an answer";
+                    Violation::connection(condition::INVALID_FIELD, "2.7.2", text)
+                })?
+            }
+        };
+        let session = self.sessions.get_mut(key).expect("found or made above");
+        session.step(SessionStep::ReceiveBegin);
+        session.incoming_channel = Some(channel);
+        session.window.begun(WindowState {
+            next_incoming_id: None,
+            incoming_window: begin.incoming_window,
+            next_outgoing_id: begin.next_outgoing_id,
+            outgoing_window: begin.outgoing_window,
+        });
+        session.remote_begin = Some(Box::new(begin));
+        self.incoming_channels.insert(channel.into(), key);
+        self.events.push_back(Event::SessionBegun(SessionId(key)));
+        Ok(())
+    }
+
+    fn on_end(&mut self, channel: u16, end: End) -> Judged {
+        let key = self.incoming_channels.remove(channel.into());
+        let Some((key, session)) = key.and_then(|key| Some((key, self.sessions.get_mut(key)?))) else {
+            let text = "end on a channel without a session";
+            return Err(Violation::connection(condition::NOT_ALLOWED, "2.5.5", text));
+        };
+        session.incoming_channel = None;
+        session.step(SessionStep::ReceiveEnd);
+        self.events
+            .push_back(Event::SessionEnded { session: SessionId(key), error: end.error.map(Box::new) });
+        Ok(())
+    }
+
+    /// Closes what a violation is about, and tells of it.
+    pub(crate) fn punish(&mut self, violation: Box<Violation>) {
+        if self.is_closing() {
+            return;
+        }
+        let error = violation.to_error();
+        match violation.scope() {
+            Scope::Connection => self.fail(error),
+            Scope::Session(id) => self.fail_session(id.0, error),
+            Scope::Link(id) => self.fail_link(id.0, error),
+        }
+        self.events.push_back(Event::Violated(violation));
+    }
+
+    /// Closes the connection with an error and drops everything else (§2.4.6 DISCARDING).
+    fn fail(&mut self, error: crate::types::Error) {
+        for key in core::mem::take(&mut self.sessions_due) {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.due = false;
+            }
+        }
+        self.unread = Bytes::new();
+        self.close(Some(error));
+        self.progress.discarding = true;
+    }
+
+    /// Remembers what an event was about, if that is to be forgotten once its user has seen the event.
+    pub(super) fn note_polled(&mut self, event: &Event) {
+        match event {
+            Event::SessionEnded { session, .. } => self.polled = Some(Polled::Session(session.0)),
+            Event::LinkDetached { link, .. } | Event::LinkTooLarge(link) => {
+                self.polled = Some(Polled::Link(link.0));
+            }
+            Event::LinkFlow(link) => {
+                if let Some(link) = self.links.get_mut(link.0) {
+                    link.flow_reported = false;
+                }
+            }
+            Event::Delivery(id) => {
+                let session = self.links.get(id.link().0).map(|link| link.session);
+                let session = session.and_then(|session| self.sessions.get_mut(session));
+                if let Some(delivery) = session.and_then(|session| session.incoming.get_mut(id.number())) {
+                    delivery.reported = false;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Forgets the session or link whose end was told by the event polled last, if both sides have ended it.
+    pub(super) fn forget_polled(&mut self) {
+        match self.polled.take() {
+            Some(Polled::Session(key)) => self.forget_session(key),
+            Some(Polled::Link(key)) => self.forget_link(key),
+            None => {}
+        }
+    }
+}
+
+/// A performative that takes no payload: nothing may follow it.
+fn only<T>(parsed: IResult<&[u8], T, DecodeError>) -> Judged<T> {
+    match parsed {
+        Ok(([], value)) => Ok(value),
+        Ok(_) => Err(Violation::connection(condition::DECODE_ERROR, "2.3.2", "bytes after the performative")),
+        Err(error) => Err(undecodable(error.into())),
+    }
+}

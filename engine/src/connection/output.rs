@@ -1,0 +1,230 @@
+//! Frames out: made when the driver asks for bytes, in the order in which they depend on each other.
+
+use core::ops::Range;
+
+use alloc::{boxed::Box, vec::Vec};
+
+use super::{Connection, Event, Progress};
+use crate::{
+    DisconnectReason, Instant, Misuse,
+    arena::Key,
+    codec::Encode,
+    transport::trace::Direction,
+    types::{Close, DeliveryState, Error, Open},
+};
+
+/// What every peer takes before the opens are exchanged, and the least that it may ask for (§2.8.19).
+pub(super) const MIN_MAX_FRAME_SIZE: usize = 512;
+/// However large the frames that a peer takes: above this one message would hold up all others.
+pub(super) const MAX_OUTGOING_FRAME: usize = 256 * 1024;
+/// One pass fills about this much.
+const PASS: usize = 64 * 1024;
+
+impl Connection {
+    /// Puts the session in the list of those that have something to write.
+    #[inline]
+    pub(crate) fn mark_session(&mut self, key: Key) {
+        if let Some(session) = self.sessions.get_mut(key)
+            && !session.due
+        {
+            session.due = true;
+            self.sessions_due.push_back(key);
+        }
+    }
+
+    /// Puts the link in its session's list of those that have something to write.
+    #[inline]
+    pub(crate) fn mark_link(&mut self, key: Key) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let session_key = link.session;
+        if !link.due {
+            link.due = true;
+            if let Some(session) = self.sessions.get_mut(session_key) {
+                session.links_due.push_back(key);
+            }
+        }
+        self.mark_session(session_key);
+    }
+
+    /// The lowest free channel (§2.5.1).
+    pub(crate) fn take_channel(&mut self) -> Result<u16, Misuse> {
+        let remote = self.remote_open.as_ref().map_or(u16::MAX, |open| open.channel_max);
+        let max = remote.min(self.config.channel_max);
+        let channel = self.channel_pool.take(max.into()).ok_or(Misuse::TooManySessions)?;
+        Ok(channel as u16)
+    }
+
+    pub(crate) fn release_channel(&mut self, channel: u16) {
+        self.outgoing_channels.remove(channel.into());
+        self.channel_pool.give_back(channel.into());
+    }
+
+    /// Writes what is due, about one pass of it.
+    pub(super) fn fill_outbox(&mut self, now: Instant) {
+        if self.outbox.len() >= PASS || self.progress.lost {
+            return;
+        }
+        let frames = self.handshake.as_ref().is_none_or(|handshake| handshake.can_send());
+        if !frames {
+            return;
+        }
+        if self.progress.sent == Progress::Nothing {
+            self.progress.sent = Progress::Header;
+        }
+        if core::mem::take(&mut self.open_due) {
+            self.write_open();
+        }
+        if self.progress.sent == Progress::Open {
+            self.write_sessions();
+            self.write_close(now);
+        }
+        if core::mem::take(&mut self.heartbeat_due)
+            && self.outbox.is_empty()
+            && self.progress.sent == Progress::Open
+        {
+            let range = self.outbox.frame(0, |_| {});
+            self.trace_output(range);
+        }
+    }
+
+    fn write_open(&mut self) {
+        let config = &self.config;
+        let open = Open {
+            hostname: config.hostname.clone(),
+            max_frame_size: config.max_frame_size.max(MIN_MAX_FRAME_SIZE as u32),
+            channel_max: config.channel_max,
+            idle_time_out: self.idle.advertised(),
+            offered_capabilities: config.offered_capabilities.clone(),
+            desired_capabilities: config.desired_capabilities.clone(),
+            properties: config.properties.clone(),
+            ..Open::new(config.container_id.clone())
+        };
+        let range = self.outbox.frame(0, |out| open.encode(out));
+        self.trace_output(range);
+        self.progress.sent = Progress::Open;
+    }
+
+    fn write_sessions(&mut self) {
+        // A session that must wait for the peer's open stays due, behind the others.
+        for _ in 0..self.sessions_due.len() {
+            if self.outbox.len() >= PASS {
+                return;
+            }
+            let Some(key) = self.sessions_due.pop_front() else { return };
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.due = false;
+                self.write_session(key);
+            }
+        }
+    }
+
+    fn write_close(&mut self, now: Instant) {
+        if self.close_due.is_none() || !(self.sessions_due.is_empty() || self.progress.discarding) {
+            return;
+        }
+        let Some(error) = self.close_due.take() else { return };
+        self.progress.discarding |= error.is_some();
+        self.write_ending(0, error, |error| Close { error });
+        self.progress.sent = Progress::Close;
+        self.idle.stop();
+        self.handshake_deadline = None;
+        self.close_deadline = Some(now + self.config.limits.close_timeout);
+        if self.progress.received == Progress::Close {
+            self.lose(DisconnectReason::Closed);
+        }
+    }
+
+    /// Writes a frame that carries an error, and leaves the error's words out if the peer's frames are too small.
+    pub(crate) fn write_ending<T: Encode>(
+        &mut self,
+        channel: u16,
+        error: Option<Box<Error>>,
+        frame: impl Fn(Option<Error>) -> T,
+    ) {
+        let error = error.map(|error| *error);
+        let ending = frame(error.clone());
+        let mut range = self.outbox.frame(channel, |out| ending.encode(out));
+        if range.len() > self.outgoing_frame_size {
+            self.outbox.truncate(&range);
+            let terse = error.map(|error| Error { description: None, info: None, ..error });
+            let ending = frame(terse);
+            range = self.outbox.frame(channel, |out| ending.encode(out));
+        }
+        self.trace_output(range);
+    }
+
+    /// Writes a frame, unless it is larger than the peer takes: whether it was written.
+    pub(crate) fn write_frame(&mut self, channel: u16, body: &impl Encode) -> bool {
+        let range = self.outbox.frame(channel, |out| body.encode(out));
+        if range.len() > self.outgoing_frame_size {
+            self.outbox.truncate(&range);
+            return false;
+        }
+        self.trace_output(range);
+        true
+    }
+
+    #[inline]
+    pub(crate) fn trace_output(&mut self, range: Range<usize>) {
+        if self.trace.is_on() {
+            self.trace.frame(Direction::Out, self.outbox.bytes(range));
+        }
+    }
+
+    /// Whether we know how large the peer's frames may be.
+    pub(crate) fn knows_peer(&self) -> bool {
+        self.remote_open.is_some()
+    }
+
+    /// Whether a frame of this body would fit; yes while the peer's limit is unknown.
+    pub(crate) fn fits(&self, body: &impl Encode) -> bool {
+        if !self.knows_peer() {
+            return true;
+        }
+        let mut out = Vec::new();
+        body.encode(&mut out);
+        out.len() + crate::codec::frame::FRAME_HEADER_LEN <= self.outgoing_frame_size
+    }
+
+    /// Whether a delivery state fits a disposition; states without content always do.
+    pub(crate) fn check_state_fits(&self, state: &DeliveryState) -> Result<(), Misuse> {
+        /// Room for everything of a disposition but the state.
+        const DISPOSITION_HEAD: usize = 40;
+        if matches!(state, DeliveryState::Accepted | DeliveryState::Released | DeliveryState::Received(_)) {
+            return Ok(());
+        }
+        let mut out = Vec::new();
+        state.encode(&mut out);
+        if out.len() + DISPOSITION_HEAD > self.outgoing_frame_size {
+            return Err(Misuse::FrameTooLarge);
+        }
+        Ok(())
+    }
+
+    /// Once the output has drained to half its mark, senders that waited for it go on.
+    pub(super) fn wake_for_output(&mut self) {
+        if self.waiting_for_output.is_empty() || self.outbox.len() > self.config.limits.output_high_water / 2
+        {
+            return;
+        }
+        for key in core::mem::take(&mut self.waiting_for_output) {
+            self.wake_sender(key);
+        }
+    }
+
+    /// The transport is gone, or is to be dropped: nothing more is written but what waits already.
+    pub(super) fn lose(&mut self, reason: DisconnectReason) {
+        if core::mem::replace(&mut self.progress.lost, true) {
+            return;
+        }
+        let answer_waits = matches!(reason, DisconnectReason::Closed | DisconnectReason::Handshake(_));
+        if !answer_waits {
+            self.outbox.clear();
+        }
+        self.unread = bytes::Bytes::new();
+        self.sessions_due.clear();
+        self.open_due = false;
+        self.close_due = None;
+        self.events.push_back(Event::Disconnected(reason));
+    }
+}

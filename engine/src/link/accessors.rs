@@ -1,0 +1,113 @@
+//! What a sender and a receiver have in common.
+
+/// Writes the methods that [`Sender`](super::Sender) and [`Receiver`](super::Receiver) share.
+macro_rules! link_accessors {
+    ($accessor:ident) => {
+        impl $accessor<'_> {
+            fn endpoint(&self) -> &$crate::link::LinkEndpoint {
+                self.connection.links.get(self.id.0).expect("looked up when the accessor was made")
+            }
+
+            fn endpoint_mut(&mut self) -> &mut $crate::link::LinkEndpoint {
+                self.connection.links.get_mut(self.id.0).expect("looked up when the accessor was made")
+            }
+
+            /// The link's id.
+            #[must_use]
+            pub fn id(&self) -> $crate::LinkId {
+                self.id
+            }
+
+            /// The session that the link is attached to.
+            #[must_use]
+            pub fn session(&self) -> $crate::SessionId {
+                $crate::SessionId(self.endpoint().session)
+            }
+
+            /// The link's name (§2.6.1).
+            #[must_use]
+            pub fn name(&self) -> &str {
+                self.endpoint().name.as_str()
+            }
+
+            /// Where the link stands.
+            #[must_use]
+            pub fn state(&self) -> $crate::LinkState {
+                self.endpoint().state
+            }
+
+            /// What this end has asked for or answered.
+            #[must_use]
+            pub fn config(&self) -> &$crate::LinkConfig {
+                &self.endpoint().config
+            }
+
+            /// The peer's `attach` (§2.7.3), once it has arrived: its source is in force when the peer sends, its
+            /// target when the peer receives (§2.6.3).
+            #[must_use]
+            pub fn remote_attach(&self) -> Option<&$crate::types::Attach> {
+                self.endpoint().remote_attach.as_deref()
+            }
+
+            /// The sender settle mode in force (§2.8.2).
+            #[must_use]
+            pub fn snd_settle_mode(&self) -> $crate::types::SenderSettleMode {
+                self.endpoint().snd_settle_mode
+            }
+
+            /// The receiver settle mode in force (§2.8.3).
+            #[must_use]
+            pub fn rcv_settle_mode(&self) -> $crate::types::ReceiverSettleMode {
+                self.endpoint().rcv_settle_mode
+            }
+
+            /// How many deliveries of this link are not settled, or not taken.
+            #[must_use]
+            pub fn unsettled(&self) -> usize {
+                self.endpoint().live as usize
+            }
+
+            /// Answers the peer's `attach`, or attaches again a link that is detached and not closed (§2.6.3, §2.6.4).
+            /// The name in `config` is ignored.
+            ///
+            /// # Errors
+            ///
+            /// [`Misuse::NothingToAnswer`](crate::Misuse::NothingToAnswer) when the link is attached on our side,
+            /// [`Misuse::SessionNotOpen`](crate::Misuse::SessionNotOpen),
+            /// [`Misuse::TooManyLinks`](crate::Misuse::TooManyLinks) or
+            /// [`Misuse::FrameTooLarge`](crate::Misuse::FrameTooLarge).
+            pub fn attach(&mut self, config: $crate::LinkConfig) -> Result<(), $crate::Misuse> {
+                self.connection.answer_attach(self.id.0, config)
+            }
+
+            /// Refuses the peer's `attach`: it is answered without a terminus and closed with `error` (§2.6.3).
+            ///
+            /// # Errors
+            ///
+            /// [`Misuse::NothingToAnswer`](crate::Misuse::NothingToAnswer) when the link is attached on our side.
+            pub fn refuse(&mut self, error: $crate::types::Error) -> Result<(), $crate::Misuse> {
+                self.connection.refuse_attach(self.id.0, error)
+            }
+
+            /// Detaches the link and keeps its terminus: it may be attached again under its name (§2.6.4).
+            ///
+            /// # Errors
+            ///
+            /// [`Misuse::LinkNotOpen`](crate::Misuse::LinkNotOpen) when it is not attached on our side.
+            pub fn detach(&mut self) -> Result<(), $crate::Misuse> {
+                self.connection.detach_link(self.id.0, false, None)
+            }
+
+            /// Closes the link for good (§2.6.6), with an error if something went wrong (§2.6.5). What was sent before
+            /// still goes out; deliveries that are not settled are forgotten once the peer has answered.
+            ///
+            /// # Errors
+            ///
+            /// [`Misuse::LinkNotOpen`](crate::Misuse::LinkNotOpen) when it was closed before.
+            pub fn close(&mut self, error: Option<$crate::types::Error>) -> Result<(), $crate::Misuse> {
+                self.connection.detach_link(self.id.0, true, error)
+            }
+        }
+    };
+}
+pub(super) use link_accessors;

@@ -1,0 +1,324 @@
+//! Attaching and detaching (§2.6.3 to §2.6.6).
+
+use alloc::boxed::Box;
+
+use super::{DetachKind, Detachment, LinkEnd, LinkEndpoint, LinkState, Waiting, settle, state::LinkStep};
+use crate::{
+    Connection, Event, LinkConfig, LinkId, Misuse, SessionId, SessionState, Violation,
+    arena::Key,
+    codec::Value,
+    session::attach_of,
+    types::{Attach, Detach, Error, Role, condition},
+};
+
+impl LinkEndpoint {
+    /// Takes our handle away, if the link is attached on our side, and moves on: the detach may be written.
+    pub(crate) fn detached(&mut self) -> Option<u32> {
+        self.step(LinkStep::SendDetach);
+        self.handle.take()
+    }
+}
+
+impl Connection {
+    /// The lowest free handle of a session (§2.7.3).
+    pub(crate) fn take_handle(&mut self, session: Key) -> Result<u32, Misuse> {
+        let session = self.sessions.get_mut(session).ok_or(Misuse::Gone)?;
+        let max = session.remote_handle_max().min(session.config.handle_max);
+        session.outgoing_handles.take(max).ok_or(Misuse::TooManyLinks)
+    }
+
+    pub(crate) fn release_handle(&mut self, key: Key, handle: u32) {
+        let session = self.links.get(key).map(|link| link.session);
+        if let Some(session) = session.and_then(|session| self.sessions.get_mut(session)) {
+            session.outgoing_handles.give_back(handle);
+        }
+    }
+
+    /// Whether the attach of this link would fit a frame of the peer.
+    pub(crate) fn attach_fits(&self, link: &LinkEndpoint) -> bool {
+        self.fits(&attach_of(link))
+    }
+
+    /// Adds a link that we attach.
+    pub(crate) fn add_local_link(&mut self, mut link: LinkEndpoint, handle: u32) -> Key {
+        link.handle = Some(handle);
+        link.attach_due = true;
+        link.step(LinkStep::SendAttach);
+        let name = (link.name.clone(), link.role());
+        let key = self.links.insert(link);
+        self.links_by_name.insert(name, key);
+        self.mark_link(key);
+        key
+    }
+
+    pub(crate) fn answer_attach(&mut self, key: Key, config: LinkConfig) -> Result<(), Misuse> {
+        let link = self.links.get(key).ok_or(Misuse::Gone)?;
+        let session_key = link.session;
+        if link.handle.is_some() || link.sent_detach.is_some_and(DetachKind::is_final) {
+            return Err(Misuse::NothingToAnswer);
+        }
+        let session = self.sessions.get(session_key).ok_or(Misuse::Gone)?;
+        if session.end_due.is_some() || session.state != SessionState::Mapped {
+            return Err(Misuse::SessionNotOpen);
+        }
+        let mut answer = LinkEndpoint::new(session_key, link.role(), config);
+        answer.name = link.name.clone();
+        let handle = self.take_handle(session_key)?;
+        answer.handle = Some(handle);
+        if !self.attach_fits(&answer) {
+            self.release_handle(key, handle);
+            return Err(Misuse::FrameTooLarge);
+        }
+        let link = self.links.get_mut(key).expect("looked up above");
+        link.end = answer.end;
+        link.config = answer.config;
+        link.handle = Some(handle);
+        link.attach_due = true;
+        link.sent_detach = None;
+        link.step(LinkStep::SendAttach);
+        self.settle_terms(key);
+        self.mark_link(key);
+        Ok(())
+    }
+
+    pub(crate) fn refuse_attach(&mut self, key: Key, error: Error) -> Result<(), Misuse> {
+        let link = self.links.get(key).ok_or(Misuse::Gone)?;
+        let name = link.name.clone();
+        self.answer_attach(key, LinkConfig::new(name))?;
+        self.detach_link(key, true, Some(error))
+    }
+
+    /// Has a detach written, behind what the link has to write before it.
+    pub(crate) fn detach_link(&mut self, key: Key, closed: bool, error: Option<Error>) -> Result<(), Misuse> {
+        let link = self.links.get_mut(key).ok_or(Misuse::Gone)?;
+        if link.state == LinkState::AttachReceived
+            || (link.state == LinkState::DetachReceived && link.handle.is_none())
+        {
+            // The peer's attach is owed an answer before the detach.
+            let bare = LinkConfig::new(link.name.clone());
+            self.answer_attach(key, bare)?;
+            return self.detach_link(key, closed, error);
+        }
+        if link.state == LinkState::Detached && closed {
+            // Nothing is attached: closing only drops what was kept for another attach.
+            self.remove_link(key);
+            return Ok(());
+        }
+        if link.handle.is_none() || link.detach_due.is_some() {
+            return Err(Misuse::LinkNotOpen);
+        }
+        // A peer that closed is owed a close (§2.6.6).
+        let closed = closed || error.is_some() || link.received_detach.is_some_and(DetachKind::is_final);
+        link.detach_due = Some(Detachment { closed, error: error.map(Box::new) });
+        link.sent_detach = None;
+        self.mark_link(key);
+        Ok(())
+    }
+
+    /// Detaches a link whose peer broke a rule.
+    pub(crate) fn fail_link(&mut self, key: Key, error: Error) {
+        if let Some(link) = self.links.get_mut(key) {
+            link.flow_due = false;
+            if let LinkEnd::Sender(end) = &mut link.end {
+                end.unfinished = None;
+            }
+        }
+        // Fails only where the link is being detached already.
+        let _ = self.detach_link(key, true, Some(error));
+    }
+
+    /// Forgets a link that both sides have detached, unless it may be attached again.
+    pub(crate) fn forget_link(&mut self, key: Key) {
+        let Some(link) = self.links.get(key) else { return };
+        let over = [link.sent_detach, link.received_detach].into_iter().flatten().any(DetachKind::is_final);
+        if link.state == LinkState::Detached && over && link.handle.is_none() {
+            self.remove_link(key);
+        }
+    }
+
+    /// Drops a link and what its session holds for it.
+    pub(crate) fn remove_link(&mut self, key: Key) {
+        let Some(link) = self.links.remove(key) else { return };
+        let role = link.role();
+        if self.links_by_name.get(&(link.name.clone(), role)) == Some(&key) {
+            self.links_by_name.remove(&(link.name, role));
+        }
+        let Some(session) = self.sessions.get_mut(link.session) else { return };
+        if let Some(handle) = link.handle {
+            session.outgoing_handles.give_back(handle);
+        }
+        if let Some(handle) = link.remote_handle {
+            session.incoming_handles.remove(handle);
+        }
+        if link.live == 0 {
+            return;
+        }
+        session.outgoing.retain(|delivery| delivery.link != key);
+        let (unread_bytes, unread_messages) = (&mut self.unread_bytes, &mut self.unread_messages);
+        let window = &mut session.window;
+        session.incoming.retain(|delivery| {
+            if delivery.link != key {
+                return true;
+            }
+            *unread_bytes -= delivery.payload.len();
+            *unread_messages -= usize::from(delivery.unread);
+            window.released(delivery.frames);
+            false
+        });
+    }
+
+    /// Takes an `attach` (§2.7.3) on a session that receives.
+    pub(crate) fn on_attach(&mut self, session_key: Key, attach: Attach) -> Result<(), Box<Violation>> {
+        let session_id = SessionId(session_key);
+        let session = self.sessions.get(session_key).expect("the caller has looked it up");
+        let handle = attach.handle.0;
+        if handle > session.config.handle_max {
+            let text = "handle above our handle-max";
+            return Err(Violation::connection(condition::CONNECTION_FRAMING_ERROR, "2.7.2", text));
+        }
+        if session.incoming_handles.get(handle).is_some() {
+            let text = "attach with a handle in use";
+            return Err(Violation::session(session_id, condition::SESSION_HANDLE_IN_USE, "2.7.3", text));
+        }
+        let role = match attach.role {
+            Role::Sender => Role::Receiver,
+            Role::Receiver => Role::Sender,
+        };
+        let known = self.links_by_name.get(&(attach.name.clone(), role)).copied();
+        let key = match known.and_then(|key| Some((key, self.links.get(key)?))) {
+            Some((key, link))
+                if link.has_failed() && attach.unsettled.is_none() && link.session == session_key =>
+            {
+                let _ = key;
+                let text = "attach of a link that was detached with an error";
+                return Err(Violation::session(session_id, condition::SESSION_ERRANT_LINK, "2.6.5", text));
+            }
+            Some((key, link)) if link.session == session_key && link.awaits_attach() => key,
+            Some((key, link)) => {
+                if link.state != LinkState::Detached {
+                    // §2.6.1: the second attach succeeds, and the first link is closed.
+                    let text = "the link was attached again";
+                    self.punish(Violation::link(LinkId(key), condition::LINK_STOLEN, "2.6.1", text));
+                    self.add_remote_link(session_key, role, &attach)
+                } else if link.session == session_key {
+                    key
+                } else {
+                    self.remove_link(key);
+                    self.add_remote_link(session_key, role, &attach)
+                }
+            }
+            None => self.add_remote_link(session_key, role, &attach),
+        };
+        self.pair(session_key, key, attach)
+    }
+
+    fn add_remote_link(&mut self, session: Key, role: Role, attach: &Attach) -> Key {
+        let config = LinkConfig::new(attach.name.clone());
+        let key = self.links.insert(LinkEndpoint::new(session, role, config));
+        self.links_by_name.insert((attach.name.clone(), role), key);
+        key
+    }
+
+    /// Ties the peer's end to ours.
+    fn pair(&mut self, session_key: Key, key: Key, attach: Attach) -> Result<(), Box<Violation>> {
+        let id = LinkId(key);
+        let link = self.links.get_mut(key).expect("the caller has found or made it");
+        link.step(LinkStep::ReceiveAttach);
+        link.remote_handle = Some(attach.handle.0);
+        link.received_detach = None;
+        let null_key =
+            attach.unsettled.as_ref().is_some_and(|map| map.iter().any(|(key, _)| *key == Value::Null));
+        let uncounted = attach.role == Role::Sender && attach.initial_delivery_count.is_none();
+        if let (Some(end), Some(count)) = (link.receiver_mut(), attach.initial_delivery_count) {
+            end.credit.attached(count);
+        }
+        let handle = attach.handle.0;
+        link.remote_attach = Some(Box::new(attach));
+        self.settle_terms(key);
+        if let Some(session) = self.sessions.get_mut(session_key) {
+            session.incoming_handles.insert(handle, key);
+        }
+        if uncounted {
+            let text = "attach of a sender without initial-delivery-count";
+            return Err(Violation::link(id, condition::INVALID_FIELD, "2.7.3", text));
+        }
+        if null_key {
+            return Err(Violation::link(
+                id,
+                condition::INVALID_FIELD,
+                "2.7.3",
+                "unsettled map with a null key",
+            ));
+        }
+        self.events.push_back(Event::LinkAttached(id));
+        self.wake_sender(key);
+        Ok(())
+    }
+
+    /// Puts the settle modes in force once both attaches are known.
+    fn settle_terms(&mut self, key: Key) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let Some(remote) = &link.remote_attach else { return };
+        let ours = (link.config.snd_settle_mode, link.config.rcv_settle_mode);
+        let theirs = (remote.snd_settle_mode, remote.rcv_settle_mode);
+        if link.handle.is_none() {
+            (link.snd_settle_mode, link.rcv_settle_mode) = theirs;
+            return;
+        }
+        let count = remote.initial_delivery_count;
+        (link.snd_settle_mode, link.rcv_settle_mode) =
+            settle::negotiate(link.role() == Role::Sender, ours, theirs);
+        if let (Some(end), Some(count)) = (link.receiver_mut(), count)
+            && end.credit.delivery_count().is_none()
+        {
+            end.credit.attached(count);
+        }
+    }
+
+    /// Takes a `detach` (§2.7.7) on a session that receives.
+    pub(crate) fn on_detach(&mut self, session_key: Key, detach: Detach) -> Result<(), Box<Violation>> {
+        let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
+        let Some(key) = session.incoming_handles.remove(detach.handle.0) else {
+            let text = "detach of a handle that is not attached";
+            return Err(Violation::session(
+                SessionId(session_key),
+                condition::SESSION_UNATTACHED_HANDLE,
+                "2.8.17",
+                text,
+            ));
+        };
+        let link = self.links.get_mut(key).expect("handles are cleared when their link goes");
+        link.remote_handle = None;
+        let kind = DetachKind::of(detach.closed, detach.error.is_some());
+        link.received_detach = Some(kind);
+        link.step(LinkStep::ReceiveDetach);
+        let ours = link.sent_detach;
+        let unfinished = link.receiver_mut().and_then(|end| end.unfinished.take());
+        if let LinkEnd::Sender(end) = &mut link.end {
+            end.unfinished = None;
+            end.waiting = Waiting::Credit;
+        }
+        if let Some(number) = unfinished {
+            self.drop_unfinished(key, number);
+        }
+        if ours == Some(DetachKind::Suspended) && kind.is_final() {
+            self.close_crossed(key);
+        }
+        self.events.push_back(Event::LinkDetached {
+            link: LinkId(key),
+            closed: kind.is_final(),
+            error: detach.error.map(Box::new),
+        });
+        Ok(())
+    }
+
+    /// Our plain detach has crossed the peer's closing one: we attach again and close (§2.6.6).
+    fn close_crossed(&mut self, key: Key) {
+        let Some(link) = self.links.get(key) else { return };
+        let config = LinkConfig { source: None, target: None, ..(*link.config).clone() };
+        if self.answer_attach(key, config).is_ok() {
+            // The link was attached by the line above.
+            let _ = self.detach_link(key, true, None);
+        }
+    }
+}

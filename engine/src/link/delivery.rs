@@ -1,0 +1,143 @@
+//! What a session holds of one delivery (§2.6.12).
+
+use alloc::boxed::Box;
+
+use crate::{
+    LinkId, Serial,
+    arena::Key,
+    message::Payload,
+    types::{DeliveryState, DeliveryTag},
+};
+
+/// Names a delivery of a link, in either direction, until it is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DeliveryId {
+    link: LinkId,
+    number: Serial,
+}
+
+impl DeliveryId {
+    #[inline]
+    pub(crate) const fn new(link: Key, number: Serial) -> Self {
+        Self { link: LinkId(link), number }
+    }
+
+    /// The link it travels on.
+    #[must_use]
+    pub const fn link(self) -> LinkId {
+        self.link
+    }
+
+    /// Its delivery-id on the wire (§2.8.8), unique in its session and direction while it is not settled.
+    #[must_use]
+    pub const fn number(self) -> Serial {
+        self.number
+    }
+}
+
+/// A delivery that we sent, until it is settled.
+#[derive(Debug)]
+pub struct OutgoingDelivery {
+    pub(crate) link: Key,
+    pub(crate) tag: DeliveryTag,
+    pub(crate) remote_settled: bool,
+    pub(crate) remote_state: Option<DeliveryState>,
+}
+
+impl OutgoingDelivery {
+    /// The delivery-tag (§2.8.7).
+    #[must_use]
+    pub fn tag(&self) -> &DeliveryTag {
+        &self.tag
+    }
+
+    /// The state that the receiver has last told (§3.4).
+    #[must_use]
+    pub fn remote_state(&self) -> Option<&DeliveryState> {
+        self.remote_state.as_ref()
+    }
+
+    /// Whether the receiver has settled it: it will say nothing more of it.
+    #[must_use]
+    pub fn is_remotely_settled(&self) -> bool {
+        self.remote_settled
+    }
+}
+
+/// A delivery that we receive, until it is settled and its payload taken.
+#[derive(Debug)]
+pub struct IncomingDelivery {
+    pub(crate) link: Key,
+    pub(crate) payload: Payload,
+    pub(crate) tag: DeliveryTag,
+    pub(crate) message_format: u32,
+    /// Bytes that have arrived, taken or not.
+    pub(crate) size: u64,
+    /// Transfers whose payload the user has not taken.
+    pub(crate) frames: u32,
+    pub(crate) complete: bool,
+    pub(crate) remote_settled: bool,
+    /// We have settled it, but its last frame has not arrived.
+    pub(crate) settled: bool,
+    /// The receiver settles second (§2.8.3).
+    pub(crate) second: bool,
+    /// An event about it waits to be polled: no second one is queued.
+    pub(crate) reported: bool,
+    /// There has been an event about it.
+    pub(crate) announced: bool,
+    /// It is complete and its payload was not taken.
+    pub(crate) unread: bool,
+    /// Our state, while the sender has not settled.
+    pub(crate) state: Option<DeliveryState>,
+    pub(crate) remote_state: Option<Box<DeliveryState>>,
+}
+
+impl IncomingDelivery {
+    /// The delivery-tag (§2.8.7).
+    #[must_use]
+    pub fn tag(&self) -> &DeliveryTag {
+        &self.tag
+    }
+
+    /// The message-format: 0 for the messages of part 3 (§2.8.11).
+    #[must_use]
+    pub fn message_format(&self) -> u32 {
+        self.message_format
+    }
+
+    /// Whether its last frame has arrived.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Whether the sender has settled it: no outcome is expected.
+    #[must_use]
+    pub fn is_remotely_settled(&self) -> bool {
+        self.remote_settled
+    }
+
+    /// The state that the sender has last told.
+    #[must_use]
+    pub fn remote_state(&self) -> Option<&DeliveryState> {
+        self.remote_state.as_deref()
+    }
+
+    /// The state that we have told, if it is not settled yet.
+    #[must_use]
+    pub fn state(&self) -> Option<&DeliveryState> {
+        self.state.as_ref()
+    }
+
+    /// Payload bytes that have arrived in all.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Payload bytes that have arrived and were not taken.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.payload.len()
+    }
+}

@@ -1,0 +1,504 @@
+//! The receiving end of a link: what its user calls, and how transfer frames become deliveries (§2.6.12, §2.6.14).
+
+use alloc::{boxed::Box, vec::Vec};
+
+use bytes::Bytes;
+
+use super::{
+    DeliveryId, IncomingDelivery, LinkEnd, LinkEndpoint, ReceiverEnd, insert_tag, link_accessors, settle,
+};
+use crate::{
+    Connection, Event, LinkId, Misuse, Serial, SessionId, SessionState, Violation,
+    arena::Key,
+    message::Payload,
+    types::{DeliveryState, Error, Modified, ReceiverSettleMode, SenderSettleMode, Transfer, condition},
+};
+
+/// One link of a [`Connection`] on which we receive, borrowed for a statement.
+///
+/// A delivery stays until its payload was [taken](Self::take) and it is settled by either side.
+#[derive(Debug)]
+pub struct Receiver<'a> {
+    pub(crate) connection: &'a mut Connection,
+    pub(crate) id: LinkId,
+}
+
+link_accessors!(Receiver);
+
+impl Receiver<'_> {
+    fn end(&self) -> &ReceiverEnd {
+        match &self.endpoint().end {
+            LinkEnd::Receiver(end) => end,
+            LinkEnd::Sender(_) => unreachable!("the role was checked when the accessor was made"),
+        }
+    }
+
+    /// Deliveries asked for that have not begun to arrive (§2.6.7).
+    #[must_use]
+    pub fn credit(&self) -> u32 {
+        self.end().credit.link_credit()
+    }
+
+    /// Messages that the sender says it has waiting (§2.6.7 available).
+    #[must_use]
+    pub fn available(&self) -> u32 {
+        self.end().available
+    }
+
+    /// Whether a drain was asked for and is not answered.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.end().credit.is_draining()
+    }
+
+    /// Asks for `count` more deliveries.
+    pub fn add_credit(&mut self, count: u32) {
+        let credit = self.credit().saturating_add(count);
+        self.set_credit(credit);
+    }
+
+    /// Sets how many deliveries are asked for. Those on their way on credit that is taken back still arrive.
+    pub fn set_credit(&mut self, link_credit: u32) {
+        self.change_credit(|end| {
+            end.credit.set(link_credit);
+            end.credit.set_drain(false);
+        });
+    }
+
+    /// Asks the sender to use the credit up or give it back: [`Event::Drained`] says when it has (§2.6.7 drain).
+    pub fn drain(&mut self) {
+        self.change_credit(|end| end.credit.set_drain(true));
+    }
+
+    fn change_credit(&mut self, change: impl FnOnce(&mut ReceiverEnd)) {
+        let link = self.endpoint_mut();
+        if let Some(end) = link.receiver_mut() {
+            change(end);
+        }
+        link.flow_due = true;
+        let id = self.id;
+        self.connection.mark_link(id.0);
+    }
+
+    /// A delivery that is not settled, or whose payload was not taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Gone`] when there is none of this id on this link.
+    pub fn delivery(&self, id: DeliveryId) -> Result<&IncomingDelivery, Misuse> {
+        let session = self.connection.sessions.get(self.endpoint().session).ok_or(Misuse::Gone)?;
+        session.incoming.get(id.number()).filter(|delivery| delivery.link == self.id.0).ok_or(Misuse::Gone)
+    }
+
+    /// Takes the payload that has arrived and was not taken: all of it when the delivery is complete, else a part,
+    /// after which more follows.
+    ///
+    /// # Errors
+    ///
+    /// As [`delivery`](Self::delivery).
+    pub fn take(&mut self, id: DeliveryId) -> Result<Payload, Misuse> {
+        self.delivery(id)?;
+        Ok(self.connection.take_payload(id))
+    }
+
+    /// Says that the message is accepted (§3.4.2), and settles it as the link's mode asks.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    pub fn accept(&mut self, id: DeliveryId) -> Result<(), Misuse> {
+        self.update(id, DeliveryState::Accepted)
+    }
+
+    /// Says that the message is invalid (§3.4.3).
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    pub fn reject(&mut self, id: DeliveryId, error: Option<Error>) -> Result<(), Misuse> {
+        self.update(id, DeliveryState::Rejected(error.map(Box::new)))
+    }
+
+    /// Gives the message back untouched (§3.4.4).
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    pub fn release(&mut self, id: DeliveryId) -> Result<(), Misuse> {
+        self.update(id, DeliveryState::Released)
+    }
+
+    /// Gives the message back with changes (§3.4.5).
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    pub fn modify(&mut self, id: DeliveryId, modified: Modified) -> Result<(), Misuse> {
+        self.update(id, DeliveryState::Modified(Box::new(modified)))
+    }
+
+    /// Tells the sender a state. An outcome settles the delivery too, unless the link's receiver settles second
+    /// (§2.6.12): then [`Event::Updated`] says when the sender has settled, and [`settle`](Self::settle) ends it.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Gone`] when there is no such delivery, [`Misuse::Settled`] when we settled it before,
+    /// [`Misuse::FrameTooLarge`] when the state does not fit a frame.
+    pub fn update(&mut self, id: DeliveryId, state: DeliveryState) -> Result<(), Misuse> {
+        let delivery = self.delivery(id)?;
+        let mode = if delivery.second { ReceiverSettleMode::Second } else { ReceiverSettleMode::First };
+        let settled = state.is_outcome() && settle::receiver_settles_first(mode, delivery.remote_settled);
+        self.connection.settle_incoming(id, Some(state), settled)
+    }
+
+    /// Settles a delivery without a further word about its state. A payload that was not taken is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Gone`] when there is no such delivery, [`Misuse::Settled`] when we settled it before.
+    pub fn settle(&mut self, id: DeliveryId) -> Result<(), Misuse> {
+        let state = self.delivery(id)?.state.clone();
+        self.connection.settle_incoming(id, state, true)
+    }
+}
+
+impl Connection {
+    fn take_payload(&mut self, id: DeliveryId) -> Payload {
+        let (key, number) = (id.link().0, id.number());
+        let Some(link) = self.links.get_mut(key) else { return Payload::new() };
+        let session_key = link.session;
+        let Some(session) = self.sessions.get_mut(session_key) else { return Payload::new() };
+        let Some(delivery) = session.incoming.get_mut(number) else { return Payload::new() };
+        let payload = core::mem::take(&mut delivery.payload);
+        let unread = core::mem::take(&mut delivery.unread);
+        session.window.released(core::mem::take(&mut delivery.frames));
+        if delivery.complete && delivery.remote_settled {
+            link.tags.remove(&delivery.tag);
+            link.live -= 1;
+            session.incoming.remove(number);
+        }
+        self.unread_bytes -= payload.len();
+        self.unread_messages -= usize::from(unread);
+        if session.window.wants_flow() && !session.flow_due {
+            session.flow_due = true;
+            self.mark_session(session_key);
+        }
+        payload
+    }
+
+    fn settle_incoming(
+        &mut self,
+        id: DeliveryId,
+        state: Option<DeliveryState>,
+        settled: bool,
+    ) -> Result<(), Misuse> {
+        let (key, number) = (id.link().0, id.number());
+        if let Some(state) = &state {
+            self.check_state_fits(state)?;
+        }
+        let link = self.links.get(key).ok_or(Misuse::Gone)?;
+        let session_key = link.session;
+        let session = self.sessions.get_mut(session_key).ok_or(Misuse::Gone)?;
+        let delivery = session.incoming.get_mut(number).ok_or(Misuse::Gone)?;
+        if delivery.settled {
+            return Err(Misuse::Settled);
+        }
+        if !delivery.remote_settled && session.state == SessionState::Mapped {
+            if !settled {
+                delivery.state.clone_from(&state);
+            }
+            session.as_receiver.push(number, settled, state);
+            self.mark_session(session_key);
+        }
+        if settled {
+            self.drop_incoming(key, number);
+        }
+        Ok(())
+    }
+
+    /// The delivery is settled: it goes, unless frames of it are still to come.
+    fn drop_incoming(&mut self, key: Key, number: Serial) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let session_key = link.session;
+        let Some(session) = self.sessions.get_mut(session_key) else { return };
+        let Some(delivery) = session.incoming.get_mut(number) else { return };
+        self.unread_bytes -= delivery.payload.len();
+        self.unread_messages -= usize::from(core::mem::take(&mut delivery.unread));
+        session.window.released(core::mem::take(&mut delivery.frames));
+        if delivery.complete {
+            link.tags.remove(&delivery.tag);
+            link.live -= 1;
+            session.incoming.remove(number);
+        } else {
+            delivery.payload = Payload::new();
+            delivery.settled = true;
+        }
+        if session.window.wants_flow() && !session.flow_due {
+            session.flow_due = true;
+            self.mark_session(session_key);
+        }
+    }
+
+    /// Takes a `transfer` (§2.7.5) on a session that receives.
+    pub(crate) fn on_transfer(
+        &mut self,
+        session_key: Key,
+        transfer: Transfer,
+        payload: Bytes,
+    ) -> Result<(), Box<Violation>> {
+        let session_id = SessionId(session_key);
+        let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
+        if session.window.transfer_received().is_err() {
+            let text = "transfer beyond the incoming window";
+            return Err(Violation::session(session_id, condition::SESSION_WINDOW_VIOLATION, "2.5.6", text));
+        }
+        let Some(key) = session.incoming_handles.get(transfer.handle.0) else {
+            session.window.released(1);
+            let text = "transfer on a handle that is not attached";
+            return Err(Violation::session(session_id, condition::SESSION_UNATTACHED_HANDLE, "2.7.5", text));
+        };
+        let link = self.links.get_mut(key).expect("handles are cleared when their link goes");
+        let LinkEnd::Receiver(end) = &mut link.end else {
+            session.window.released(1);
+            let text = "transfer on a link whose receiver is the peer";
+            return Err(Violation::session(session_id, condition::NOT_ALLOWED, "2.6.3", text));
+        };
+        match end.unfinished {
+            None => {
+                if let (Some(id), expected) = (transfer.delivery_id, session.expected_delivery_id) {
+                    if expected.is_some_and(|expected| expected != id) {
+                        session.window.released(1);
+                        let text = "delivery-id does not follow the one before";
+                        return Err(Violation::session(session_id, condition::INVALID_FIELD, "2.7.5", text));
+                    }
+                    session.expected_delivery_id = Some(id.next());
+                }
+                if link.sent_detach.is_some() || link.detach_due.is_some() {
+                    session.window.released(1);
+                    return self.discard_transfer(key, &transfer);
+                }
+                let started = self.start_incoming(session_key, key, &transfer);
+                if started.is_err()
+                    && let Some(session) = self.sessions.get_mut(session_key)
+                {
+                    session.window.released(1);
+                }
+                let number = started?;
+                self.continue_incoming(session_key, key, number, &transfer, payload)
+            }
+            Some(number) => {
+                let discards = link.sent_detach.is_some() || link.detach_due.is_some();
+                if discards && (transfer.aborted || !transfer.more) {
+                    end.unfinished = None;
+                }
+                if discards {
+                    session.window.released(1);
+                    return Ok(());
+                }
+                self.continue_incoming(session_key, key, number, &transfer, payload)
+            }
+        }
+    }
+
+    /// A new delivery on a link that we have detached: dropped, or an error where we told of an error (§2.6.5).
+    fn discard_transfer(&mut self, key: Key, transfer: &Transfer) -> Result<(), Box<Violation>> {
+        let link = self.links.get_mut(key).expect("the caller has looked it up");
+        if link.has_failed() {
+            let text = "transfer on a link that was detached with an error";
+            let session = SessionId(link.session);
+            return Err(Violation::session(session, condition::SESSION_ERRANT_LINK, "2.6.5", text));
+        }
+        let number = transfer.delivery_id;
+        if let Some(end) = link.receiver_mut() {
+            end.unfinished = number.filter(|_| transfer.more && !transfer.aborted);
+        }
+        Ok(())
+    }
+
+    /// Judges the first frame of a delivery and makes its record.
+    #[inline]
+    fn start_incoming(
+        &mut self,
+        session_key: Key,
+        key: Key,
+        transfer: &Transfer,
+    ) -> Result<Serial, Box<Violation>> {
+        let id = LinkId(key);
+        let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
+        let link = self.links.get_mut(key).expect("the caller has looked it up");
+        let invalid = |text| Violation::link(id, condition::INVALID_FIELD, "2.7.5", text);
+        let number = transfer.delivery_id.ok_or_else(|| invalid("first transfer without delivery-id"))?;
+        let tag = transfer.delivery_tag.ok_or_else(|| invalid("first transfer without delivery-tag"))?;
+        let message_format =
+            transfer.message_format.ok_or_else(|| invalid("first transfer without message-format"))?;
+        let second = match (link.rcv_settle_mode, transfer.rcv_settle_mode) {
+            (ReceiverSettleMode::First, Some(ReceiverSettleMode::Second))
+                if transfer.settled != Some(true) =>
+            {
+                return Err(invalid("rcv-settle-mode second on a link that settles first"));
+            }
+            (mode, None) => mode == ReceiverSettleMode::Second,
+            (_, Some(mode)) => mode == ReceiverSettleMode::Second,
+        };
+        let Some(end) = link.receiver_mut() else { unreachable!("the caller has checked the role") };
+        if end.credit.received().is_err() {
+            let text = "transfer without credit";
+            return Err(Violation::link(id, condition::LINK_TRANSFER_LIMIT_EXCEEDED, "2.6.7", text));
+        }
+        if session.incoming.len() >= self.config.limits.unsettled {
+            let text = "more unsettled deliveries than the limit";
+            return Err(Violation::session(
+                SessionId(session_key),
+                condition::RESOURCE_LIMIT_EXCEEDED,
+                "2.8.15",
+                text,
+            ));
+        }
+        let in_use = || {
+            let deliveries = session.incoming.iter().filter(|(_, delivery)| delivery.link == key);
+            deliveries.map(|(_, delivery)| delivery.tag).collect::<Vec<_>>()
+        };
+        if !insert_tag(&mut link.tags, &tag, in_use) {
+            return Err(Violation::link(
+                id,
+                condition::INVALID_FIELD,
+                "2.6.12",
+                "delivery-tag of an unsettled delivery",
+            ));
+        }
+        link.live += 1;
+        session.incoming.push(
+            number,
+            IncomingDelivery {
+                link: key,
+                payload: Payload::new(),
+                tag,
+                message_format,
+                size: 0,
+                frames: 0,
+                complete: false,
+                remote_settled: false,
+                settled: false,
+                second,
+                reported: false,
+                announced: false,
+                unread: false,
+                state: None,
+                remote_state: None,
+            },
+        );
+        Ok(number)
+    }
+
+    /// Adds a frame, first or further, to its delivery.
+    #[inline]
+    fn continue_incoming(
+        &mut self,
+        session_key: Key,
+        key: Key,
+        number: Serial,
+        transfer: &Transfer,
+        payload: Bytes,
+    ) -> Result<(), Box<Violation>> {
+        let id = LinkId(key);
+        let invalid = |text| Violation::link(id, condition::INVALID_FIELD, "2.7.5", text);
+        let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
+        let link = self.links.get_mut(key).expect("the caller has looked it up");
+        let max_message_size = link.max_message_size();
+        let snd_settle_mode = link.snd_settle_mode;
+        let Some(delivery) = session.incoming.get_mut(number) else {
+            // Settled and forgotten in the middle, which only a misjudged record could be.
+            session.window.released(1);
+            return Ok(());
+        };
+        delivery.frames += 1;
+        if transfer.delivery_id.is_some_and(|id| id != number) {
+            return Err(invalid("delivery-id differs from the first transfer's"));
+        }
+        if transfer.delivery_tag.is_some_and(|tag| tag != delivery.tag) {
+            return Err(invalid("delivery-tag differs from the first transfer's"));
+        }
+        if transfer.message_format.is_some_and(|format| format != delivery.message_format) {
+            return Err(invalid("message-format differs from the first transfer's"));
+        }
+        if transfer.aborted {
+            return self.abort_incoming(key, number);
+        }
+        match transfer.settled {
+            Some(true) if snd_settle_mode == SenderSettleMode::Unsettled => {
+                return Err(invalid("settled transfer on a link whose sender settles last"));
+            }
+            Some(false) if delivery.remote_settled => {
+                return Err(invalid("settled was true and is false again"));
+            }
+            Some(true) => delivery.remote_settled = true,
+            Some(false) | None => {}
+        }
+        delivery.complete = !transfer.more;
+        if delivery.complete && !settle::allows(snd_settle_mode, delivery.remote_settled) {
+            return Err(invalid("unsettled transfer on a link whose sender settles first"));
+        }
+        delivery.size += payload.len() as u64;
+        if max_message_size.is_some_and(|max| delivery.size > max) {
+            let text = "message above max-message-size";
+            return Err(Violation::link(id, condition::LINK_MESSAGE_SIZE_EXCEEDED, "2.7.3", text));
+        }
+        if let Some(state) = &transfer.state {
+            delivery.remote_state = Some(Box::new(state.clone()));
+        }
+        let complete = delivery.complete;
+        let dropped = delivery.settled;
+        if dropped {
+            session.window.released(core::mem::take(&mut delivery.frames));
+        } else {
+            self.unread_bytes += payload.len();
+            self.unread_messages += usize::from(complete);
+            delivery.unread = complete;
+            delivery.payload.push(payload);
+        }
+        delivery.announced = true;
+        if !dropped && !core::mem::replace(&mut delivery.reported, true) {
+            self.events.push_back(Event::Delivery(DeliveryId::new(key, number)));
+        }
+        if let Some(end) = link.receiver_mut() {
+            end.unfinished = (!complete).then_some(number);
+        }
+        if dropped && complete {
+            self.drop_incoming(key, number);
+        }
+        self.report_drained(key);
+        Ok(())
+    }
+
+    /// The link was detached in the middle of a delivery: the rest will not come (§2.6.14).
+    pub(crate) fn drop_unfinished(&mut self, key: Key, number: Serial) {
+        let Some(session) = self.links.get(key).map(|link| link.session) else { return };
+        let Some(session) = self.sessions.get_mut(session) else { return };
+        let Some(delivery) = session.incoming.get_mut(number) else { return };
+        delivery.complete = true;
+        let announced = delivery.announced;
+        self.drop_incoming(key, number);
+        if announced {
+            self.events.push_back(Event::Aborted(DeliveryId::new(key, number)));
+        }
+    }
+
+    /// The sender gave the delivery up: what arrived of it is dropped, and it is settled (§2.7.5 aborted).
+    fn abort_incoming(&mut self, key: Key, number: Serial) -> Result<(), Box<Violation>> {
+        if let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::receiver_mut) {
+            end.unfinished = None;
+        }
+        self.drop_unfinished(key, number);
+        self.report_drained(key);
+        Ok(())
+    }
+
+    /// After a change of credit: a drain that has come to its end is told of.
+    pub(crate) fn report_drained(&mut self, key: Key) {
+        let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::receiver_mut) else { return };
+        if end.credit.is_draining() && end.credit.link_credit() == 0 {
+            end.credit.set_drain(false);
+            self.events.push_back(Event::Drained(LinkId(key)));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Flows and dispositions in (§2.7.4, §2.7.6).
+
+use alloc::boxed::Box;
+
+use super::window::WindowState;
+use crate::{
+    Connection, DeliveryId, Event, LinkId, SessionId, Violation,
+    arena::Key,
+    link::{LinkEnd, LinkEndpoint},
+    types::{Disposition, Flow, Role, condition},
+};
+
+impl Connection {
+    /// Takes a `flow` on a session that receives.
+    pub(crate) fn on_flow(&mut self, session_key: Key, flow: Flow) -> Result<(), Box<Violation>> {
+        let id = SessionId(session_key);
+        let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
+        let link_fields = flow.delivery_count.is_some()
+            || flow.link_credit.is_some()
+            || flow.available.is_some()
+            || flow.drain;
+        if flow.handle.is_none() && link_fields {
+            let text = "flow with link state but without a handle";
+            return Err(Violation::session(id, condition::INVALID_FIELD, "2.7.4", text));
+        }
+        let link = match flow.handle {
+            None => None,
+            Some(handle) => Some(session.incoming_handles.get(handle.0).ok_or_else(|| {
+                let text = "flow for a handle that is not attached";
+                Violation::session(id, condition::SESSION_UNATTACHED_HANDLE, "2.7.4", text)
+            })?),
+        };
+        if link.and_then(|key| self.links.get(key)).is_some_and(LinkEndpoint::has_failed) {
+            let text = "flow for a link that was detached with an error";
+            return Err(Violation::session(id, condition::SESSION_ERRANT_LINK, "2.6.5", text));
+        }
+        let window = session.window.flow(WindowState {
+            next_incoming_id: flow.next_incoming_id,
+            incoming_window: flow.incoming_window,
+            next_outgoing_id: flow.next_outgoing_id,
+            outgoing_window: flow.outgoing_window,
+        });
+        if window.is_err() {
+            let text = "flow that contradicts the transfers exchanged";
+            return Err(Violation::session(id, condition::SESSION_WINDOW_VIOLATION, "2.5.6", text));
+        }
+        if !session.waiting.is_empty() {
+            self.wake_session(session_key);
+        }
+        match link {
+            Some(key) => self.on_link_flow(key, &flow),
+            None if flow.echo => {
+                if let Some(session) = self.sessions.get_mut(session_key) {
+                    session.flow_due = true;
+                }
+                self.mark_session(session_key);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn on_link_flow(&mut self, key: Key, flow: &Flow) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let mut drain = false;
+        match &mut link.end {
+            LinkEnd::Sender(end) => {
+                let was_draining = end.credit.is_draining() && end.credit.link_credit() > 0;
+                end.credit.flow(flow.delivery_count, flow.link_credit.unwrap_or(0), flow.drain);
+                drain = flow.drain && !was_draining;
+            }
+            LinkEnd::Receiver(end) => {
+                end.credit.flow(flow.delivery_count);
+                end.available = flow.available.unwrap_or(0);
+            }
+        }
+        if flow.echo {
+            link.flow_due = true;
+        }
+        link.flow_properties.clone_from(&flow.properties);
+        if !core::mem::replace(&mut link.flow_reported, true) {
+            self.events.push_back(Event::LinkFlow(LinkId(key)));
+        }
+        if flow.echo {
+            self.mark_link(key);
+        }
+        self.wake_sender(key);
+        if drain {
+            self.events.push_back(Event::Drain(LinkId(key)));
+        }
+        self.report_drained(key);
+    }
+
+    /// Goes on with what waited for the session's window, or for room among its unsettled deliveries.
+    pub(crate) fn wake_session(&mut self, session_key: Key) {
+        let Some(session) = self.sessions.get_mut(session_key) else { return };
+        for key in core::mem::take(&mut session.waiting) {
+            if let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::sender_mut) {
+                end.waiting = crate::link::Waiting::Credit;
+            }
+            self.write_unfinished(key);
+            self.wake_sender(key);
+        }
+    }
+
+    /// Takes a `disposition` on a session that receives. It walks the deliveries that are held, however many ids the
+    /// peer's range spans.
+    pub(crate) fn on_disposition(
+        &mut self,
+        session_key: Key,
+        disposition: &Disposition,
+    ) -> Result<(), Box<Violation>> {
+        let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
+        let first = disposition.first;
+        let last = disposition.last.unwrap_or(first);
+        if last.precedes(first) {
+            let text = "disposition whose last precedes its first";
+            return Err(Violation::session(SessionId(session_key), condition::INVALID_FIELD, "2.7.6", text));
+        }
+        // Their receivers speak of what we sent, their senders of what we receive.
+        match disposition.role {
+            Role::Receiver => {
+                for place in session.outgoing.range(first, last) {
+                    let Some((number, delivery)) = session.outgoing.at_mut(place) else { continue };
+                    if delivery.remote_settled {
+                        continue;
+                    }
+                    if disposition.state.is_some() {
+                        delivery.remote_state.clone_from(&disposition.state);
+                    }
+                    delivery.remote_settled = disposition.settled;
+                    let id = DeliveryId::new(delivery.link, number);
+                    self.events.push_back(Event::Updated(id));
+                }
+            }
+            Role::Sender => {
+                for place in session.incoming.range(first, last) {
+                    let Some((number, delivery)) = session.incoming.at_mut(place) else { continue };
+                    if delivery.remote_settled {
+                        continue;
+                    }
+                    if let Some(state) = &disposition.state {
+                        delivery.remote_state = Some(Box::new(state.clone()));
+                    }
+                    delivery.remote_settled = disposition.settled;
+                    let id = DeliveryId::new(delivery.link, number);
+                    self.events.push_back(Event::Updated(id));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,221 @@
+//! What a session writes: begin, dispositions, what its links have to say, flow, end — in this order.
+
+use super::{SessionState, disposition::Batch, state::SessionStep};
+use crate::{
+    Connection, Event, LinkId,
+    arena::Key,
+    link::{DetachKind, LinkEnd, LinkEndpoint},
+    types::{Attach, Begin, Detach, Disposition, End, Error, Flow, Handle, Role},
+};
+
+impl Connection {
+    /// Writes all that the session has to write. An attach that may be too large for a peer whose limit is not known
+    /// yet, and what comes behind it on its link, waits for the peer's open.
+    pub(crate) fn write_session(&mut self, key: Key) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(channel) = session.outgoing_channel else { return };
+        if core::mem::take(&mut session.begin_due) {
+            self.write_begin(key, channel);
+        }
+        self.write_dispositions(key, channel);
+        self.write_links(key, channel);
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if core::mem::take(&mut session.flow_due) {
+            let flow = self.flow_of(key);
+            self.write_frame(channel, &flow);
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.links_due.is_empty()
+            && let Some(error) = session.end_due.take()
+        {
+            let step = if error.is_some() { SessionStep::SendEndWithError } else { SessionStep::SendEnd };
+            session.step(step);
+            session.outgoing_channel = None;
+            self.write_ending(channel, error, |error| End { error });
+            self.release_channel(channel);
+            self.forget_session(key);
+        }
+    }
+
+    fn write_begin(&mut self, key: Key, channel: u16) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let window = session.window.advertise();
+        let config = &session.config;
+        let begin = Begin {
+            remote_channel: session.remote_begin.as_ref().and(session.incoming_channel),
+            handle_max: config.handle_max,
+            offered_capabilities: config.offered_capabilities.clone(),
+            desired_capabilities: config.desired_capabilities.clone(),
+            properties: config.properties.clone(),
+            ..Begin::new(window.next_outgoing_id, window.incoming_window, window.outgoing_window)
+        };
+        if !self.write_frame(channel, &begin) {
+            // Properties too large for this peer: the session is of more use without them.
+            let bare = Begin { properties: None, ..begin };
+            self.write_frame(channel, &bare);
+        }
+    }
+
+    fn write_dispositions(&mut self, key: Key, channel: u16) {
+        for role in [Role::Receiver, Role::Sender] {
+            loop {
+                let Some(session) = self.sessions.get_mut(key) else { return };
+                let waiting = match role {
+                    Role::Receiver => &mut session.as_receiver,
+                    Role::Sender => &mut session.as_sender,
+                };
+                let Some(Batch { first, last, settled, state }) = waiting.pop() else { break };
+                let last = (last != first).then_some(last);
+                let disposition = Disposition { last, settled, state, ..Disposition::new(role, first) };
+                self.write_frame(channel, &disposition);
+            }
+        }
+    }
+
+    fn write_links(&mut self, key: Key, channel: u16) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        for _ in 0..session.links_due.len() {
+            let Some(session) = self.sessions.get_mut(key) else { return };
+            let Some(link) = session.links_due.pop_front() else { return };
+            self.write_link(link, channel);
+        }
+    }
+
+    fn write_link(&mut self, key: Key, channel: u16) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        link.due = false;
+        if link.attach_due {
+            let attach = attach_of(link);
+            if !self.write_frame(channel, &attach) {
+                if self.knows_peer() {
+                    self.give_up_attach(key);
+                } else {
+                    self.mark_link(key);
+                }
+                return;
+            }
+            if let Some(link) = self.links.get_mut(key) {
+                link.attach_due = false;
+            }
+        }
+        self.write_unfinished(key);
+        let Some(link) = self.links.get_mut(key) else { return };
+        if core::mem::take(&mut link.flow_due) {
+            self.write_link_flow(key, channel);
+        }
+        self.write_detach(key, channel);
+    }
+
+    fn write_link_flow(&mut self, key: Key, channel: u16) {
+        let Some(link) = self.links.get(key) else { return };
+        let Some(handle) = link.handle else { return };
+        let session_key = link.session;
+        let mut flow = self.flow_of(session_key);
+        flow.handle = Some(Handle(handle));
+        let Some(link) = self.links.get(key) else { return };
+        match &link.end {
+            LinkEnd::Sender(end) => {
+                flow.delivery_count = Some(end.credit.delivery_count());
+                flow.link_credit = Some(end.credit.link_credit());
+                flow.available = Some(end.available);
+                flow.drain = end.credit.is_draining();
+            }
+            LinkEnd::Receiver(end) => {
+                flow.delivery_count = end.credit.delivery_count();
+                flow.link_credit = Some(end.credit.link_credit());
+                flow.drain = end.credit.is_draining();
+            }
+        }
+        self.write_frame(channel, &flow);
+        if let Some(session) = self.sessions.get_mut(session_key) {
+            session.flow_due = false;
+        }
+    }
+
+    fn flow_of(&mut self, key: Key) -> Flow {
+        let session = self.sessions.get_mut(key).expect("the caller has looked it up");
+        let window = session.window.advertise();
+        Flow {
+            next_incoming_id: window.next_incoming_id,
+            ..Flow::new(window.incoming_window, window.next_outgoing_id, window.outgoing_window)
+        }
+    }
+
+    fn write_detach(&mut self, key: Key, channel: u16) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let Some(detachment) = link.detach_due.take() else { return };
+        let Some(handle) = link.detached() else { return };
+        link.sent_detach = Some(DetachKind::of(detachment.closed, detachment.error.is_some()));
+        let closed = detachment.closed;
+        self.write_ending(channel, detachment.error, |error| Detach {
+            closed,
+            error,
+            ..Detach::new(Handle(handle))
+        });
+        self.release_handle(key, handle);
+        self.forget_link(key);
+    }
+
+    /// Ends the session with an error, and drops whatever else it had to write (§2.5.4).
+    pub(crate) fn fail_session(&mut self, key: Key, error: Error) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        for link in core::mem::take(&mut session.links_due) {
+            if let Some(link) = self.links.get_mut(link) {
+                link.due = false;
+            }
+        }
+        if let Ok(mut session) = self.session(crate::SessionId(key)) {
+            // Fails only where the session is ending already.
+            let _ = session.end(Some(error));
+        }
+    }
+
+    /// Forgets a session that both sides have ended, with its links.
+    pub(crate) fn forget_session(&mut self, key: Key) {
+        if self.sessions.get(key).is_none_or(|session| session.state != SessionState::Unmapped) {
+            return;
+        }
+        let links: alloc::vec::Vec<Key> =
+            self.links.iter().filter(|(_, link)| link.session == key).map(|(key, _)| key).collect();
+        for key in links {
+            self.remove_link(key);
+        }
+        self.sessions.remove(key);
+    }
+}
+
+/// What our `attach` says.
+pub(crate) fn attach_of(link: &LinkEndpoint) -> Attach {
+    let config = &link.config;
+    let role = link.role();
+    Attach {
+        snd_settle_mode: link.snd_settle_mode,
+        rcv_settle_mode: link.rcv_settle_mode,
+        source: config.source.clone(),
+        target: config.target.clone(),
+        initial_delivery_count: (role == Role::Sender).then_some(config.initial_delivery_count),
+        max_message_size: config.max_message_size,
+        offered_capabilities: config.offered_capabilities.clone(),
+        desired_capabilities: config.desired_capabilities.clone(),
+        properties: config.properties.clone(),
+        ..Attach::new(link.name.clone(), Handle(link.handle.unwrap_or(0)), role)
+    }
+}
+
+impl Connection {
+    /// An attach that turned out too large for the peer: the link is gone before it was there.
+    fn give_up_attach(&mut self, key: Key) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        link.attach_due = false;
+        link.detach_due = None;
+        let handle = link.detached();
+        if let Some(handle) = handle {
+            self.release_handle(key, handle);
+        }
+        if let Some(link) = self.links.get_mut(key) {
+            link.state = crate::LinkState::Detached;
+            link.sent_detach = Some(DetachKind::Failed);
+        }
+        self.events.push_back(Event::LinkTooLarge(LinkId(key)));
+    }
+}
