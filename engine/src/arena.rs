@@ -44,10 +44,6 @@ impl<T> Arena<T> {
         Self { slots: Vec::new(), free: Vec::new() }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
     pub(crate) fn insert(&mut self, value: T) -> Key {
         if let Some(index) = self.free.pop() {
             let slot = &mut self.slots[index as usize];
@@ -93,17 +89,6 @@ impl<T> Arena<T> {
             Some((key, slot.value.as_ref()?))
         })
     }
-
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
-        self.slots.iter_mut().enumerate().filter_map(|(index, slot)| {
-            let key = Key { index: index as u32, generation: slot.generation };
-            Some((key, slot.value.as_mut()?))
-        })
-    }
-
-    pub(crate) fn keys(&self) -> Vec<Key> {
-        self.iter().map(|(key, _)| key).collect()
-    }
 }
 
 #[cfg(test)]
@@ -120,7 +105,6 @@ mod tests {
         assert_eq!(arena.get(first), None);
         assert_eq!(arena.remove(first), None);
         assert_eq!(arena.get(second), Some(&"second"));
-        assert_eq!(arena.len(), 1);
-        assert_eq!(arena.keys(), [second]);
+        assert_eq!(arena.iter().collect::<Vec<_>>(), [(second, &"second")]);
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     DisconnectReason, Instant, Scope, SessionConfig, SessionId, SessionState, Violation,
     arena::Key,
     codec::{
-        DecodeError,
+        DecodeError, DecodeErrorKind,
         frame::{self, FRAME_HEADER_LEN, FrameHeader},
         hot,
     },
@@ -192,10 +192,17 @@ impl Connection {
             return Err(Violation::connection(condition::NOT_ALLOWED, "2.7.1", text));
         }
         if descriptor == Transfer::CODE {
-            let (payload, transfer) = hot::transfer(fields).map_err(|error| undecodable(error.into()))?;
-            let payload_start = end - payload.len();
             let Some(session) = self.session_on(header.channel)? else { return Ok(()) };
-            return self.on_transfer(session, transfer, block.slice(payload_start..end));
+            return match hot::transfer(fields).map_err(DecodeError::from) {
+                Ok((payload, transfer)) => {
+                    let payload = block.slice(end - payload.len()..end);
+                    self.on_transfer(session, transfer, payload)
+                }
+                Err(error) if error.kind() == DecodeErrorKind::TagTooLong => {
+                    self.on_overlong_tag(session, fields).unwrap_or(Err(undecodable(error)))
+                }
+                Err(error) => Err(undecodable(error)),
+            };
         }
         self.handle_control(descriptor, header.channel, fields)
     }
@@ -247,8 +254,8 @@ impl Connection {
             let text = "frame on a channel without a session";
             return Err(Violation::connection(condition::NOT_ALLOWED, "2.5.5", text));
         };
-        let takes = session.state == SessionState::Mapped || session.state == SessionState::BeginReceived;
-        Ok(takes.then_some(key))
+        let takes = matches!(session.state, SessionState::Mapped | SessionState::BeginReceived);
+        Ok((takes && session.end_due.is_none()).then_some(key))
     }
 
     fn on_open(&mut self, channel: u16, open: Open) -> Judged {
@@ -327,18 +334,23 @@ impl Connection {
         Ok(())
     }
 
-    /// Closes what a violation is about, and tells of it.
+    /// Closes what a violation is about, and tells of it; what is being closed already is left alone.
     pub(crate) fn punish(&mut self, violation: Box<Violation>) {
         if self.is_closing() {
             return;
         }
         let error = violation.to_error();
-        match violation.scope() {
-            Scope::Connection => self.fail(error),
+        let closes = match violation.scope() {
+            Scope::Connection => {
+                self.fail(error);
+                true
+            }
             Scope::Session(id) => self.fail_session(id.0, error),
             Scope::Link(id) => self.fail_link(id.0, error),
+        };
+        if closes {
+            self.events.push_back(Event::Violated(violation));
         }
-        self.events.push_back(Event::Violated(violation));
     }
 
     /// Closes the connection with an error and drops everything else (§2.4.6 DISCARDING).

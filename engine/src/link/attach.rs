@@ -115,16 +115,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Detaches a link whose peer broke a rule.
-    pub(crate) fn fail_link(&mut self, key: Key, error: Error) {
-        if let Some(link) = self.links.get_mut(key) {
-            link.flow_due = false;
-            if let LinkEnd::Sender(end) = &mut link.end {
-                end.unfinished = None;
-            }
+    /// Detaches a link whose peer broke a rule: whether it was not being detached before.
+    pub(crate) fn fail_link(&mut self, key: Key, error: Error) -> bool {
+        let Some(link) = self.links.get_mut(key) else { return false };
+        link.flow_due = false;
+        if let LinkEnd::Sender(end) = &mut link.end {
+            end.unfinished = None;
         }
-        // Fails only where the link is being detached already.
-        let _ = self.detach_link(key, true, Some(error));
+        self.detach_link(key, true, Some(error)).is_ok()
     }
 
     /// Forgets a link that both sides have detached, unless it may be attached again.

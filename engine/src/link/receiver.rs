@@ -10,8 +10,11 @@ use super::{
 use crate::{
     Connection, Event, LinkId, Misuse, Serial, SessionId, SessionState, Violation,
     arena::Key,
+    codec::{composite::Fields, error::Place},
     message::Payload,
-    types::{DeliveryState, Error, Modified, ReceiverSettleMode, SenderSettleMode, Transfer, condition},
+    types::{
+        DeliveryState, Error, Handle, Modified, ReceiverSettleMode, SenderSettleMode, Transfer, condition,
+    },
 };
 
 /// One link of a [`Connection`] on which we receive, borrowed for a statement.
@@ -298,6 +301,28 @@ impl Connection {
                 self.continue_incoming(session_key, key, number, &transfer, payload)
             }
         }
+    }
+
+    /// Takes a `transfer` whose tag is above 32 bytes: a fault of its link alone (§2.8.7), if there is one.
+    pub(crate) fn on_overlong_tag(
+        &mut self,
+        session_key: Key,
+        fields: &[u8],
+    ) -> Option<Result<(), Box<Violation>>> {
+        /// Only named in errors, which are dropped here.
+        const PLACE: &Place = &Place { composite: "amqp:transfer:list", field: "handle" };
+        let (_, mut fields) = Fields::parse(fields).ok()?;
+        let handle: Handle = fields.mandatory(PLACE).ok()?;
+        let delivery_id: Option<Serial> = fields.optional(PLACE).ok()?;
+        let session = self.sessions.get_mut(session_key)?;
+        let key = session.incoming_handles.get(handle.0)?;
+        session.window.transfer_received().ok()?;
+        session.window.released(1);
+        if let Some(id) = delivery_id {
+            session.expected_delivery_id = Some(id.next());
+        }
+        let text = "delivery-tag above 32 bytes";
+        Some(Err(Violation::link(LinkId(key), condition::INVALID_FIELD, "2.8.7", text)))
     }
 
     /// A new delivery on a link that we have detached: dropped, or an error where we told of an error (§2.6.5).

@@ -234,7 +234,8 @@ impl Connection {
         let link = self.links.get(key)?;
         let LinkEnd::Sender(end) = &link.end else { return Some(Blocked::Attach) };
         let session = self.sessions.get(link.session)?;
-        if link.state != LinkState::Attached || link.detach_due.is_some() || session.end_due.is_some() {
+        let open = session.state == SessionState::Mapped && session.end_due.is_none();
+        if !open || link.state != LinkState::Attached || link.detach_due.is_some() {
             Some(Blocked::Attach)
         } else if end.unfinished.is_some() {
             Some(Blocked::Unfinished)

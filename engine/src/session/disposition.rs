@@ -49,10 +49,6 @@ impl Dispositions {
     pub(crate) fn pop(&mut self) -> Option<Batch> {
         self.batches.pop_front()
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.batches.is_empty()
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{SessionState, disposition::Batch, state::SessionStep};
 use crate::{
-    Connection, Event, LinkId,
+    Connection, Event, LinkId, SessionId,
     arena::Key,
     link::{DetachKind, LinkEnd, LinkEndpoint},
     types::{Attach, Begin, Detach, Disposition, End, Error, Flow, Handle, Role},
@@ -156,18 +156,16 @@ impl Connection {
         self.forget_link(key);
     }
 
-    /// Ends the session with an error, and drops whatever else it had to write (§2.5.4).
-    pub(crate) fn fail_session(&mut self, key: Key, error: Error) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
+    /// Ends the session with an error, and drops whatever else it had to write (§2.5.4): whether it was not ending
+    /// before.
+    pub(crate) fn fail_session(&mut self, key: Key, error: Error) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
         for link in core::mem::take(&mut session.links_due) {
             if let Some(link) = self.links.get_mut(link) {
                 link.due = false;
             }
         }
-        if let Ok(mut session) = self.session(crate::SessionId(key)) {
-            // Fails only where the session is ending already.
-            let _ = session.end(Some(error));
-        }
+        self.session(SessionId(key)).is_ok_and(|mut session| session.end(Some(error)).is_ok())
     }
 
     /// Forgets a session that both sides have ended, with its links.

@@ -50,11 +50,6 @@ impl SessionState {
             _ => return None,
         })
     }
-
-    /// Whether frames of the peer for this session are taken.
-    pub(crate) const fn receives(self) -> bool {
-        matches!(self, Self::BeginReceived | Self::Mapped | Self::EndSent)
-    }
 }
 
 #[cfg(test)]

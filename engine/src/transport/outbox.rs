@@ -23,6 +23,8 @@ pub(crate) struct Outbox {
     read: usize,
     shared: VecDeque<Shared>,
     shared_len: usize,
+    /// Passes in a row that used little of the buffer.
+    small_passes: u8,
 }
 
 #[derive(Debug)]
@@ -34,8 +36,10 @@ struct Shared {
 
 /// Sent bytes are cut off the front of a buffer that never runs empty once they are this many.
 const CUT_ABOVE: usize = 256 * 1024;
-/// A buffer that has run empty keeps this much for the next pass.
+/// A buffer that has run empty keeps at most this much for the next pass.
 const KEEP_CAPACITY: usize = 128 * 1024;
+/// After so many passes in a row that used little of the buffer, it is made smaller.
+const SMALL_PASSES: u8 = 32;
 
 impl Outbox {
     /// Bytes that wait to be written.
@@ -88,22 +92,22 @@ impl Outbox {
 
     fn reset_when_empty(&mut self) {
         if self.is_empty() {
+            let small = self.buffer.len() < self.buffer.capacity() / 8;
+            self.small_passes = if small { self.small_passes + 1 } else { 0 };
             self.buffer.clear();
             self.read = 0;
-            self.buffer.shrink_to(KEEP_CAPACITY);
+            if self.buffer.capacity() > KEEP_CAPACITY {
+                self.buffer.shrink_to(KEEP_CAPACITY);
+            } else if self.small_passes == SMALL_PASSES {
+                self.small_passes = 0;
+                self.buffer.shrink_to(self.buffer.capacity() / 2);
+            }
         } else if self.read > CUT_ABOVE && self.read > self.buffer.len() / 2 {
             self.buffer.drain(..self.read);
             for shared in &mut self.shared {
                 shared.at -= self.read;
             }
             self.read = 0;
-        }
-    }
-
-    /// Gives the memory of an empty buffer back.
-    pub(crate) fn release_memory(&mut self) {
-        if self.is_empty() {
-            self.clear();
         }
     }
 }
