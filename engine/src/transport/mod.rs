@@ -1,5 +1,6 @@
 //! Bytes in and out of one connection, below the performatives.
 
+mod describe;
 pub(crate) mod handshake;
 pub use handshake::HandshakeError;
 pub(crate) mod idle;
