@@ -1,8 +1,43 @@
-//! The SASL layer, §5.3: configuration, mechanisms and the exchange in both roles.
+//! The SASL layer, §5.3: what to offer or accept, mechanisms, and why authentication failed.
+//!
+//! ```
+//! use amqp1_engine::sasl::{Refusal, Sasl, Secret};
+//!
+//! let client = Sasl::client().plain("alice", "open sesame").frame_limit(8_192);
+//!
+//! let password = Secret::from("open sesame");
+//! let server = Sasl::server().anonymous().plain(move |user, candidate| {
+//!     // Both are looked at, so that the time taken does not tell which one was wrong.
+//!     if password.matches(candidate) & (user == "alice") { Ok(()) } else { Err(Refusal::Credentials) }
+//! });
+//! ```
 
-use alloc::string::String;
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::fmt;
+
+use crate::codec::{Str, Symbol};
+
+mod client;
+mod error;
+pub use error::{MechanismError, Refusal, SaslError};
+mod exchange;
+pub(crate) use exchange::Exchange;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod mechanism;
+use mechanism::{Anonymous, ExternalClient, ExternalServer, PlainClient, PlainServer};
+pub use mechanism::{ClientMechanism, ServerMechanism, ServerStep};
+mod secret;
+pub use secret::Secret;
+mod server;
+
+const ANONYMOUS: Symbol = Symbol::from_static("ANONYMOUS");
+const PLAIN: Symbol = Symbol::from_static("PLAIN");
+const EXTERNAL: Symbol = Symbol::from_static("EXTERNAL");
 
 /// How a connection authenticates: the side that opened the socket is the SASL client (§5.3.2).
+///
+/// Cheap to clone; one configuration serves any number of connections.
 #[derive(Clone, Debug)]
 pub enum Sasl {
     /// For the side that opened the socket.
@@ -13,11 +48,13 @@ pub enum Sasl {
 
 impl Sasl {
     /// Starts a client's configuration, with no mechanism yet.
+    #[must_use]
     pub fn client() -> Client {
         Client::default()
     }
 
     /// Starts a server's configuration, with no mechanism yet.
+    #[must_use]
     pub fn server() -> Server {
         Server::default()
     }
@@ -35,127 +72,219 @@ impl From<Server> for Sasl {
     }
 }
 
-/// A client's mechanisms, in order of preference.
-#[derive(Clone, Debug, Default)]
-pub struct Client {}
+/// The bounds of one exchange, in either role.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    frame_size: u32,
+    rounds: u32,
+}
+
+impl Default for Limits {
+    /// 512 bytes is what §5.3.1 grants.
+    fn default() -> Self {
+        Self { frame_size: 512, rounds: 16 }
+    }
+}
+
+type NewClient = dyn Fn() -> Box<dyn ClientMechanism> + Send + Sync;
+type NewServer = dyn Fn(&Channel) -> Option<Box<dyn ServerMechanism>> + Send + Sync;
+
+/// A client's mechanisms in order of preference: the first that the server offers, too, is used.
+#[derive(Clone, Default)]
+pub struct Client {
+    mechanisms: Vec<(Symbol, Arc<NewClient>)>,
+    clear_text: bool,
+    limits: Limits,
+}
 
 impl Client {
-    /// Offers to authenticate as nobody.
+    /// Authenticates as nobody.
     #[must_use]
     pub fn anonymous(self) -> Self {
-        self
+        self.mechanism(ANONYMOUS, || Box::new(Anonymous))
     }
 
-    /// Offers user name and password; over a channel that is not encrypted only after
+    /// Authenticates with user name and password; over a channel that is not encrypted only together with
     /// [`allow_clear_text`](Self::allow_clear_text).
     #[must_use]
-    pub fn plain(self, _user: impl Into<String>, _password: impl Into<Secret>) -> Self {
-        self
+    pub fn plain(self, user: impl Into<String>, password: impl Into<Secret>) -> Self {
+        let (user, password) = (Arc::<str>::from(user.into()), password.into());
+        self.mechanism(PLAIN, move || {
+            Box::new(PlainClient { user: Arc::clone(&user), password: password.clone() })
+        })
     }
 
-    /// Offers the identity that the channel below has proved, by a client certificate for instance.
+    /// Authenticates as whom the channel below has proved us to be, by a client certificate for instance.
     #[must_use]
     pub fn external(self) -> Self {
+        self.mechanism(EXTERNAL, || Box::new(ExternalClient))
+    }
+
+    /// Authenticates by a mechanism of the caller's; `start` makes one for each connection.
+    #[must_use]
+    pub fn mechanism(
+        mut self,
+        name: Symbol,
+        start: impl Fn() -> Box<dyn ClientMechanism> + Send + Sync + 'static,
+    ) -> Self {
+        self.mechanisms.push((name, Arc::new(start)));
         self
     }
 
-    /// Lets PLAIN send the password readable over a channel that is not encrypted.
+    /// Lets PLAIN and its like send the password readable over a channel that is not encrypted.
     #[must_use]
-    pub fn allow_clear_text(self) -> Self {
+    pub fn allow_clear_text(mut self) -> Self {
+        self.clear_text = true;
+        self
+    }
+
+    /// Bounds SASL frames of either direction, in bytes; 512 by default. Bearer tokens often need 8,192.
+    #[must_use]
+    pub fn frame_limit(mut self, bytes: u32) -> Self {
+        self.limits.frame_size = bytes;
+        self
+    }
+
+    /// Bounds the challenges that one authentication may take; 16 by default.
+    #[must_use]
+    pub fn round_limit(mut self, rounds: u32) -> Self {
+        self.limits.rounds = rounds;
         self
     }
 }
 
-/// A server's mechanisms, in the order in which they are offered.
-#[derive(Clone, Debug, Default)]
-pub struct Server {}
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("mechanisms", &Names(&self.mechanisms))
+            .field("clear_text", &self.clear_text)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+/// A server's mechanisms in the order in which they are offered, most preferred first.
+#[derive(Clone, Default)]
+pub struct Server {
+    mechanisms: Vec<(Symbol, Arc<NewServer>)>,
+    optional: bool,
+    limits: Limits,
+}
 
 impl Server {
     /// Accepts everybody as nobody in particular.
     #[must_use]
     pub fn anonymous(self) -> Self {
-        self
+        self.mechanism(ANONYMOUS, || Box::new(Anonymous))
     }
 
-    /// Accepts the users and passwords that `verify` takes.
+    /// Accepts the user names and passwords that `verify` takes. Compare passwords by [`Secret::matches`].
     #[must_use]
-    pub fn plain(self, _verify: impl Fn(&str, &str) -> Result<(), Refusal> + Send + Sync + 'static) -> Self {
-        self
+    pub fn plain(self, verify: impl Fn(&str, &str) -> Result<(), Refusal> + Send + Sync + 'static) -> Self {
+        let verify: Arc<mechanism::Verify> = Arc::new(verify);
+        self.mechanism(PLAIN, move || Box::new(PlainServer { verify: Arc::clone(&verify) }))
     }
 
-    /// Accepts the identity that the channel below has proved; offered only where there is one.
+    /// Accepts whom the channel below has proved the peer to be; offered only where [`Channel::peer`] is known.
     #[must_use]
     pub fn external(self) -> Self {
+        self.offer(EXTERNAL, |channel| {
+            let peer = channel.peer.as_deref()?;
+            Some(Box::new(ExternalServer { peer: peer.into() }))
+        })
+    }
+
+    /// Accepts by a mechanism of the caller's; `start` makes one for each connection.
+    #[must_use]
+    pub fn mechanism(
+        self,
+        name: Symbol,
+        start: impl Fn() -> Box<dyn ServerMechanism> + Send + Sync + 'static,
+    ) -> Self {
+        self.offer(name, move |_| Some(start()))
+    }
+
+    /// Serves clients that skip SASL as well; they have no [`Identity`].
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
         self
     }
 
-    /// Also accepts clients that skip SASL.
+    /// Bounds SASL frames of either direction, in bytes; 512 by default. Bearer tokens often need 8,192.
     #[must_use]
-    pub fn optional(self) -> Self {
+    pub fn frame_limit(mut self, bytes: u32) -> Self {
+        self.limits.frame_size = bytes;
+        self
+    }
+
+    /// Bounds the challenges that one authentication may take; 16 by default.
+    #[must_use]
+    pub fn round_limit(mut self, rounds: u32) -> Self {
+        self.limits.rounds = rounds;
+        self
+    }
+
+    pub(crate) const fn is_optional(&self) -> bool {
+        self.optional
+    }
+
+    /// A name that is offered twice means the later mechanism.
+    fn offer(
+        mut self,
+        name: Symbol,
+        start: impl Fn(&Channel) -> Option<Box<dyn ServerMechanism>> + Send + Sync + 'static,
+    ) -> Self {
+        self.mechanisms.retain(|(other, _)| *other != name);
+        self.mechanisms.push((name, Arc::new(start)));
         self
     }
 }
 
-/// What is known of the byte channel below AMQP.
-#[derive(Clone, Debug, Default)]
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("mechanisms", &Names(&self.mechanisms))
+            .field("optional", &self.optional)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+struct Names<'a, T: ?Sized>(&'a [(Symbol, Arc<T>)]);
+
+impl<T: ?Sized> fmt::Debug for Names<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+/// What the driver knows of the byte channel below AMQP, as TLS tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Channel {
     /// Nobody on the way can read what is sent.
     pub encrypted: bool,
     /// The peer's name as the channel has proved it, from a client certificate for instance.
-    pub peer: Option<String>,
+    pub peer: Option<Str>,
 }
 
-/// The outcome of a successful authentication.
+/// The result of an authentication that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    user: Option<String>,
-    mechanism: String,
+    user: Option<Str>,
+    mechanism: Symbol,
 }
 
 impl Identity {
-    /// Who authenticated; nobody with ANONYMOUS.
+    /// On a server: who the client is; `None` for nobody in particular, as with ANONYMOUS. On a client: `None`.
+    #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
 
-    /// The mechanism used.
+    /// The name of the mechanism that was used.
+    #[must_use]
     pub fn mechanism(&self) -> &str {
-        &self.mechanism
-    }
-}
-
-/// Why a server turned credentials down, §5.3.3.6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// `auth`: the credentials are wrong.
-    Credentials,
-    /// `sys`: the server failed.
-    System,
-    /// `sys-perm`: the server failed and will again.
-    SystemPermanent,
-    /// `sys-temp`: the server failed; trying later may help.
-    SystemTemporary,
-}
-
-/// A password or token: masked in `Debug`, without `Display`.
-#[derive(Clone)]
-pub struct Secret(alloc::sync::Arc<str>);
-
-impl Secret {
-    /// The text itself; never let it reach a log.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<T: Into<alloc::sync::Arc<str>>> From<T> for Secret {
-    fn from(text: T) -> Self {
-        Self(text.into())
-    }
-}
-
-impl core::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("***")
+        self.mechanism.as_str()
     }
 }

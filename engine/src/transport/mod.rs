@@ -1,8 +1,9 @@
 //! Bytes in and out of one connection, below the performatives.
 
 mod describe;
+mod error;
+pub use error::HandshakeError;
 pub(crate) mod handshake;
-pub use handshake::HandshakeError;
 pub(crate) mod idle;
 mod outbox;
 pub(crate) use outbox::Outbox;
