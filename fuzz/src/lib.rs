@@ -1,0 +1,6 @@
+//! What the fuzz targets do with their input: functions that panic where the engine breaks a promise.
+//!
+//! A target is one call of such a function; `tests/corpora.rs` calls them with the files that are kept.
+
+mod codec;
+pub use codec::{frame, serial, value};

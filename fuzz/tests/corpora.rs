@@ -1,0 +1,31 @@
+//! Every file of the corpora, through the target that it belongs to.
+
+use std::{fs, path::Path};
+
+/// Runs `target` on each file of `corpus/folder`. The name of the file at fault is printed with the panic.
+fn replay(folder: &str, target: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(folder);
+    let mut count = 0;
+    for entry in fs::read_dir(folder).expect("the corpora are in the repository") {
+        let path = entry.expect("the folder can be listed").path();
+        println!("{}", path.display());
+        target(&fs::read(&path).expect("the file can be read"));
+        count += 1;
+    }
+    assert!(count > 0);
+}
+
+#[test]
+fn values() {
+    replay("value", amqp1_fuzz::value);
+}
+
+#[test]
+fn values_take_messages_apart() {
+    replay("message", amqp1_fuzz::value);
+}
+
+#[test]
+fn frames_refuse_what_is_a_value() {
+    replay("value", amqp1_fuzz::frame);
+}
