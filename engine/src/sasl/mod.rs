@@ -179,6 +179,8 @@ impl Server {
     }
 
     /// Accepts the user names and passwords that `verify` takes. Compare passwords by [`Secret::matches`].
+    ///
+    /// Offered on every channel: whether to send a password over one that is not encrypted is up to the client.
     #[must_use]
     pub fn plain(self, verify: impl Fn(&str, &str) -> Result<(), Refusal> + Send + Sync + 'static) -> Self {
         let verify: Arc<mechanism::Verify> = Arc::new(verify);

@@ -251,6 +251,8 @@ impl Header {
 mod tests {
     use alloc::format;
 
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
     use crate::sasl::{
         Client, Refusal, SaslError, Server,
@@ -499,6 +501,29 @@ mod tests {
         assert_eq!(done.out, [SASL_HEADER, &mechanisms(&["PLAIN"]), &outcome(0), AMQP_HEADER].concat());
         assert_eq!((done.end.clone(), done.is_done, done.user()), (Ok(()), true, Some("alice")));
         assert_eq!(done.left, open());
+    }
+
+    proptest! {
+        #[test]
+        fn any_change_to_the_bytes_ends_the_same_whole_and_byte_by_byte(
+            flips in vec((0usize..200, any::<u8>()), 0..4),
+            length in 0usize..200,
+        ) {
+            let login = init("PLAIN", b"\0alice\0sesame");
+            let to_server = [SASL_HEADER, &login, AMQP_HEADER, &open()].concat();
+            let offer = mechanisms(&["ANONYMOUS", "PLAIN"]);
+            let to_client = [SASL_HEADER, &offer, &outcome(0), AMQP_HEADER, &open()].concat();
+            let changed = |mut bytes: Vec<u8>| {
+                for &(at, byte) in &flips {
+                    let at = at % bytes.len();
+                    bytes[at] = byte;
+                }
+                bytes.truncate(length);
+                bytes
+            };
+            server(Some(plain_server().optional()), &[&changed(to_server)]);
+            client(Some(plain_client()), &[&changed(to_client)]);
+        }
     }
 
     #[test]
