@@ -253,7 +253,7 @@ impl fmt::Display for DisconnectReason {
             Self::Closed => f.write_str("the connection was closed"),
             Self::CloseTimeout => f.write_str("the peer did not answer our close in time"),
             Self::Aborted => f.write_str("the peer ended the connection without closing it"),
-            Self::Handshake(error) => write!(f, "{error:?}"),
+            Self::Handshake(error) => error.fmt(f),
             Self::HandshakeTimeout => f.write_str("the peer did not open the connection in time"),
         }
     }
