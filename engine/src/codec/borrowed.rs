@@ -6,8 +6,8 @@ use super::{
     Array, ArrayRef, Decimal32, Decimal64, Decimal128, Decode, DecodeError, DecodeErrorKind, Described,
     MAX_DEPTH, Map, Symbol, Timestamp, Uuid, Value, code, order,
     parse::{
-        Compound, Parsed, ascii, byte, compound8, compound32, fail, fixed, take, unexpected, utf8, variable8,
-        variable32,
+        self, Compound, Parsed, ascii, byte, compound8, compound32, fail, fixed, take, unexpected, utf8,
+        variable8, variable32,
     },
 };
 
@@ -292,7 +292,7 @@ impl fmt::Debug for ValueRef<'_> {
 }
 
 /// An encoded list; its items are read as they are walked.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct ListRef<'a>(pub(crate) Compound<'a>);
 
 impl<'a> ListRef<'a> {
@@ -312,6 +312,13 @@ impl<'a> ListRef<'a> {
     #[inline]
     pub fn iter(&self) -> ListIter<'a> {
         ListIter { left: self.0.count, input: self.0.items }
+    }
+}
+
+impl<'a> Decode<'a> for ListRef<'a> {
+    #[inline]
+    fn parse(input: &'a [u8]) -> Parsed<'a, Self> {
+        parse::list(input).map(|(rest, list)| (rest, Self(list)))
     }
 }
 
@@ -371,7 +378,7 @@ pub(crate) fn left_over<T>(input: &mut &[u8]) -> Option<Result<T, DecodeError>> 
 /// An encoded map; its entries are read as they are walked.
 ///
 /// Walking does not compare the keys with each other: [`validate`](Self::validate) does.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct MapRef<'a>(Compound<'a>);
 
 impl<'a> MapRef<'a> {
@@ -459,11 +466,14 @@ impl<'a> MapRef<'a> {
 }
 
 impl<'a> Decode<'a> for MapRef<'a> {
+    #[inline]
     fn parse(input: &'a [u8]) -> Parsed<'a, Self> {
-        match ValueRef::parse(input)? {
-            (rest, ValueRef::Map(map)) => Ok((rest, map)),
-            _ => unexpected(input.first().copied().unwrap_or(code::NULL)),
-        }
+        let (rest, map) = match byte(input)? {
+            (rest, code::MAP8) => compound8(rest)?,
+            (rest, code::MAP32) => compound32(rest)?,
+            (_, other) => return unexpected(other),
+        };
+        Ok((rest, Self::new(map)?))
     }
 }
 

@@ -55,6 +55,11 @@ pub enum DecodeErrorKind {
     TagTooLong,
     /// A message section stands where it may not (§3.2).
     MisplacedSection,
+    /// A message has no body (§3.2).
+    MissingBody,
+    /// Annotations or application properties hold a key or value of a type that is not allowed in them (§3.2.5,
+    /// §3.2.10).
+    InvalidEntry,
 }
 
 /// A field of a composite type, as an error names it.
@@ -171,6 +176,8 @@ impl fmt::Display for DecodeErrorKind {
             Self::UnknownChoice => "the value is none of the choices",
             Self::TagTooLong => "a delivery-tag is longer than 32 bytes",
             Self::MisplacedSection => "a message section stands where it may not",
+            Self::MissingBody => "a message has no body",
+            Self::InvalidEntry => "a key or value is of a type that is not allowed in this map",
         };
         f.write_str(text)
     }

@@ -35,6 +35,7 @@ pub(crate) mod composite;
 mod described;
 mod elements;
 pub use described::{Described, Descriptor};
+pub(crate) mod display;
 pub(crate) mod error;
 pub use error::{DecodeError, DecodeErrorKind};
 pub(crate) mod frame;

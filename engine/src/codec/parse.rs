@@ -88,7 +88,7 @@ pub(crate) fn ascii(bytes: &[u8]) -> Result<&str, DecodeError> {
 }
 
 /// What size and count of a list, map or array enclose; the count is not yet checked.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Compound<'a> {
     pub(crate) count: u32,
     pub(crate) items: &'a [u8],

@@ -1,14 +1,39 @@
-//! Messages as of §3.2: sections that annotate, describe and hold what an application says to another.
+//! Messages (§3.2): what an application says, and what is said about it on the way.
+//!
+//! - [`Message`] owns its parts: build one to send it, or decode one to keep it.
+//! - [`MessageView`] reads an encoded message in place, section by section, and copies nothing.
+//! - [`Payload`] is the encoded message as the frames brought it; it may also be of a format that only the
+//!   application knows.
+//! - [`Relay`] passes an encoded message on: it writes the head anew and leaves the rest untouched.
+//!
+//! ```
+//! use amqp1_engine::{codec::{Encode, Map}, message::Message};
+//!
+//! let message = Message::new(Map::new().with("sequence", 1u64)).with_id(1u64).with_property("colour", "green");
+//! let mut encoded = Vec::new();
+//! message.encode(&mut encoded);
+//! assert_eq!(Message::decode(&encoded.into())?, message);
+//! assert_eq!(message.body.to_string(), "{'sequence': 1}");
+//! # Ok::<(), amqp1_engine::codec::DecodeError>(())
+//! ```
 
+mod body;
+pub use body::Body;
+mod display;
+mod header;
+#[expect(clippy::module_inception, reason = "the type that the module is named for")]
+mod message;
+pub use message::Message;
 mod payload;
 pub use payload::Payload;
+mod properties;
+pub use properties::{MessageIdRef, PropertiesRef};
+mod relay;
+pub use relay::Relay;
+mod section;
+pub use section::{Annotations, ApplicationProperties};
+mod view;
+pub use view::{BodyRef, DataRef, MessageView, SequenceRef};
 
-/// To be written.
-#[derive(Debug)]
-pub struct Message;
-
-impl Message {
-    pub(crate) fn encode_sharing(&self, _out: &mut alloc::vec::Vec<u8>) -> Option<bytes::Bytes> {
-        None
-    }
-}
+/// The message-format of the messages of this module (§3.2.16), as a transfer names it.
+pub const MESSAGE_FORMAT: u32 = 0;

@@ -184,7 +184,7 @@ mod tests {
             prop_assert_eq!(payload.is_empty(), model.is_empty());
             prop_assert_eq!(payload.chunks().collect::<Vec<_>>().concat(), model.clone());
             let mut joined = payload.clone();
-            prop_assert_eq!(&*joined.contiguous(), &model);
+            prop_assert_eq!(joined.contiguous(), &model);
             prop_assert_eq!(&joined, &payload);
             prop_assert_eq!(payload.into_bytes(), model);
         }

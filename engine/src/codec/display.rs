@@ -1,0 +1,210 @@
+//! Values in one line, to be read by people.
+//!
+//! As Python writes them: `{'sequence': 1, 'ready': True, 'tag': b'\x00ab', 'parent': None}`.
+
+use core::fmt::{self, Display, Formatter, Write};
+
+use super::{
+    Array, ArrayRef, DecodeError, Described, DescribedRef, ListRef, MAX_DEPTH, Map, MapRef, Value, ValueRef,
+};
+
+/// In one line, as Python writes it; a text stands for itself, and in quotes where it is part of something or `#`
+/// asks for it. Symbols and chars count as texts, a timestamp as its milliseconds; a described value is shown as
+/// `@descriptor value`.
+impl Display for Value {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        show(self, Texts::of(f), f)
+    }
+}
+
+/// As for [`Value`]; what is malformed shows up as the error in angle brackets.
+impl Display for ValueRef<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        show_ref(*self, Texts::of(f), 0, f)
+    }
+}
+
+/// As for [`Value`].
+impl Display for Map {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        joined(f, '{', self.iter(), '}', |(key, value), f| {
+            show(key, Texts::Quoted, f)?;
+            f.write_str(": ")?;
+            show(value, Texts::Quoted, f)
+        })
+    }
+}
+
+/// As for [`ValueRef`].
+impl Display for MapRef<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        show_map(self, 0, f)
+    }
+}
+
+/// As for [`Value`].
+impl Display for Array {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        show_array(self.borrow(), 0, f)
+    }
+}
+
+/// As for [`Value`].
+impl Display for Described {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        show_described(self.borrow(), 0, f)
+    }
+}
+
+/// Octets as Python writes them.
+pub(crate) struct Octets<'a>(pub(crate) &'a [u8]);
+
+impl Display for Octets<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("b'")?;
+        self.0.iter().try_for_each(|octet| match octet {
+            b'\'' | b'\\' => write!(f, "\\{}", char::from(*octet)),
+            b' '..=b'~' => f.write_char(char::from(*octet)),
+            b'\n' => f.write_str("\\n"),
+            b'\r' => f.write_str("\\r"),
+            b'\t' => f.write_str("\\t"),
+            _ => write!(f, "\\x{octet:02x}"),
+        })?;
+        f.write_char('\'')
+    }
+}
+
+/// Whether texts stand in quotes.
+#[derive(Clone, Copy)]
+enum Texts {
+    Bare,
+    Quoted,
+}
+
+impl Texts {
+    fn of(f: &Formatter<'_>) -> Self {
+        if f.alternate() { Self::Quoted } else { Self::Bare }
+    }
+
+    fn show(self, text: &str, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bare => f.write_str(text),
+            Self::Quoted => quoted(text, f),
+        }
+    }
+}
+
+/// Shows what does not contain other values: the same words for owned and borrowed values.
+macro_rules! show_simple {
+    ($kind:ident, $value:expr, $texts:ident, $f:ident, { $($compound:tt)* }) => {
+        match $value {
+            $kind::Null => $f.write_str("None"),
+            $kind::Bool(true) => $f.write_str("True"),
+            $kind::Bool(false) => $f.write_str("False"),
+            $kind::Ubyte(value) => write!($f, "{value}"),
+            $kind::Ushort(value) => write!($f, "{value}"),
+            $kind::Uint(value) => write!($f, "{value}"),
+            $kind::Ulong(value) => write!($f, "{value}"),
+            $kind::Byte(value) => write!($f, "{value}"),
+            $kind::Short(value) => write!($f, "{value}"),
+            $kind::Int(value) => write!($f, "{value}"),
+            $kind::Long(value) => write!($f, "{value}"),
+            // With a point even when nothing follows it, so that a float shows as one.
+            $kind::Float(value) => write!($f, "{value:?}"),
+            $kind::Double(value) => write!($f, "{value:?}"),
+            $kind::Decimal32(value) => write!($f, "{value:?}"),
+            $kind::Decimal64(value) => write!($f, "{value:?}"),
+            $kind::Decimal128(value) => write!($f, "{value:?}"),
+            $kind::Char(value) => $texts.show(value.encode_utf8(&mut [0; 4]), $f),
+            $kind::Timestamp(value) => write!($f, "{value}"),
+            $kind::Uuid(value) => write!($f, "{value}"),
+            $kind::Binary(value) => write!($f, "{}", Octets(value)),
+            $kind::String(value) => $texts.show(value, $f),
+            $kind::Symbol(value) => $texts.show(value, $f),
+            $($compound)*
+        }
+    };
+}
+
+fn show(value: &Value, texts: Texts, f: &mut Formatter<'_>) -> fmt::Result {
+    show_simple!(Value, value, texts, f, {
+        Value::List(items) => joined(f, '[', items, ']', |item, f| show(item, Texts::Quoted, f)),
+        Value::Map(map) => write!(f, "{map}"),
+        Value::Array(array) => write!(f, "{array}"),
+        Value::Described(described) => write!(f, "{described}"),
+    })
+}
+
+fn show_ref(value: ValueRef<'_>, texts: Texts, depth: usize, f: &mut Formatter<'_>) -> fmt::Result {
+    show_simple!(ValueRef, value, texts, f, {
+        ValueRef::List(list) => show_list(list, depth, f),
+        ValueRef::Map(map) => show_map(&map, depth, f),
+        ValueRef::Array(array) => show_array(array, depth, f),
+        ValueRef::Described(described) => show_described(described, depth, f),
+    })
+}
+
+fn show_list(list: ListRef<'_>, depth: usize, f: &mut Formatter<'_>) -> fmt::Result {
+    joined(f, '[', list, ']', |item, f| show_part(item, depth, f))
+}
+
+fn show_map(map: &MapRef<'_>, depth: usize, f: &mut Formatter<'_>) -> fmt::Result {
+    joined(f, '{', map, '}', |entry, f| match entry {
+        Ok((key, value)) => {
+            show_part(Ok(key), depth, f)?;
+            f.write_str(": ")?;
+            show_part(Ok(value), depth, f)
+        }
+        Err(error) => show_part(Err(error), depth, f),
+    })
+}
+
+fn show_array(array: ArrayRef<'_>, depth: usize, f: &mut Formatter<'_>) -> fmt::Result {
+    joined(f, '[', array, ']', |item, f| show_part(item, depth, f))
+}
+
+fn show_described(described: DescribedRef<'_>, depth: usize, f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_char('@')?;
+    show_part(Ok(described.descriptor()), depth, f)?;
+    f.write_char(' ')?;
+    show_part(described.value(), depth, f)
+}
+
+/// What is inside another value, which stands at `depth`.
+fn show_part(part: Result<ValueRef<'_>, DecodeError>, depth: usize, f: &mut Formatter<'_>) -> fmt::Result {
+    match part {
+        Ok(value) if depth < MAX_DEPTH => show_ref(value, Texts::Quoted, depth + 1, f),
+        Ok(_) => f.write_str("..."),
+        Err(error) => write!(f, "<{error}>"),
+    }
+}
+
+fn joined<T>(
+    f: &mut Formatter<'_>,
+    open: char,
+    items: impl IntoIterator<Item = T>,
+    close: char,
+    mut show: impl FnMut(T, &mut Formatter<'_>) -> fmt::Result,
+) -> fmt::Result {
+    f.write_char(open)?;
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            f.write_str(", ")?;
+        }
+        show(item, f)?;
+    }
+    f.write_char(close)
+}
+
+fn quoted(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
+    f.write_char('\'')?;
+    text.chars().try_for_each(|char| match char {
+        '\'' | '\\' => write!(f, "\\{char}"),
+        '\n' => f.write_str("\\n"),
+        '\r' => f.write_str("\\r"),
+        '\t' => f.write_str("\\t"),
+        char if char.is_control() => write!(f, "\\x{:02x}", u32::from(char)),
+        char => f.write_char(char),
+    })?;
+    f.write_char('\'')
+}
