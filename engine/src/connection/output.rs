@@ -9,6 +9,7 @@ use crate::{
     DisconnectReason, Instant, Misuse,
     arena::Key,
     codec::Encode,
+    link::{LinkEndpoint, Waiting},
     transport::trace::Direction,
     types::{Close, DeliveryState, Error, Open},
 };
@@ -208,7 +209,12 @@ impl Connection {
             return;
         }
         for key in core::mem::take(&mut self.waiting_for_output) {
-            self.wake_sender(key);
+            if let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::sender_mut)
+                && end.waiting == Waiting::Output
+            {
+                end.waiting = Waiting::Credit;
+                self.wake_sender(key);
+            }
         }
     }
 

@@ -252,9 +252,27 @@ impl Connection {
         }
     }
 
-    /// Tells the user of a sender that it can send, if it can and was not told; else sees to it that it will be.
+    /// What keeps a sender from going on: with the delivery that its user has started, else with a new one.
+    fn obstacle(&self, key: Key) -> Option<Blocked> {
+        let link = self.links.get(key)?;
+        let started = match &link.end {
+            LinkEnd::Sender(end) => end.unfinished.as_ref().filter(|unfinished| !unfinished.finished),
+            LinkEnd::Receiver(_) => None,
+        };
+        let Some(unfinished) = started else { return self.blocked(key) };
+        let session = self.sessions.get(link.session)?;
+        if !unfinished.rest.is_empty() || !session.window.can_send() {
+            Some(Blocked::Window)
+        } else if self.outbox.len() >= self.config.limits.output_high_water {
+            Some(Blocked::Output)
+        } else {
+            None
+        }
+    }
+
+    /// Tells the user of a sender that it can go on, if it can and was not told; else sees to it that it will be.
     pub(crate) fn wake_sender(&mut self, key: Key) {
-        let blocked = self.blocked(key);
+        let blocked = self.obstacle(key);
         let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::sender_mut) else { return };
         match blocked {
             None if end.waiting != Waiting::Nothing => {
@@ -470,10 +488,10 @@ impl Connection {
         }
     }
 
-    /// After a send: whoever cannot send again at once is told when it can.
+    /// After a send: whoever cannot go on at once is told when it can.
     #[inline]
     fn after_send(&mut self, key: Key) {
-        if let Some(blocked) = self.blocked(key) {
+        if let Some(blocked) = self.obstacle(key) {
             self.wait(key, blocked);
         }
     }
@@ -503,7 +521,7 @@ impl Connection {
         }
         unfinished.finished = finish;
         self.write_unfinished(key);
-        self.after_send(key);
+        self.wake_sender(key);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use super::window::WindowState;
 use crate::{
     Connection, DeliveryId, Event, LinkId, SessionId, Violation,
     arena::Key,
-    link::{LinkEnd, LinkEndpoint},
+    link::{LinkEnd, LinkEndpoint, Waiting},
     types::{Disposition, Flow, Role, condition},
 };
 
@@ -95,11 +95,13 @@ impl Connection {
     pub(crate) fn wake_session(&mut self, session_key: Key) {
         let Some(session) = self.sessions.get_mut(session_key) else { return };
         for key in core::mem::take(&mut session.waiting) {
-            if let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::sender_mut) {
-                end.waiting = crate::link::Waiting::Credit;
-            }
             self.write_unfinished(key);
-            self.wake_sender(key);
+            if let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::sender_mut)
+                && end.waiting == Waiting::Session
+            {
+                end.waiting = Waiting::Credit;
+                self.wake_sender(key);
+            }
         }
     }
 
