@@ -1,0 +1,4 @@
+//! A broker: queues in memory.
+
+mod queue;
+pub use queue::{Bound, Offered, Overrun, Queue, Stored};
