@@ -64,12 +64,16 @@ impl ListenerId {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeliveryId {
     pub(super) link: Key,
-    pub(super) number: Serial,
+    /// Its delivery-id; none if it never got one.
+    pub(super) number: Option<Serial>,
 }
 
 impl fmt::Debug for DeliveryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "DeliveryId({:?}/{})", self.link, self.number)
+        match self.number {
+            Some(number) => write!(f, "DeliveryId({:?}/{number})", self.link),
+            None => write!(f, "DeliveryId({:?}/-)", self.link),
+        }
     }
 }
 
