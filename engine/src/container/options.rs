@@ -1,0 +1,100 @@
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::{
+    Config, Limits, SessionConfig,
+    codec::{Map, Str, Symbol},
+    sasl::Sasl,
+};
+
+/// What a [`Container`](super::Container) is and how far it goes.
+#[derive(Clone, Debug)]
+pub struct ContainerOptions {
+    /// The container's name, by which its peers know it again (§2.4.1); without one it is made from the seed.
+    pub container_id: Option<Str>,
+    /// Where names that must not repeat come from: a driver gives each container another number.
+    pub seed: u64,
+    /// For connections made or accepted without options of their own.
+    pub connection: ConnectionOptions,
+    /// How many messages a sender keeps that cannot be sent yet. Default 1,000.
+    pub send_queue_messages: usize,
+    /// How many bytes a sender keeps that cannot be sent yet; a single message may be larger. Default 1 MiB.
+    pub send_queue_bytes: usize,
+    /// How many injected events wait to be handled. Default 10,000.
+    pub injected_events: usize,
+}
+
+impl Default for ContainerOptions {
+    fn default() -> Self {
+        Self {
+            container_id: None,
+            seed: 0,
+            connection: ConnectionOptions::default(),
+            send_queue_messages: 1_000,
+            send_queue_bytes: 1 << 20,
+            injected_events: 10_000,
+        }
+    }
+}
+
+/// What a connection says of itself and how far it goes.
+#[derive(Clone, Debug)]
+pub struct ConnectionOptions {
+    /// The host that the peer is to be (§2.7.1); without one it is the address's.
+    pub virtual_host: Option<Str>,
+    /// How the sides authenticate.
+    pub security: Security,
+    /// Sends a password over a byte stream that is not encrypted; without this PLAIN is never used there.
+    pub allow_clear_text: bool,
+    /// The largest frame that this side takes, in bytes (§2.7.1). Default 128 KiB.
+    pub max_frame_size: u32,
+    /// The highest channel number that the peer may use (§2.7.1). Default 255.
+    pub channel_max: u16,
+    /// After how long a silence the peer counts as dead (§2.4.5); without one, never.
+    pub idle_time_out: Option<Duration>,
+    /// Extensions that this side supports.
+    pub offered_capabilities: Vec<Symbol>,
+    /// Extensions that this side may use if the peer supports them.
+    pub desired_capabilities: Vec<Symbol>,
+    /// Anything else there is to say.
+    pub properties: Option<Map>,
+    /// How far the peer may go.
+    pub limits: Limits,
+    /// Keeps a line of text for each frame, for `poll_trace`.
+    pub trace: bool,
+    /// For sessions made without a configuration of their own, by either side.
+    pub session: SessionConfig,
+}
+
+/// How the sides of a connection authenticate.
+#[derive(Clone, Debug, Default)]
+pub enum Security {
+    /// Connecting: as the address's user, else as nobody, over SASL. Listening: everybody is let in, with SASL
+    /// ANONYMOUS or without SASL.
+    #[default]
+    Auto,
+    /// No SASL layer.
+    None,
+    /// As told.
+    Sasl(Sasl),
+}
+
+impl Default for ConnectionOptions {
+    fn default() -> Self {
+        let config = Config::client("");
+        Self {
+            virtual_host: None,
+            security: Security::Auto,
+            allow_clear_text: false,
+            max_frame_size: config.max_frame_size,
+            channel_max: config.channel_max,
+            idle_time_out: config.idle_time_out,
+            offered_capabilities: Vec::new(),
+            desired_capabilities: Vec::new(),
+            properties: None,
+            limits: config.limits,
+            trace: false,
+            session: SessionConfig::default(),
+        }
+    }
+}
