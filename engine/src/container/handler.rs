@@ -1,0 +1,344 @@
+use alloc::{boxed::Box, string::String};
+use core::{any::Any, fmt};
+
+use super::{
+    ConnectionId, Context, Delivery, DeliveryId, Link, ListenerId, ReceiverId, SenderId, SessionId, TaskId,
+    Tracker,
+};
+use crate::{
+    codec::{Str, Symbol},
+    types::Error,
+};
+
+/// What a program does when something happens.
+///
+/// Each method is a kind of event and has a default that hands the event to [`on_unhandled`](Self::on_unhandled).
+/// A handler is given to the container's `dispatch`; one given to a listener, connection, session or link by
+/// [`Context::set_handler`] is called in its place for that object and those made on it.
+///
+/// A callback may call any method of its [`Context`] for any object. What follows from that comes in later
+/// callbacks: no callback runs inside another.
+#[allow(unused_variables, reason = "defaults name their parameters for the reader of the documentation")]
+pub trait Handler {
+    /// What the container does on its own for the objects that this handler serves.
+    ///
+    /// It is asked anew for each event.
+    fn knobs(&self) -> Knobs {
+        Knobs::default()
+    }
+
+    /// The container starts: the place to connect and to listen. For the container's handler only.
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        self.on_unhandled(cx, &Unhandled::Start);
+    }
+
+    /// Nothing is left to do; for the container's handler only.
+    fn on_stop(&mut self, cx: &mut Context<'_>) {
+        self.on_unhandled(cx, &Unhandled::Stop);
+    }
+
+    /// Something happened for which this handler has no method of its own.
+    ///
+    /// The default keeps the first event that tells of a failure on this side, a refused connection for instance, for
+    /// [`Container::take_failure`](super::Container::take_failure).
+    fn on_unhandled(&mut self, cx: &mut Context<'_>, event: &Unhandled<'_>) {
+        cx.note_unhandled(event);
+    }
+
+    /// The peer opened a connection to a listener. It is answered when this returns, or closed if the handler did so.
+    fn on_connection_opening(&mut self, cx: &mut Context<'_>, connection: ConnectionId) {
+        self.on_unhandled(cx, &Unhandled::ConnectionOpening(connection));
+    }
+
+    /// A connection is open on both sides.
+    fn on_connection_opened(&mut self, cx: &mut Context<'_>, connection: ConnectionId) {
+        self.on_unhandled(cx, &Unhandled::ConnectionOpened(connection));
+    }
+
+    /// The peer closes a connection first, without an error. It is answered when this returns.
+    fn on_connection_closing(&mut self, cx: &mut Context<'_>, connection: ConnectionId) {
+        self.on_unhandled(cx, &Unhandled::ConnectionClosing(connection));
+    }
+
+    /// A connection is closed on both sides; its sessions and links are gone with it.
+    fn on_connection_closed(&mut self, cx: &mut Context<'_>, connection: ConnectionId) {
+        self.on_unhandled(cx, &Unhandled::ConnectionClosed(connection));
+    }
+
+    /// The peer closes a connection with an error. [`on_connection_closed`](Self::on_connection_closed) follows.
+    fn on_connection_error(&mut self, cx: &mut Context<'_>, connection: ConnectionId, error: &Error) {
+        self.on_unhandled(cx, &Unhandled::ConnectionError(connection, error));
+    }
+
+    /// The peer began a session. It is answered when this returns, or ended if the handler did so.
+    fn on_session_opening(&mut self, cx: &mut Context<'_>, session: SessionId) {
+        self.on_unhandled(cx, &Unhandled::SessionOpening(session));
+    }
+
+    /// A session is begun on both sides.
+    fn on_session_opened(&mut self, cx: &mut Context<'_>, session: SessionId) {
+        self.on_unhandled(cx, &Unhandled::SessionOpened(session));
+    }
+
+    /// The peer ends a session first, without an error. It is answered when this returns.
+    fn on_session_closing(&mut self, cx: &mut Context<'_>, session: SessionId) {
+        self.on_unhandled(cx, &Unhandled::SessionClosing(session));
+    }
+
+    /// A session is ended on both sides; its links are gone with it.
+    fn on_session_closed(&mut self, cx: &mut Context<'_>, session: SessionId) {
+        self.on_unhandled(cx, &Unhandled::SessionClosed(session));
+    }
+
+    /// The peer ends a session with an error. [`on_session_closed`](Self::on_session_closed) follows.
+    fn on_session_error(&mut self, cx: &mut Context<'_>, session: SessionId, error: &Error) {
+        self.on_unhandled(cx, &Unhandled::SessionError(session, error));
+    }
+
+    /// The peer attached a link: the place to look at its [source](Context::remote_source) and
+    /// [target](Context::remote_target).
+    ///
+    /// When this returns, the link is answered with the termini that the peer asked for, unless the handler
+    /// [opened](Context::open_link) it with other ones or refused it by [`Context::close_with`].
+    fn on_link_opening(&mut self, cx: &mut Context<'_>, link: Link) {
+        self.on_unhandled(cx, &Unhandled::LinkOpening(link));
+    }
+
+    /// A link is attached on both sides: its [source](Context::remote_source) and [target](Context::remote_target)
+    /// are now those that the peer has in force.
+    fn on_link_opened(&mut self, cx: &mut Context<'_>, link: Link) {
+        self.on_unhandled(cx, &Unhandled::LinkOpened(link));
+    }
+
+    /// The peer detaches a link first, without an error. It is answered when this returns.
+    fn on_link_closing(&mut self, cx: &mut Context<'_>, link: Link) {
+        self.on_unhandled(cx, &Unhandled::LinkClosing(link));
+    }
+
+    /// A link is detached on both sides.
+    fn on_link_closed(&mut self, cx: &mut Context<'_>, link: Link) {
+        self.on_unhandled(cx, &Unhandled::LinkClosed(link));
+    }
+
+    /// The peer detaches a link with an error, or refuses it. [`on_link_closed`](Self::on_link_closed) follows.
+    fn on_link_error(&mut self, cx: &mut Context<'_>, link: Link, error: &Error) {
+        self.on_unhandled(cx, &Unhandled::LinkError(link, error));
+    }
+
+    /// A message can be sent: there is credit, the session's window is open and the output has room.
+    ///
+    /// It comes again after each time that one of them was missing. Send while [`Context::credit`] is not zero.
+    fn on_sendable(&mut self, cx: &mut Context<'_>, sender: SenderId) {
+        self.on_unhandled(cx, &Unhandled::Sendable(sender));
+    }
+
+    /// A message arrived in whole.
+    ///
+    /// With [`Knobs::auto_accept`] it is accepted when this returns, unless the handler settled it itself.
+    fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
+        self.on_unhandled(cx, &Unhandled::Message(delivery));
+    }
+
+    /// A part of a message arrived, the last one before [`on_message`](Self::on_message).
+    ///
+    /// [`Context::take`] takes the bytes that are here, so that a message larger than the memory can be read; those
+    /// taken are not part of the payload that `on_message` shows.
+    fn on_delivery(&mut self, cx: &mut Context<'_>, delivery: DeliveryId) {
+        self.on_unhandled(cx, &Unhandled::Delivery(delivery));
+    }
+
+    /// The peer gave up a message in the middle: it never happened (§2.7.5).
+    fn on_aborted(&mut self, cx: &mut Context<'_>, delivery: DeliveryId) {
+        self.on_unhandled(cx, &Unhandled::Aborted(delivery));
+    }
+
+    /// The receiver accepted a message.
+    fn on_accepted(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {
+        self.on_unhandled(cx, &Unhandled::Accepted(tracker));
+    }
+
+    /// The receiver found a message to be invalid; its [state](Tracker::state) may say why.
+    fn on_rejected(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {
+        self.on_unhandled(cx, &Unhandled::Rejected(tracker));
+    }
+
+    /// The receiver did not process a message and will not.
+    fn on_released(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {
+        self.on_unhandled(cx, &Unhandled::Released(tracker));
+    }
+
+    /// The receiver did not process a message and asks for changes to it.
+    fn on_modified(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {
+        self.on_unhandled(cx, &Unhandled::Modified(tracker));
+    }
+
+    /// The receiver settled a message, with or without an outcome. It comes after the outcome's own callback.
+    fn on_settled(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {
+        self.on_unhandled(cx, &Unhandled::Settled(tracker));
+    }
+
+    /// The receiver changed anything of a sent message. It comes after the callbacks for what was changed.
+    ///
+    /// With [`Knobs::auto_settle`] a message that has an outcome is settled when this returns.
+    fn on_delivery_updated(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {
+        self.on_unhandled(cx, &Unhandled::DeliveryUpdated(tracker));
+    }
+
+    /// The sender settled a message that this side received: the last step of exactly once (§2.6.12).
+    fn on_delivery_settled(&mut self, cx: &mut Context<'_>, delivery: DeliveryId) {
+        self.on_unhandled(cx, &Unhandled::DeliverySettled(delivery));
+    }
+
+    /// A connection's byte stream is gone without a close on both sides. Its sessions and links are gone with it if
+    /// no reconnect follows.
+    fn on_disconnected(&mut self, cx: &mut Context<'_>, connection: ConnectionId, reason: &Disconnected) {
+        self.on_unhandled(cx, &Unhandled::Disconnected(connection, reason));
+    }
+
+    /// A connection's byte stream could not be opened, broke, or carried what AMQP does not allow.
+    /// [`on_disconnected`](Self::on_disconnected) follows.
+    fn on_transport_error(&mut self, cx: &mut Context<'_>, connection: ConnectionId, reason: &Disconnected) {
+        self.on_unhandled(cx, &Unhandled::TransportError(connection, reason));
+    }
+
+    /// The receiver asks to use up the credit or give it back (§2.6.7): send what there is, then call
+    /// [`Context::drained`]. The default gives it back.
+    fn on_drain_start(&mut self, cx: &mut Context<'_>, sender: SenderId) {
+        cx.drained(sender);
+        self.on_unhandled(cx, &Unhandled::DrainStart(sender));
+    }
+
+    /// The sender has used up or given back the credit that [`Context::drain`] asked for.
+    fn on_drain_finished(&mut self, cx: &mut Context<'_>, receiver: ReceiverId) {
+        self.on_unhandled(cx, &Unhandled::DrainFinished(receiver));
+    }
+
+    /// The peer told of a link's flow state: [credit](Context::credit), [available](Context::available) messages.
+    fn on_link_flow(&mut self, cx: &mut Context<'_>, link: Link) {
+        self.on_unhandled(cx, &Unhandled::LinkFlow(link));
+    }
+
+    /// A listener accepts connections at `address`, which tells the port that the system chose.
+    fn on_listening(&mut self, cx: &mut Context<'_>, listener: ListenerId, address: &str) {
+        self.on_unhandled(cx, &Unhandled::Listening(listener, address));
+    }
+
+    /// A listener cannot accept connections, or no longer. Its id is stale after this.
+    fn on_listen_error(&mut self, cx: &mut Context<'_>, listener: ListenerId, reason: &str) {
+        self.on_unhandled(cx, &Unhandled::ListenError(listener, reason));
+    }
+
+    /// The moment of a [timer](Context::set_timer) has come.
+    fn on_timer(&mut self, cx: &mut Context<'_>, timer: TaskId) {
+        self.on_unhandled(cx, &Unhandled::Timer(timer));
+    }
+
+    /// The program sent an event into the container from outside; for the container's handler only.
+    fn on_injected(&mut self, cx: &mut Context<'_>, event: Box<dyn Any + Send>) {
+        self.on_unhandled(cx, &Unhandled::Injected(&*event));
+    }
+}
+
+/// What a container does on its own; see [`Handler::knobs`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Knobs {
+    /// How many messages a receiver lets come ahead: its credit, topped up at one half. With 0 the handler grants credit
+    /// itself. Default 10. The link option [`Prefetch`](super::Prefetch) goes before it.
+    pub prefetch: u32,
+    /// Accept each message that `on_message` left untouched. Default true.
+    pub auto_accept: bool,
+    /// Settle each sent message once it has an outcome. Default true.
+    pub auto_settle: bool,
+    /// A peer that closes first without an error is told of by `on_…_error` instead of `on_…_closing`. Default false.
+    pub peer_close_is_error: bool,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self { prefetch: 10, auto_accept: true, auto_settle: true, peer_close_is_error: false }
+    }
+}
+
+/// An event that no method of a [`Handler`] took: one variant for each of them, with its arguments.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "each variant is documented by the method of `Handler` it is named for")]
+pub enum Unhandled<'a> {
+    Start,
+    Stop,
+    ConnectionOpening(ConnectionId),
+    ConnectionOpened(ConnectionId),
+    ConnectionClosing(ConnectionId),
+    ConnectionClosed(ConnectionId),
+    ConnectionError(ConnectionId, &'a Error),
+    SessionOpening(SessionId),
+    SessionOpened(SessionId),
+    SessionClosing(SessionId),
+    SessionClosed(SessionId),
+    SessionError(SessionId, &'a Error),
+    LinkOpening(Link),
+    LinkOpened(Link),
+    LinkClosing(Link),
+    LinkClosed(Link),
+    LinkError(Link, &'a Error),
+    Sendable(SenderId),
+    Message(&'a Delivery<'a>),
+    Delivery(DeliveryId),
+    Aborted(DeliveryId),
+    Accepted(&'a Tracker),
+    Rejected(&'a Tracker),
+    Released(&'a Tracker),
+    Modified(&'a Tracker),
+    Settled(&'a Tracker),
+    DeliveryUpdated(&'a Tracker),
+    DeliverySettled(DeliveryId),
+    Disconnected(ConnectionId, &'a Disconnected),
+    TransportError(ConnectionId, &'a Disconnected),
+    DrainStart(SenderId),
+    DrainFinished(ReceiverId),
+    LinkFlow(Link),
+    Listening(ListenerId, &'a str),
+    ListenError(ListenerId, &'a str),
+    Timer(TaskId),
+    Injected(&'a (dyn Any + Send)),
+}
+
+/// Why a connection's byte stream is gone.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Disconnected {
+    /// The condition: one of AMQP's own (§2.8.15, §2.8.16) where a rule was broken, else `amqp1:transport`.
+    pub condition: Symbol,
+    /// What happened, in one line for a person.
+    pub description: Str,
+    /// Whether the container tries to connect again.
+    pub reconnects: bool,
+}
+
+impl Disconnected {
+    pub(super) fn transport(description: String) -> Self {
+        Self {
+            condition: Symbol::from_static("amqp1:transport"),
+            description: description.into(),
+            reconnects: false,
+        }
+    }
+}
+
+impl fmt::Display for Disconnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.description, self.condition)
+    }
+}
+
+/// A failure on this side that no handler took care of, in one line for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure(pub(super) String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for Failure {}
