@@ -1,0 +1,451 @@
+//! From events to callbacks: the one place where user code runs.
+
+use alloc::boxed::Box;
+use core::cell::{Cell, OnceCell};
+
+use super::{
+    ConnectionId, Context, Delivery, DeliveryId, Disconnected, Handler, ListenerId, Object, ReceiverId,
+    SenderId, SessionId,
+    state::{At, Core, How, LinkEntry, Notice, Phase, SessionEntry, Stage, Task},
+};
+use crate::{
+    Event, Instant, LinkId, Scope, Violation,
+    arena::Key,
+    types::{DeliveryState, Error, Role, condition},
+};
+
+/// After so many callbacks the driver has its turn: to write what they made, and to read.
+const CALLBACKS_A_TURN: usize = 4096;
+
+/// Calls handlers until nothing is left to tell or the driver must have its turn: whether more is left.
+pub(super) fn dispatch(core: &mut Core, root: &mut dyn Handler, now: Instant) -> bool {
+    if core.phase == Phase::New {
+        return false;
+    }
+    while let Some((id, task)) = core.schedule.pop_due(now) {
+        core.notices.push_back(Notice::Task(id, task));
+    }
+    let mut dispatcher = Dispatcher { core, root, now };
+    let mut turn = 0;
+    for _ in 0..CALLBACKS_A_TURN {
+        if !dispatcher.step(&mut turn) {
+            return false;
+        }
+    }
+    true
+}
+
+struct Dispatcher<'a> {
+    core: &'a mut Core,
+    root: &'a mut dyn Handler,
+    now: Instant,
+}
+
+impl Dispatcher<'_> {
+    /// Handles the next thing there is: whether there was one.
+    fn step(&mut self, turn: &mut usize) -> bool {
+        if let Some(notice) = self.core.notices.pop_front() {
+            self.notice(notice);
+        } else if let Some((connection, event)) = self.core.next_event(turn) {
+            self.event(connection, event);
+        } else {
+            self.core.survey();
+            if self.core.has_ready() {
+                return true;
+            }
+            if self.core.phase == Phase::Stopped || !self.core.is_idle() {
+                return false;
+            }
+            self.core.phase = Phase::Stopped;
+            self.call(At::Container, |handler, cx| handler.on_stop(cx));
+        }
+        true
+    }
+
+    /// Runs callbacks of the handler that serves `at`, then closes what they asked to close.
+    #[inline]
+    fn call(&mut self, at: At, run: impl FnOnce(&mut dyn Handler, &mut Context<'_>)) {
+        match self.core.take_handler(at) {
+            Some((slot, mut handler)) => {
+                run(&mut *handler, &mut Context { core: self.core, now: self.now, at });
+                self.core.put_handler(slot, handler);
+            }
+            None => run(self.root, &mut Context { core: self.core, now: self.now, at }),
+        }
+        self.core.finish_closes();
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Start => self.call(At::Container, |handler, cx| handler.on_start(cx)),
+            Notice::Listening(key, address) => {
+                self.call(At::Listener(key), |handler, cx| {
+                    handler.on_listening(cx, ListenerId(key), &address)
+                });
+            }
+            Notice::ListenFailed(key, reason) => {
+                self.call(At::Listener(key), |handler, cx| {
+                    handler.on_listen_error(cx, ListenerId(key), &reason)
+                });
+                self.core.close(Object::Listener(ListenerId(key)), How::Now);
+                self.core.finish_closes();
+            }
+            Notice::ConnectFailed(key, reason) => self.disconnected(key, Some(reason)),
+            Notice::ConnectionClosed(key) => {
+                let id = ConnectionId(key);
+                self.call(At::Connection(key), |handler, cx| handler.on_connection_closed(cx, id));
+                self.core.free_connection(key);
+            }
+            Notice::SessionFailed(key, error) => {
+                let id = SessionId(key);
+                self.call(At::Session(key), |handler, cx| {
+                    handler.on_session_error(cx, id, &error);
+                    handler.on_session_closed(cx, id);
+                });
+                self.core.free_session(key);
+            }
+            Notice::LinkMade(key) => self.call(At::Link(key), |handler, cx| cx.core.top_up(key, handler)),
+            Notice::LinkFailed(key, error) => self.link_failed(key, &error),
+            Notice::NotSent(tracker) => self.call(At::Link(tracker.id.link), |handler, cx| {
+                handler.on_rejected(cx, &tracker);
+                handler.on_settled(cx, &tracker);
+                handler.on_delivery_updated(cx, &tracker);
+            }),
+            Notice::Task(id, Task::Timer(at)) => self.call(at, |handler, cx| handler.on_timer(cx, id)),
+            Notice::Task(_, Task::Run(task)) => self.call(At::Container, |_, cx| task(cx)),
+            Notice::Injected(event) => {
+                self.core.injected -= 1;
+                self.call(At::Container, |handler, cx| handler.on_injected(cx, event));
+            }
+        }
+    }
+
+    fn event(&mut self, peer: Key, event: Event) {
+        match event {
+            Event::Opened => self.opened(peer),
+            Event::Closed { error } => self.closed(peer, error),
+            Event::Violated(violation) => self.violated(peer, &violation),
+            Event::Disconnected(reason) => {
+                let reason = self.core.why_disconnected(peer, &reason);
+                self.disconnected(peer, reason);
+            }
+            Event::SessionBegun(id) => self.session_begun(peer, id),
+            Event::SessionEnded { session, error } => {
+                if let Some(key) = self.core.session_key(peer, session) {
+                    self.session_ended(key, error);
+                }
+            }
+            Event::LinkAttached(id) => self.link_attached(peer, id),
+            event => self.link_event(peer, event),
+        }
+    }
+
+    /// Events of a link that the container knows.
+    fn link_event(&mut self, peer: Key, event: Event) {
+        let id = match &event {
+            Event::LinkDetached { link, .. } => *link,
+            Event::LinkTooLarge(id)
+            | Event::LinkFlow(id)
+            | Event::Sendable(id)
+            | Event::Drain(id)
+            | Event::Drained(id) => *id,
+            Event::Delivery(id) | Event::Aborted(id) | Event::Updated(id) => id.link(),
+            _ => return,
+        };
+        let Some(key) = self.core.link_key(peer, id) else { return };
+        match event {
+            Event::Delivery(id) => self.delivery(peer, key, id),
+            Event::Updated(id) => self.updated(key, id),
+            Event::Sendable(_) => self.sendable(key),
+            Event::LinkFlow(_) => self.for_link(key, |handler, cx, link| handler.on_link_flow(cx, link)),
+            Event::Drain(_) => {
+                self.core.flush(key);
+                self.call(At::Link(key), |handler, cx| handler.on_drain_start(cx, SenderId(key)));
+            }
+            Event::Drained(_) => self.call(At::Link(key), |handler, cx| {
+                handler.on_drain_finished(cx, ReceiverId(key));
+                cx.core.top_up(key, handler);
+            }),
+            Event::Aborted(id) => {
+                let id = DeliveryId { link: key, number: Some(id.number()) };
+                self.call(At::Link(key), |handler, cx| handler.on_aborted(cx, id));
+            }
+            Event::LinkDetached { error, .. } => self.link_detached(key, error),
+            Event::LinkTooLarge(_) => self.link_failed(key, &too_large()),
+            _ => {}
+        }
+    }
+
+    fn for_link(&mut self, key: Key, run: impl FnOnce(&mut dyn Handler, &mut Context<'_>, super::Link)) {
+        let Some(link) = self.core.links.get(key).map(|link| link.id(key)) else { return };
+        self.call(At::Link(key), |handler, cx| run(handler, cx, link));
+    }
+
+    fn opened(&mut self, key: Key) {
+        let id = ConnectionId(key);
+        self.call(At::Connection(key), |handler, cx| {
+            if cx.core.is_unanswered(id.into()) {
+                handler.on_connection_opening(cx, id);
+                if !cx.core.is_unanswered(id.into()) {
+                    return;
+                }
+                cx.core.answer_connection(key);
+            }
+            handler.on_connection_opened(cx, id);
+        });
+    }
+
+    fn closed(&mut self, key: Key, error: Option<Box<Error>>) {
+        let id = ConnectionId(key);
+        self.call(At::Connection(key), |handler, cx| {
+            let stage = cx.core.connections.get(key).map_or(Stage::Closed, |peer| peer.stage);
+            let is_ours = stage == Stage::Closed;
+            if let Some(error) = error.or_else(|| closed_first(handler, is_ours)) {
+                handler.on_connection_error(cx, id, &error);
+            } else if !is_ours {
+                handler.on_connection_closing(cx, id);
+            }
+            cx.core.close_now(id.into(), How::Now);
+            handler.on_connection_closed(cx, id);
+        });
+    }
+
+    fn violated(&mut self, peer: Key, violation: &Violation) {
+        let error = violation.to_error();
+        match violation.scope() {
+            Scope::Connection => {
+                let reason = Disconnected {
+                    condition: violation.condition().clone(),
+                    description: violation.description().into(),
+                    reconnects: false,
+                };
+                if let Some(stage) = self.core.stage_mut(ConnectionId(peer).into()) {
+                    *stage = Stage::Closed;
+                }
+                self.transport_error(peer, reason);
+            }
+            Scope::Session(id) => {
+                let Some(key) = self.core.session_key(peer, id) else { return };
+                if let Some(stage) = self.core.stage_mut(SessionId(key).into()) {
+                    *stage = Stage::Closed;
+                }
+                self.call(At::Session(key), |handler, cx| {
+                    handler.on_session_error(cx, SessionId(key), &error)
+                });
+            }
+            Scope::Link(id) => {
+                let Some(key) = self.core.link_key(peer, id) else { return };
+                let Some(link) = self.core.links.get_mut(key) else { return };
+                link.stage = Stage::Closed;
+                self.for_link(key, |handler, cx, link| handler.on_link_error(cx, link, &error));
+            }
+        }
+    }
+
+    fn transport_error(&mut self, key: Key, reason: Disconnected) {
+        let id = ConnectionId(key);
+        if let Some(peer) = self.core.connections.get_mut(key) {
+            peer.failed = Some(Box::new(reason.clone()));
+        }
+        self.call(At::Connection(key), |handler, cx| handler.on_transport_error(cx, id, &reason));
+    }
+
+    /// The connection is over; `reason` is none after a close by both sides.
+    fn disconnected(&mut self, key: Key, reason: Option<Disconnected>) {
+        let Some(peer) = self.core.connections.get_mut(key) else { return };
+        let closed_by_us = peer.stage == Stage::Closed;
+        if peer.failed.is_none()
+            && let Some(reason) = &reason
+            && !closed_by_us
+        {
+            self.transport_error(key, reason.clone());
+        }
+        let failed = self.core.connections.get_mut(key).and_then(|peer| peer.failed.take());
+        if let Some(reason) = failed.map(|failed| *failed).or(reason) {
+            let id = ConnectionId(key);
+            self.call(At::Connection(key), |handler, cx| handler.on_disconnected(cx, id, &reason));
+        }
+        if let Some(peer) = self.core.connections.get_mut(key) {
+            peer.stage = Stage::Closed;
+            if peer.engine.is_none() {
+                self.core.free_connection(key);
+            }
+        }
+    }
+
+    fn session_begun(&mut self, peer: Key, engine: crate::SessionId) {
+        if let Some(key) = self.core.session_key(peer, engine) {
+            self.call(At::Session(key), |handler, cx| handler.on_session_opened(cx, SessionId(key)));
+            return;
+        }
+        let key = self.core.sessions.insert(SessionEntry {
+            connection: peer,
+            engine: Some(engine),
+            handler: None,
+            config: None,
+            links: 0,
+            queued: 0,
+            stage: Stage::Unanswered,
+            is_ours: false,
+        });
+        self.core.note_session(peer, engine, key);
+        let id = SessionId(key);
+        self.call(At::Session(key), |handler, cx| {
+            handler.on_session_opening(cx, id);
+            if cx.core.is_unanswered(id.into()) && cx.core.answer_session(key) {
+                handler.on_session_opened(cx, id);
+            }
+        });
+    }
+
+    fn session_ended(&mut self, key: Key, error: Option<Box<Error>>) {
+        let id = SessionId(key);
+        self.call(At::Session(key), |handler, cx| {
+            let stage = cx.core.sessions.get(key).map_or(Stage::Closed, |session| session.stage);
+            let is_ours = stage == Stage::Closed;
+            if let Some(error) = error.or_else(|| closed_first(handler, is_ours)) {
+                handler.on_session_error(cx, id, &error);
+            } else if !is_ours {
+                handler.on_session_closing(cx, id);
+            }
+            cx.core.close_now(id.into(), How::Now);
+            handler.on_session_closed(cx, id);
+        });
+        self.core.free_session(key);
+    }
+
+    fn link_attached(&mut self, peer: Key, engine: LinkId) {
+        if let Some(key) = self.core.link_key(peer, engine) {
+            if self.core.learn_attach(key) {
+                self.for_link(key, |handler, cx, link| handler.on_link_opened(cx, link));
+            }
+            return;
+        }
+        let Some((session, role)) = self.core.whose_link(peer, engine) else { return };
+        let key = self.core.links.insert(LinkEntry::theirs(peer, session, role, engine));
+        self.core.note_link(peer, session, engine, key);
+        self.for_link(key, |handler, cx, link| {
+            handler.on_link_opening(cx, link);
+            if cx.core.is_unanswered(link.into()) {
+                cx.core.answer_link(key, link);
+            }
+            if cx.core.is_open(link.into()) {
+                handler.on_link_opened(cx, link);
+                cx.core.top_up(key, handler);
+            }
+        });
+    }
+
+    fn link_detached(&mut self, key: Key, error: Option<Box<Error>>) {
+        self.for_link(key, |handler, cx, link| {
+            let stage = cx.core.links.get(key).map_or(Stage::Closed, |link| link.stage);
+            let is_ours = stage == Stage::Closed;
+            if let Some(error) = error.or_else(|| closed_first(handler, is_ours)) {
+                handler.on_link_error(cx, link, &error);
+            } else if !is_ours {
+                handler.on_link_closing(cx, link);
+            }
+            cx.core.close_now(link.into(), How::Now);
+            handler.on_link_closed(cx, link);
+        });
+        self.core.free_link(key);
+    }
+
+    fn link_failed(&mut self, key: Key, error: &Error) {
+        self.for_link(key, |handler, cx, link| {
+            handler.on_link_error(cx, link, error);
+            handler.on_link_closed(cx, link);
+        });
+        self.core.free_link(key);
+    }
+
+    fn sendable(&mut self, key: Key) {
+        let sendable = self.core.flush(key);
+        self.core.finish_closes();
+        if sendable {
+            self.call(At::Link(key), |handler, cx| handler.on_sendable(cx, SenderId(key)));
+        }
+    }
+
+    fn delivery(&mut self, peer: Key, key: Key, engine: crate::DeliveryId) {
+        let id = DeliveryId { link: key, number: Some(engine.number()) };
+        self.call(At::Link(key), |handler, cx| {
+            handler.on_delivery(cx, id);
+            let Ok(mut receiver) = cx.core.receiver(key) else { return };
+            let Ok(delivery) = receiver.delivery(engine) else { return };
+            if !delivery.is_complete() {
+                return;
+            }
+            let (tag, message_format) = (*delivery.tag(), delivery.message_format());
+            let settled = delivery.is_remotely_settled();
+            let Ok(payload) = receiver.take(engine) else { return };
+            let delivery = Delivery {
+                id,
+                connection: ConnectionId(peer),
+                tag,
+                message_format,
+                settled,
+                payload: &payload,
+                joined: OnceCell::new(),
+                undecodable: Cell::new(false),
+            };
+            cx.core.untouched = (!settled).then_some(id);
+            handler.on_message(cx, &delivery);
+            let knobs = handler.knobs();
+            if cx.core.untouched.take().is_some() && knobs.auto_accept {
+                cx.core.answer_delivery(key, engine, delivery.undecodable.get());
+            }
+            cx.core.top_up_to(key, knobs.prefetch);
+        });
+    }
+
+    fn updated(&mut self, key: Key, engine: crate::DeliveryId) {
+        let Some(link) = self.core.links.get(key) else { return };
+        let id = DeliveryId { link: key, number: Some(engine.number()) };
+        if link.role == Role::Receiver {
+            if self.core.was_settled(key, engine) {
+                self.call(At::Link(key), |handler, cx| handler.on_delivery_settled(cx, id));
+            }
+            return;
+        }
+        let Some((tracker, told)) = self.core.tracker(key, engine) else { return };
+        self.call(At::Link(key), |handler, cx| {
+            match tracker.state() {
+                _ if told => {}
+                Some(DeliveryState::Accepted) => handler.on_accepted(cx, &tracker),
+                Some(DeliveryState::Rejected(_)) => handler.on_rejected(cx, &tracker),
+                Some(DeliveryState::Released) => handler.on_released(cx, &tracker),
+                Some(DeliveryState::Modified(_)) => handler.on_modified(cx, &tracker),
+                _ => {}
+            }
+            if tracker.settled {
+                handler.on_settled(cx, &tracker);
+            }
+            handler.on_delivery_updated(cx, &tracker);
+            let has_outcome = tracker.state().is_some_and(DeliveryState::is_outcome);
+            if (has_outcome || tracker.settled) && handler.knobs().auto_settle {
+                // Gone if a callback settled it.
+                let _ = cx.core.settle_sent(key, engine);
+            } else if has_outcome && !told {
+                cx.core.note_told(key, engine);
+            }
+        });
+    }
+}
+
+/// The error that stands for a peer's close without one, where the handler wants that.
+fn closed_first(handler: &dyn Handler, is_ours: bool) -> Option<Box<Error>> {
+    (!is_ours && handler.knobs().peer_close_is_error).then(|| {
+        let description = "the peer closed it first, which is an error to this handler";
+        Box::new(Error {
+            condition: condition::ILLEGAL_STATE,
+            description: Some(description.into()),
+            info: None,
+        })
+    })
+}
+
+fn too_large() -> Error {
+    let description = "the attach is larger than the peer's frames: shorten names, maps or capabilities";
+    Error { condition: condition::FRAME_SIZE_TOO_SMALL, description: Some(description.into()), info: None }
+}

@@ -1,0 +1,605 @@
+//! Making, answering and closing connections, sessions and links.
+
+use alloc::{boxed::Box, format, vec::Vec};
+use core::mem;
+
+use super::{
+    Action, Address, ConnectionId, ConnectionOptions, Disconnected, IoId, Link, LinkSettings, ListenerId,
+    Object, Security, SessionId, Where,
+    state::{Closing, Core, How, LinkEntry, Listener, Notice, Origin, Pending, SessionEntry, Stage},
+};
+use crate::{
+    Config, Connection, DisconnectReason, Instant, LinkId, LinkState, Misuse, Receiver, Sender,
+    SessionConfig, Side,
+    arena::Key,
+    codec::Str,
+    sasl::{Channel, Sasl},
+    types::{Attach, Error, Role, SenderSettleMode, condition},
+};
+
+impl Core {
+    pub(super) fn connect(&mut self, address: Address, options: ConnectionOptions) -> Key {
+        let session_config = options.session.clone();
+        let key = self.add_connection(Origin::Dialed(Box::new((address.clone(), options))), session_config);
+        let io = self.ios.insert(key);
+        if let Some(peer) = self.connections.get_mut(key) {
+            peer.io = Some(io);
+        }
+        self.actions.push_back(Action::Connect { io: IoId(io), address });
+        key
+    }
+
+    pub(super) fn listen(&mut self, address: Address, options: ConnectionOptions) -> ListenerId {
+        let entry = Listener {
+            address: address.clone(),
+            options: Box::new(options),
+            handler: None,
+            stage: Stage::Open,
+            connections: 0,
+        };
+        let listener = ListenerId(self.listeners.insert(entry));
+        self.open_listeners += 1;
+        self.actions.push_back(Action::Listen { listener, address });
+        listener
+    }
+
+    /// The byte stream of a dialed connection is open: what waited for it goes ahead.
+    pub(super) fn connected(&mut self, key: Key, now: Instant) {
+        let container_id = self.container_id();
+        let Some(peer) = self.connections.get_mut(key) else { return };
+        let Origin::Dialed(dialed) = &peer.origin else { return };
+        if peer.engine.is_some() {
+            return;
+        }
+        let (address, options) = &**dialed;
+        let sasl = match &options.security {
+            Security::Auto => Some(client_sasl(address, options)),
+            Security::None => None,
+            Security::Sasl(sasl) => Some(sasl.clone()),
+        };
+        let hostname = options.virtual_host.clone().unwrap_or_else(|| address.host.as_str().into());
+        let config = Config {
+            hostname: Some(hostname),
+            sasl,
+            channel: Channel { encrypted: address.scheme.is_encrypted(), ..Channel::default() },
+            ..config(Side::Client, &container_id, options)
+        };
+        let mut engine = Box::new(Connection::new(config, now));
+        engine.open();
+        let Some(peer) = self.connections.get_mut(key) else { return };
+        peer.engine = Some(engine);
+        for pending in mem::take(&mut peer.pending) {
+            match pending {
+                Pending::Session(session) => self.begin(session),
+                Pending::Link(link) => self.attach(link),
+            }
+        }
+        self.touch(key);
+    }
+
+    pub(super) fn connect_failed(&mut self, io: IoId, reason: &str) {
+        let Some(key) = self.ios.remove(io.0) else { return };
+        let Some(peer) = self.connections.get_mut(key) else { return };
+        peer.io = None;
+        if let Origin::Dialed(dialed) = &peer.origin {
+            let description = format!("cannot connect to {}: {reason}", dialed.0);
+            self.notices.push_back(Notice::ConnectFailed(key, Disconnected::transport(description)));
+        }
+    }
+
+    /// Why a connection is over, in words; nothing where both sides have closed it.
+    pub(super) fn why_disconnected(&self, key: Key, reason: &DisconnectReason) -> Option<Disconnected> {
+        if *reason == DisconnectReason::Closed {
+            return None;
+        }
+        let peer = self.connections.get(key)?;
+        let with = match &peer.origin {
+            Origin::Dialed(dialed) => format!("{}", dialed.0),
+            Origin::Accepted(_) => "a peer".into(),
+        };
+        let description = match &peer.io_error {
+            Some(error) => format!("the connection with {with} broke: {error}"),
+            None => format!("the connection with {with} failed: {reason}"),
+        };
+        Some(Disconnected::transport(description))
+    }
+
+    pub(super) fn accepted(&mut self, listener: Key, now: Instant) -> Option<IoId> {
+        let container_id = self.container_id();
+        let entry = self.listeners.get_mut(listener).filter(|entry| entry.stage == Stage::Open)?;
+        entry.connections += 1;
+        let options = &*entry.options;
+        let sasl = match &options.security {
+            Security::Auto => Some(Sasl::server().anonymous().optional().into()),
+            Security::None => None,
+            Security::Sasl(sasl) => Some(sasl.clone()),
+        };
+        let channel = Channel { encrypted: entry.address.scheme.is_encrypted(), ..Channel::default() };
+        let config = Config { sasl, channel, ..config(Side::Server, &container_id, options) };
+        let session_config = options.session.clone();
+        let key = self.add_connection(Origin::Accepted(listener), session_config);
+        let io = self.ios.insert(key);
+        let peer = self.connections.get_mut(key)?;
+        peer.stage = Stage::Unanswered;
+        peer.engine = Some(Box::new(Connection::new(config, now)));
+        peer.io = Some(io);
+        self.touch(key);
+        Some(IoId(io))
+    }
+
+    pub(super) fn container_id(&self) -> Str {
+        self.options.container_id.clone().unwrap_or_else(|| self.names.container_id())
+    }
+
+    /// The protocol's side of a connection, about to be changed.
+    #[inline]
+    pub(super) fn engine(&mut self, key: Key) -> Result<&mut Connection, Misuse> {
+        self.touch(key);
+        self.connections.get_mut(key).and_then(|peer| peer.engine.as_deref_mut()).ok_or(Misuse::Gone)
+    }
+
+    #[inline]
+    pub(super) fn sender(&mut self, key: Key) -> Result<Sender<'_>, Misuse> {
+        let link = self.links.get(key).ok_or(Misuse::Gone)?;
+        let (connection, id) = (link.connection, link.engine.ok_or(Misuse::LinkNotOpen)?);
+        self.engine(connection)?.sender(id)
+    }
+
+    #[inline]
+    pub(super) fn receiver(&mut self, key: Key) -> Result<Receiver<'_>, Misuse> {
+        let link = self.links.get(key).ok_or(Misuse::Gone)?;
+        let (connection, id) = (link.connection, link.engine.ok_or(Misuse::LinkNotOpen)?);
+        self.engine(connection)?.receiver(id)
+    }
+
+    /// Makes a session; trouble is told by a notice.
+    pub(super) fn create_session(&mut self, connection: Key, config: Option<SessionConfig>) -> Key {
+        let peer = self.connections.get_mut(connection);
+        let config = match (config, &peer) {
+            (Some(config), _) => config,
+            (None, Some(peer)) => (*peer.session_config).clone(),
+            (None, None) => SessionConfig::default(),
+        };
+        let key = self.sessions.insert(SessionEntry {
+            connection,
+            engine: None,
+            handler: None,
+            config: Some(Box::new(config)),
+            links: 0,
+            queued: 0,
+            stage: Stage::Open,
+            is_ours: true,
+        });
+        match peer {
+            Some(peer) if peer.stage > Stage::Open => self.fail_session(key, Misuse::ConnectionClosed),
+            Some(peer) if peer.engine.is_none() => peer.pending.push(Pending::Session(key)),
+            Some(_) => self.begin(key),
+            None => self.fail_session(key, Misuse::Gone),
+        }
+        key
+    }
+
+    fn begin(&mut self, key: Key) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let (connection, config) = (session.connection, session.config.take());
+        let begun = self.engine(connection).and_then(|engine| engine.begin(*config.unwrap_or_default()));
+        match begun {
+            Ok(id) => {
+                if let Some(session) = self.sessions.get_mut(key) {
+                    session.engine = Some(id);
+                }
+                if let Some(peer) = self.connections.get_mut(connection) {
+                    put(&mut peer.sessions, id.0, key);
+                }
+            }
+            Err(misuse) => self.fail_session(key, misuse),
+        }
+    }
+
+    fn fail_session(&mut self, key: Key, misuse: Misuse) {
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.stage = Stage::Closed;
+        }
+        self.notices.push_back(Notice::SessionFailed(key, local_error(misuse)));
+    }
+
+    /// Makes a link; trouble is told by a notice.
+    pub(super) fn create_link(&mut self, at: Where, mut settings: LinkSettings) -> Key {
+        let (connection, session) = match at {
+            Where::Session(SessionId(session)) => {
+                let connection = self.sessions.get(session).map(|session| session.connection);
+                (connection.unwrap_or(session), session)
+            }
+            Where::Connection(ConnectionId(connection)) => (connection, self.default_session(connection)),
+            Where::Address(address) => {
+                if settings.address().is_none()
+                    && let Some(path) = &address.path
+                {
+                    settings.set_address(path.as_str());
+                }
+                let connection = self.connect(*address, self.options.connection.clone());
+                (connection, self.default_session(connection))
+            }
+        };
+        if settings.name.is_none() {
+            settings.name = Some(self.names.link());
+        }
+        let key = self.links.insert(LinkEntry::ours(connection, session, settings));
+        match self.sessions.get_mut(session) {
+            Some(entry) if entry.stage <= Stage::Open => {
+                entry.links += 1;
+                match self.connections.get_mut(connection) {
+                    Some(peer) if peer.engine.is_none() => peer.pending.push(Pending::Link(key)),
+                    _ => self.attach(key),
+                }
+            }
+            Some(_) => self.fail_link(key, Misuse::SessionNotOpen),
+            None => self.fail_link(key, Misuse::Gone),
+        }
+        key
+    }
+
+    fn default_session(&mut self, connection: Key) -> Key {
+        if let Some(session) = self.connections.get(connection).and_then(|peer| peer.default_session) {
+            return session;
+        }
+        let session = self.create_session(connection, None);
+        if let Some(peer) = self.connections.get_mut(connection) {
+            peer.default_session = Some(session);
+        }
+        session
+    }
+
+    fn attach(&mut self, key: Key) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let Some(settings) = link.settings.take() else { return };
+        let (connection, session, role) = (link.connection, link.session, link.role);
+        let attached = self.attach_with(connection, session, *settings);
+        match attached {
+            Ok(id) => {
+                if let Some(link) = self.links.get_mut(key) {
+                    link.engine = Some(id);
+                }
+                if let Some(peer) = self.connections.get_mut(connection) {
+                    put(&mut peer.links, id.0, key);
+                }
+                if role == Role::Receiver {
+                    self.notices.push_back(Notice::LinkMade(key));
+                }
+            }
+            Err(misuse) => self.fail_link(key, misuse),
+        }
+    }
+
+    fn attach_with(
+        &mut self,
+        connection: Key,
+        session: Key,
+        settings: LinkSettings,
+    ) -> Result<LinkId, Misuse> {
+        let id =
+            self.sessions.get(session).and_then(|session| session.engine).ok_or(Misuse::SessionNotOpen)?;
+        let mut session = self.engine(connection)?.session(id)?;
+        match settings.role() {
+            Role::Sender => session.attach_sender(settings.into()),
+            Role::Receiver => session.attach_receiver(settings.into()),
+        }
+    }
+
+    fn fail_link(&mut self, key: Key, misuse: Misuse) {
+        if let Some(link) = self.links.get_mut(key) {
+            link.stage = Stage::Closed;
+        }
+        self.notices.push_back(Notice::LinkFailed(key, local_error(misuse)));
+    }
+
+    /// Whether the peer made this and awaits the answer.
+    pub(super) fn is_unanswered(&self, object: Object) -> bool {
+        self.stage(object) == Some(Stage::Unanswered)
+    }
+
+    pub(super) fn is_open(&self, object: Object) -> bool {
+        self.stage(object) == Some(Stage::Open)
+    }
+
+    pub(super) fn answer_connection(&mut self, key: Key) {
+        if let Some(peer) = self.connections.get_mut(key) {
+            peer.stage = Stage::Open;
+        }
+        if let Ok(engine) = self.engine(key) {
+            engine.open();
+        }
+    }
+
+    /// Answers a peer's begin: whether that went well.
+    pub(super) fn answer_session(&mut self, key: Key) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        session.stage = Stage::Open;
+        let (connection, id) = (session.connection, session.engine);
+        let Some(peer) = self.connections.get(connection) else { return false };
+        let config = (*peer.session_config).clone();
+        let answered = match id {
+            Some(id) => self.engine(connection).and_then(|engine| engine.session(id)?.accept(config)),
+            None => Err(Misuse::Gone),
+        };
+        if let Err(misuse) = answered {
+            self.close(SessionId(key).into(), How::Error(local_error(misuse)));
+        }
+        answered.is_ok()
+    }
+
+    /// Answers a peer's attach with the termini that it asks for, or refuses what this crate does not know.
+    pub(super) fn answer_link(&mut self, key: Key, link: Link) {
+        let error = match self.mirror(key) {
+            Some(settings) => match self.open_link(key, settings) {
+                Ok(()) => return,
+                Err(misuse) => local_error(misuse),
+            },
+            None => {
+                let description = Some("this kind of target is not supported".into());
+                Box::new(Error { condition: condition::NOT_IMPLEMENTED, description, info: None })
+            }
+        };
+        self.close(link.into(), How::Error(error));
+    }
+
+    /// The settings with which a peer's attach is answered if nobody says otherwise.
+    pub(super) fn mirror(&self, key: Key) -> Option<LinkSettings> {
+        LinkSettings::answer(self.links.get(key)?.role, self.remote_attach(key)?)
+    }
+
+    /// Answers a peer's attach.
+    pub(super) fn open_link(&mut self, key: Key, settings: LinkSettings) -> Result<(), Misuse> {
+        let link = self.links.get_mut(key).ok_or(Misuse::Gone)?;
+        if link.stage != Stage::Unanswered {
+            return Err(Misuse::NothingToAnswer);
+        }
+        link.prefetch = settings.prefetch;
+        match link.role {
+            Role::Sender => self.sender(key)?.attach(settings.into())?,
+            Role::Receiver => self.receiver(key)?.attach(settings.into())?,
+        }
+        if let Some(link) = self.links.get_mut(key) {
+            link.stage = Stage::Open;
+        }
+        self.learn_attach(key);
+        Ok(())
+    }
+
+    /// Notes what is in force on an attached link: whether the peer has a terminus for it. If not, it is being
+    /// refused (§2.6.3).
+    pub(super) fn learn_attach(&mut self, key: Key) -> bool {
+        let Some(link) = self.links.get(key) else { return false };
+        if link.role == Role::Sender {
+            let settled =
+                self.sender(key).is_ok_and(|sender| sender.snd_settle_mode() == SenderSettleMode::Settled);
+            if let Some(link) = self.links.get_mut(key) {
+                link.sends_settled = settled;
+            }
+        }
+        let Some(link) = self.links.get(key) else { return false };
+        self.remote_attach(key).is_some_and(|attach| match link.role {
+            Role::Sender => attach.target.is_some(),
+            Role::Receiver => attach.source.is_some(),
+        })
+    }
+
+    pub(super) fn remote_attach(&self, key: Key) -> Option<&Attach> {
+        let link = self.links.get(key)?;
+        let engine = self.connections.get(link.connection)?.engine.as_ref()?;
+        engine.links.get(link.engine?.0)?.remote_attach.as_deref()
+    }
+
+    pub(super) fn session_key(&self, peer: Key, id: crate::SessionId) -> Option<Key> {
+        *self.connections.get(peer)?.sessions.get(id.0.index() as usize)?
+    }
+
+    pub(super) fn link_key(&self, peer: Key, id: LinkId) -> Option<Key> {
+        *self.connections.get(peer)?.links.get(id.0.index() as usize)?
+    }
+
+    pub(super) fn note_session(&mut self, peer: Key, id: crate::SessionId, key: Key) {
+        if let Some(peer) = self.connections.get_mut(peer) {
+            put(&mut peer.sessions, id.0, key);
+        }
+    }
+
+    /// Notes a link that the peer made on one of the sessions.
+    pub(super) fn note_link(&mut self, peer: Key, session: Key, id: LinkId, key: Key) {
+        if let Some(peer) = self.connections.get_mut(peer) {
+            put(&mut peer.links, id.0, key);
+        }
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.links += 1;
+        }
+    }
+
+    /// The session and the role of a link that the peer made.
+    pub(super) fn whose_link(&self, peer: Key, id: LinkId) -> Option<(Key, Role)> {
+        let link = self.connections.get(peer)?.engine.as_ref()?.links.get(id.0)?;
+        Some((self.session_key(peer, crate::SessionId(link.session))?, link.role()))
+    }
+
+    /// Notes the wish to close; [`finish_closes`](Self::finish_closes) grants it when the callback has returned.
+    pub(super) fn close(&mut self, object: Object, how: How) {
+        let Some(stage) = self.stage_mut(object) else { return };
+        if *stage == Stage::Closed {
+            return;
+        }
+        *stage = Stage::Closing;
+        if let (Object::Link(link), How::Detach) = (object, &how)
+            && let Some(link) = self.links.get_mut(link.key())
+        {
+            link.detaches = true;
+        }
+        self.closing.push(Closing { object, how });
+    }
+
+    fn stage(&self, object: Object) -> Option<Stage> {
+        match object {
+            Object::Connection(id) => self.connections.get(id.0).map(|peer| peer.stage),
+            Object::Session(id) => self.sessions.get(id.0).map(|session| session.stage),
+            Object::Link(link) => self.links.get(link.key()).map(|link| link.stage),
+            Object::Listener(id) => self.listeners.get(id.0).map(|listener| listener.stage),
+        }
+    }
+
+    pub(super) fn stage_mut(&mut self, object: Object) -> Option<&mut Stage> {
+        match object {
+            Object::Connection(id) => self.connections.get_mut(id.0).map(|peer| &mut peer.stage),
+            Object::Session(id) => self.sessions.get_mut(id.0).map(|session| &mut session.stage),
+            Object::Link(link) => self.links.get_mut(link.key()).map(|link| &mut link.stage),
+            Object::Listener(id) => self.listeners.get_mut(id.0).map(|listener| &mut listener.stage),
+        }
+    }
+
+    /// Closes what callbacks asked to close, but for what has messages to send first.
+    #[inline]
+    pub(super) fn finish_closes(&mut self) {
+        if !self.closing.is_empty() {
+            for Closing { object, how } in mem::take(&mut self.closing) {
+                let waits = matches!(how, How::Graceful | How::Detach) && self.has_queued(object);
+                if !waits {
+                    self.close_now(object, how);
+                }
+            }
+        }
+    }
+
+    fn has_queued(&self, object: Object) -> bool {
+        match object {
+            Object::Connection(id) => self.connections.get(id.0).is_some_and(|peer| peer.queued > 0),
+            Object::Session(id) => self.sessions.get(id.0).is_some_and(|session| session.queued > 0),
+            Object::Link(link) => self
+                .links
+                .get(link.key())
+                .is_some_and(|link| link.queue.as_ref().is_some_and(|queue| !queue.is_empty())),
+            Object::Listener(_) => false,
+        }
+    }
+
+    pub(super) fn close_now(&mut self, object: Object, how: How) {
+        match self.stage_mut(object) {
+            Some(stage) if *stage != Stage::Closed => *stage = Stage::Closed,
+            _ => return,
+        }
+        let error = match how {
+            How::Error(error) => Some(*error),
+            How::Graceful | How::Detach | How::Now => None,
+        };
+        match object {
+            Object::Connection(id) => self.close_connection(id.0, error),
+            Object::Session(id) => self.end_session(id.0, error),
+            Object::Link(link) => self.close_link(link.key(), error),
+            Object::Listener(id) => {
+                self.actions.push_back(Action::StopListening { listener: id });
+                self.open_listeners -= 1;
+                self.free_listener(id.0);
+            }
+        }
+    }
+
+    fn close_connection(&mut self, key: Key, error: Option<Error>) {
+        match self.engine(key) {
+            Ok(engine) => engine.close(error),
+            Err(_) => self.notices.push_back(Notice::ConnectionClosed(key)),
+        }
+    }
+
+    fn end_session(&mut self, key: Key, error: Option<Error>) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let connection = session.connection;
+        let ended = match session.engine {
+            Some(id) => self.engine(connection).and_then(|engine| engine.session(id)?.end(error)).is_ok(),
+            None => false,
+        };
+        if !ended {
+            self.free_session(key);
+        }
+    }
+
+    fn close_link(&mut self, key: Key, error: Option<Error>) {
+        let Some(link) = self.links.get(key) else { return };
+        let detaches = link.detaches && error.is_none();
+        let closed = match link.role {
+            Role::Sender => self.sender(key).and_then(|mut sender| match sender.state() {
+                LinkState::AttachReceived => sender.refuse(error.unwrap_or_else(refusal)),
+                _ if detaches => sender.detach(),
+                _ => sender.close(error),
+            }),
+            Role::Receiver => self.receiver(key).and_then(|mut receiver| match receiver.state() {
+                LinkState::AttachReceived => receiver.refuse(error.unwrap_or_else(refusal)),
+                _ if detaches => receiver.detach(),
+                _ => receiver.close(error),
+            }),
+        };
+        if closed.is_err() {
+            self.free_link(key);
+        }
+    }
+
+    /// Closes everything at once.
+    pub(super) fn stop(&mut self) {
+        self.schedule.clear();
+        let listeners = self.listeners.iter().map(|(key, _)| Object::Listener(ListenerId(key)));
+        let connections = self.connections.iter().map(|(key, _)| Object::Connection(ConnectionId(key)));
+        for object in listeners.chain(connections).collect::<Vec<_>>() {
+            self.close(object, How::Now);
+        }
+    }
+}
+
+/// Notes in a table by index what the engine's id stands for.
+fn put(table: &mut Vec<Option<Key>>, id: Key, key: Key) {
+    let index = id.index() as usize;
+    if table.len() <= index {
+        table.resize(index + 1, None);
+    }
+    table[index] = Some(key);
+}
+
+fn config(side: Side, container_id: &Str, options: &ConnectionOptions) -> Config {
+    let base = match side {
+        Side::Client => Config::client(container_id.clone()),
+        Side::Server => Config::server(container_id.clone()),
+    };
+    Config {
+        max_frame_size: options.max_frame_size,
+        channel_max: options.channel_max,
+        idle_time_out: options.idle_time_out,
+        offered_capabilities: options.offered_capabilities.clone(),
+        desired_capabilities: options.desired_capabilities.clone(),
+        properties: options.properties.clone(),
+        limits: options.limits.clone(),
+        trace: options.trace,
+        ..base
+    }
+}
+
+/// As the address's user, else as nobody.
+fn client_sasl(address: &Address, options: &ConnectionOptions) -> Sasl {
+    let client = match &address.user {
+        Some(user) => {
+            let password = address.password.clone().unwrap_or_else(|| "".into());
+            Sasl::client().plain(user.clone(), password)
+        }
+        None => Sasl::client().anonymous(),
+    };
+    let client = if options.allow_clear_text { client.allow_clear_text() } else { client };
+    client.into()
+}
+
+/// What this side could not do, as an error for a handler.
+fn local_error(misuse: Misuse) -> Box<Error> {
+    let condition = match misuse {
+        Misuse::TooManyLinks | Misuse::TooManySessions => condition::RESOURCE_LIMIT_EXCEEDED,
+        Misuse::FrameTooLarge => condition::FRAME_SIZE_TOO_SMALL,
+        _ => condition::ILLEGAL_STATE,
+    };
+    Box::new(Error { condition, description: Some(format!("{misuse}").into()), info: None })
+}
+
+/// Why a peer's attach is refused where the handler does not say it.
+fn refusal() -> Error {
+    Error { condition: condition::NOT_ALLOWED, description: Some("the link was refused".into()), info: None }
+}

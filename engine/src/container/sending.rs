@@ -1,0 +1,313 @@
+//! The queue of each sender, for what cannot be sent yet.
+
+use alloc::{boxed::Box, collections::VecDeque, format, vec::Vec};
+use core::fmt;
+
+use bytes::Bytes;
+
+use super::{
+    ConnectionId, DeliveryId, SessionId, Tracker,
+    state::{Closing, Core, How, Notice, Stage},
+};
+use crate::{
+    Misuse, SendError, Sender,
+    arena::Key,
+    codec::Encode,
+    message::Message,
+    types::{DeliveryState, DeliveryTag, Error, condition},
+};
+
+/// Messages that wait for credit, for the session's window or for room in the output.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    messages: VecDeque<Queued>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Queued {
+    tag: DeliveryTag,
+    message_format: u32,
+    payload: Bytes,
+}
+
+impl Queue {
+    pub(super) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    fn pop(&mut self) -> Option<Queued> {
+        let next = self.messages.pop_front()?;
+        self.bytes -= next.payload.len();
+        Some(next)
+    }
+
+    fn put_back(&mut self, next: Queued) {
+        self.bytes += next.payload.len();
+        self.messages.push_front(next);
+    }
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendRefused {
+    /// The sender's queue is full: wait for [`on_sendable`](super::Handler::on_sendable).
+    QueueFull,
+    /// A message sent piece by piece cannot wait in the queue: wait for
+    /// [`on_sendable`](super::Handler::on_sendable).
+    NotNow,
+    /// A message that is sent piece by piece is not finished.
+    Unfinished,
+    /// The sender is closed, or will be once its queue is empty.
+    Closed,
+    /// The message is larger than the receiver takes.
+    TooLarge {
+        /// The receiver's limit in bytes.
+        max_message_size: u64,
+    },
+    /// The link does not take it, and will not later.
+    Impossible(SendError),
+}
+
+impl fmt::Display for SendRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::QueueFull => f.write_str("the sender's queue is full"),
+            Self::NotNow => f.write_str("the link cannot send now"),
+            Self::Unfinished => f.write_str("another message is not finished"),
+            Self::Closed => f.write_str("the sender is closed"),
+            Self::TooLarge { max_message_size } => {
+                write!(f, "the receiver takes no message above {max_message_size} bytes")
+            }
+            Self::Impossible(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SendRefused {}
+
+impl From<SendError> for SendRefused {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Blocked(_) => Self::NotNow,
+            SendError::TooLarge { max_message_size } => Self::TooLarge { max_message_size },
+            SendError::Misuse(Misuse::Gone | Misuse::LinkNotOpen) => Self::Closed,
+            error => Self::Impossible(error),
+        }
+    }
+}
+
+impl Core {
+    /// Sends a message, or queues it until it can be sent.
+    pub(super) fn send(&mut self, key: Key, message: &Message) -> Result<DeliveryTag, SendRefused> {
+        let (tag, sent) =
+            self.try_send(key, |mut sender, tag, settled| sender.send_message(tag, settled, message))?;
+        if !sent {
+            let mut payload = Vec::new();
+            message.encode(&mut payload);
+            self.enqueue(key, Queued { tag, message_format: 0, payload: payload.into() })?;
+        }
+        Ok(tag)
+    }
+
+    /// The same for bytes that are encoded already.
+    pub(super) fn send_payload(
+        &mut self,
+        key: Key,
+        message_format: u32,
+        payload: Bytes,
+    ) -> Result<DeliveryTag, SendRefused> {
+        let (tag, sent) = self.try_send(key, |mut sender, tag, settled| {
+            sender.send_format(tag, settled, message_format, payload.clone())
+        })?;
+        if !sent {
+            self.enqueue(key, Queued { tag, message_format, payload })?;
+        }
+        Ok(tag)
+    }
+
+    /// Takes the next tag of an open sender, and sends at once if the link can and nothing waits: whether it did.
+    #[inline]
+    fn try_send(
+        &mut self,
+        key: Key,
+        send: impl FnOnce(Sender<'_>, DeliveryTag, bool) -> Result<crate::DeliveryId, SendError>,
+    ) -> Result<(DeliveryTag, bool), SendRefused> {
+        if self.sending_stage(key) > Stage::Open {
+            return Err(SendRefused::Closed);
+        }
+        let link = self.links.get_mut(key).ok_or(SendRefused::Closed)?;
+        if link.is_streaming {
+            return Err(SendRefused::Unfinished);
+        }
+        let tag = DeliveryTag::from(link.next_tag);
+        link.next_tag += 1;
+        let queues = link.queue.as_ref().is_some_and(|queue| !queue.is_empty());
+        let Some(id) = link.engine.filter(|_| !queues && link.stage == Stage::Open) else {
+            return Ok((tag, false));
+        };
+        let (connection, settled) = (link.connection, link.sends_settled);
+        let sender = self.engine(connection).and_then(|engine| engine.sender(id)).map_err(SendError::from)?;
+        match send(sender, tag, settled) {
+            Ok(_) => Ok((tag, true)),
+            Err(SendError::Blocked(_)) => Ok((tag, false)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How far the link, its session and its connection have come, whichever is furthest.
+    #[inline]
+    fn sending_stage(&self, key: Key) -> Stage {
+        let Some(link) = self.links.get(key) else { return Stage::Closed };
+        let peer = self.connections.get(link.connection).map_or(Stage::Closed, |peer| peer.stage);
+        let session = self.sessions.get(link.session).map_or(Stage::Closed, |session| session.stage);
+        link.stage.max(session).max(peer)
+    }
+
+    fn enqueue(&mut self, key: Key, queued: Queued) -> Result<(), SendRefused> {
+        let (max_messages, max_bytes) = (self.options.send_queue_messages, self.options.send_queue_bytes);
+        let link = self.links.get_mut(key).ok_or(SendRefused::Closed)?;
+        let queue = link.queue.get_or_insert_default();
+        let bytes = queue.bytes.saturating_add(queued.payload.len());
+        if queue.len() >= max_messages || (bytes > max_bytes && !queue.is_empty()) {
+            return Err(SendRefused::QueueFull);
+        }
+        queue.bytes = bytes;
+        queue.messages.push_back(queued);
+        let (connection, session) = (link.connection, link.session);
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.queued += 1;
+        }
+        if let Some(peer) = self.connections.get_mut(connection) {
+            peer.queued += 1;
+        }
+        Ok(())
+    }
+
+    /// Sends from the queue while the link can: whether the user can send now.
+    pub(super) fn flush(&mut self, key: Key) -> bool {
+        let mut sent = 0;
+        let sendable = self.flush_queue(key, &mut sent);
+        if sent > 0
+            && let Some(link) = self.links.get(key)
+        {
+            let (session, connection) = (link.session, link.connection);
+            let drained =
+                link.stage == Stage::Closing && link.queue.as_ref().is_none_or(|queue| queue.is_empty());
+            if drained {
+                self.closing.push(Closing { object: link.id(key).into(), how: How::Graceful });
+            }
+            self.forget_queued(connection, session, sent);
+        }
+        sendable
+    }
+
+    fn flush_queue(&mut self, key: Key, sent: &mut usize) -> bool {
+        loop {
+            let Some(link) = self.links.get_mut(key) else { return false };
+            let (connection, settled) = (link.connection, link.sends_settled);
+            let Some(id) = link.engine else { return false };
+            let next = link.queue.as_mut().and_then(|queue| queue.pop());
+            let Some(next) = next else { return self.sender_credit(key) > 0 };
+            let Ok(mut sender) = self.engine(connection).and_then(|engine| engine.sender(id)) else {
+                return false;
+            };
+            match sender.send_format(next.tag, settled, next.message_format, next.payload.clone()) {
+                Ok(_) => *sent += 1,
+                Err(SendError::Blocked(_)) => {
+                    if let Some(queue) = self.links.get_mut(key).and_then(|link| link.queue.as_mut()) {
+                        queue.put_back(next);
+                    }
+                    return false;
+                }
+                Err(error) => {
+                    *sent += 1;
+                    self.notices.push_back(Notice::NotSent(not_sent(key, next.tag, error)));
+                }
+            }
+        }
+    }
+
+    /// So many messages less wait: what was to be closed after them is closed now.
+    pub(super) fn forget_queued(&mut self, connection: Key, session: Key, count: usize) {
+        if let Some(entry) = self.sessions.get_mut(session) {
+            entry.queued -= count;
+            if entry.queued == 0 && entry.stage == Stage::Closing {
+                self.closing.push(Closing { object: SessionId(session).into(), how: How::Graceful });
+            }
+        }
+        if let Some(peer) = self.connections.get_mut(connection) {
+            peer.queued -= count;
+            if peer.queued == 0 && peer.stage == Stage::Closing {
+                self.closing.push(Closing { object: ConnectionId(connection).into(), how: How::Graceful });
+            }
+        }
+    }
+
+    /// How many messages can be handed over now without being queued.
+    pub(super) fn sender_credit(&mut self, key: Key) -> u32 {
+        let Some(link) = self.links.get(key) else { return 0 };
+        let queues = link.queue.as_ref().is_some_and(|queue| !queue.is_empty());
+        if queues || self.sending_stage(key) != Stage::Open {
+            return 0;
+        }
+        self.sender(key).map_or(0, |sender| if sender.is_sendable() { sender.credit() } else { 0 })
+    }
+
+    pub(super) fn start_message(
+        &mut self,
+        key: Key,
+        message_format: u32,
+        piece: Bytes,
+    ) -> Result<DeliveryTag, SendRefused> {
+        let (tag, sent) =
+            self.try_send(key, |mut sender, tag, settled| sender.start(tag, settled, message_format, piece))?;
+        if !sent {
+            return Err(SendRefused::NotNow);
+        }
+        if let Some(link) = self.links.get_mut(key) {
+            link.is_streaming = true;
+        }
+        Ok(tag)
+    }
+
+    pub(super) fn write_message(&mut self, key: Key, piece: Bytes) -> Result<(), SendRefused> {
+        Ok(self.sender(key).map_err(SendError::from)?.write(piece)?)
+    }
+
+    pub(super) fn finish_message(&mut self, key: Key) -> Result<(), SendRefused> {
+        self.sender(key).map_err(SendError::from)?.finish()?;
+        if let Some(link) = self.links.get_mut(key) {
+            link.is_streaming = false;
+        }
+        Ok(())
+    }
+
+    pub(super) fn abort_message(&mut self, key: Key) -> Result<(), SendRefused> {
+        self.sender(key).map_err(SendError::from)?.abort().map_err(SendError::from)?;
+        if let Some(link) = self.links.get_mut(key) {
+            link.is_streaming = false;
+        }
+        Ok(())
+    }
+}
+
+/// Tells of a queued message that the link turned out not to take, as the receiver would have.
+fn not_sent(link: Key, tag: DeliveryTag, error: SendError) -> Tracker {
+    let condition = match error {
+        SendError::TooLarge { .. } => condition::LINK_MESSAGE_SIZE_EXCEEDED,
+        _ => condition::ILLEGAL_STATE,
+    };
+    let error = Error { condition, description: Some(format!("{error}").into()), info: None };
+    Tracker {
+        id: DeliveryId { link, number: None },
+        tag,
+        state: Some(DeliveryState::Rejected(Some(Box::new(error)))),
+        settled: true,
+    }
+}

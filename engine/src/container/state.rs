@@ -1,0 +1,580 @@
+//! What a container holds, and the lists of what needs a look.
+
+use alloc::{
+    boxed::Box,
+    collections::{BTreeSet, VecDeque},
+    vec::Vec,
+};
+use core::{any::Any, mem};
+
+use super::{
+    Action, Address, ConnectionOptions, ContainerOptions, Context, Disconnected, Failure, Handler, IoId,
+    Link, LinkSettings, Object, ReceiverId, SenderId, TaskId, Tracker, names::Names, schedule::Schedule,
+    sending::Queue,
+};
+use crate::{
+    Connection, Event, Instant, LinkId, SessionConfig, SessionId,
+    arena::{Arena, Key},
+    types::{Error, Role},
+};
+
+/// A handler that serves one object; it is out of its slot while it runs.
+pub(super) type OwnHandler = Option<Box<dyn Handler + Send>>;
+
+/// Everything but the container's handler.
+pub(super) struct Core {
+    pub(super) options: ContainerOptions,
+    pub(super) names: Names,
+    pub(super) phase: Phase,
+    pub(super) connections: Arena<Peer>,
+    pub(super) sessions: Arena<SessionEntry>,
+    pub(super) links: Arena<LinkEntry>,
+    pub(super) listeners: Arena<Listener>,
+    pub(super) open_listeners: usize,
+    /// Byte streams, each with its connection.
+    pub(super) ios: Arena<Key>,
+    pub(super) schedule: Schedule<Task>,
+    /// What the container itself has to tell, before anything that connections have to tell.
+    pub(super) notices: VecDeque<Notice>,
+    pub(super) injected: usize,
+    pub(super) actions: VecDeque<Action>,
+    /// What the running callback asked to close; done when it has returned.
+    pub(super) closing: Vec<Closing>,
+    /// The delivery that `on_message` looks at, until somebody settles it.
+    pub(super) untouched: Option<super::DeliveryId>,
+    pub(super) failure: Option<Failure>,
+    /// Reasons from outside not to finish.
+    pub(super) holds: usize,
+    /// Whether any object was ever given a handler of its own.
+    pub(super) has_own_handlers: bool,
+    /// Connections that have events.
+    pub(super) ready: VecDeque<Key>,
+    /// Connections whose events, deadline and end need a look.
+    pub(super) unseen: Vec<Key>,
+    /// Byte streams whose output needs a look.
+    pub(super) dirty: VecDeque<Key>,
+    deadlines: BTreeSet<(Instant, Key)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Before `start`.
+    New,
+    Running,
+    /// `on_stop` was called.
+    Stopped,
+}
+
+/// A connection, from before its byte stream is open.
+pub(super) struct Peer {
+    pub(super) engine: Option<Box<Connection>>,
+    pub(super) io: Option<Key>,
+    pub(super) origin: Origin,
+    pub(super) handler: OwnHandler,
+    /// The configuration of sessions made without one.
+    pub(super) session_config: Box<SessionConfig>,
+    pub(super) default_session: Option<Key>,
+    /// Our sessions and links by the index of the engine's id.
+    pub(super) sessions: Vec<Option<Key>>,
+    pub(super) links: Vec<Option<Key>>,
+    /// Sessions and links that wait for the byte stream, in the order of their making.
+    pub(super) pending: Vec<Pending>,
+    /// Messages in the queues of its senders.
+    pub(super) queued: usize,
+    pub(super) stage: Stage,
+    /// Why it failed, once that was told.
+    pub(super) failed: Option<Box<Disconnected>>,
+    /// What the driver said of its byte stream's end.
+    pub(super) io_error: Option<Box<str>>,
+    marks: Marks,
+    deadline: Option<Instant>,
+    peeked: Option<Event>,
+}
+
+pub(super) enum Origin {
+    Dialed(Box<(Address, ConnectionOptions)>),
+    Accepted(Key),
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Pending {
+    Session(Key),
+    Link(Key),
+}
+
+/// Which lists a connection is on.
+#[derive(Default)]
+struct Marks {
+    ready: bool,
+    unseen: bool,
+    dirty: bool,
+}
+
+/// How far this side has gone with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// The peer made it; the answer is open.
+    Unanswered,
+    /// Opened by this side.
+    Open,
+    /// The user closed it: takes no more commands, but what waits goes first.
+    Closing,
+    /// Closed by this side.
+    Closed,
+}
+
+pub(super) struct SessionEntry {
+    pub(super) connection: Key,
+    pub(super) engine: Option<SessionId>,
+    pub(super) handler: OwnHandler,
+    pub(super) config: Option<Box<SessionConfig>>,
+    pub(super) links: usize,
+    pub(super) queued: usize,
+    pub(super) stage: Stage,
+    pub(super) is_ours: bool,
+}
+
+pub(super) struct LinkEntry {
+    pub(super) connection: Key,
+    pub(super) session: Key,
+    pub(super) role: Role,
+    pub(super) engine: Option<LinkId>,
+    pub(super) handler: OwnHandler,
+    /// Until it is attached.
+    pub(super) settings: Option<Box<LinkSettings>>,
+    pub(super) prefetch: Option<u32>,
+    pub(super) stage: Stage,
+    pub(super) is_ours: bool,
+    pub(super) sends_settled: bool,
+    /// Closing it keeps its name (§2.6.4).
+    pub(super) detaches: bool,
+    /// A message is being sent piece by piece.
+    pub(super) is_streaming: bool,
+    pub(super) next_tag: u64,
+    pub(super) queue: Option<Box<Queue>>,
+    /// Unsettled messages whose outcome was told.
+    pub(super) told: BTreeSet<u32>,
+}
+
+impl LinkEntry {
+    /// A link that this side makes.
+    pub(super) fn ours(connection: Key, session: Key, settings: LinkSettings) -> Self {
+        let prefetch = settings.prefetch;
+        let entry = Self::new(connection, session, settings.role());
+        Self { settings: Some(Box::new(settings)), prefetch, stage: Stage::Open, is_ours: true, ..entry }
+    }
+
+    /// A link that the peer makes.
+    pub(super) fn theirs(connection: Key, session: Key, role: Role, engine: LinkId) -> Self {
+        Self { engine: Some(engine), ..Self::new(connection, session, role) }
+    }
+
+    const fn new(connection: Key, session: Key, role: Role) -> Self {
+        Self {
+            connection,
+            session,
+            role,
+            engine: None,
+            handler: None,
+            settings: None,
+            prefetch: None,
+            stage: Stage::Unanswered,
+            is_ours: false,
+            sends_settled: false,
+            detaches: false,
+            is_streaming: false,
+            next_tag: 0,
+            queue: None,
+            told: BTreeSet::new(),
+        }
+    }
+
+    pub(super) const fn id(&self, key: Key) -> Link {
+        match self.role {
+            Role::Sender => Link::Sender(SenderId(key)),
+            Role::Receiver => Link::Receiver(ReceiverId(key)),
+        }
+    }
+}
+
+pub(super) struct Listener {
+    pub(super) address: Address,
+    pub(super) options: Box<ConnectionOptions>,
+    pub(super) handler: OwnHandler,
+    pub(super) stage: Stage,
+    /// How many of its connections live: they may need its handler.
+    pub(super) connections: usize,
+}
+
+/// Something for a handler that no connection has told.
+pub(super) enum Notice {
+    Start,
+    Listening(Key, Box<str>),
+    ListenFailed(Key, Box<str>),
+    ConnectFailed(Key, Disconnected),
+    /// It was closed before it had a byte stream.
+    ConnectionClosed(Key),
+    SessionFailed(Key, Box<Error>),
+    LinkMade(Key),
+    LinkFailed(Key, Box<Error>),
+    NotSent(Tracker),
+    Task(TaskId, Task),
+    Injected(Box<dyn Any + Send>),
+}
+
+pub(super) enum Task {
+    /// Calls `on_timer` of the handler that serves this.
+    Timer(At),
+    Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
+}
+
+/// Whose handler a callback is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum At {
+    Container,
+    Listener(Key),
+    Connection(Key),
+    Session(Key),
+    Link(Key),
+}
+
+/// A wish to close.
+pub(super) struct Closing {
+    pub(super) object: Object,
+    pub(super) how: How,
+}
+
+pub(super) enum How {
+    /// After what waits to be sent.
+    Graceful,
+    /// The same for a link, which keeps its name.
+    Detach,
+    /// At once.
+    Now,
+    /// At once, and the peer is told why.
+    Error(Box<Error>),
+}
+
+impl Core {
+    pub(super) fn new(options: ContainerOptions) -> Self {
+        Self {
+            names: Names::new(options.seed),
+            options,
+            phase: Phase::New,
+            connections: Arena::new(),
+            sessions: Arena::new(),
+            links: Arena::new(),
+            listeners: Arena::new(),
+            open_listeners: 0,
+            ios: Arena::new(),
+            schedule: Schedule::new(),
+            notices: VecDeque::new(),
+            injected: 0,
+            actions: VecDeque::new(),
+            closing: Vec::new(),
+            untouched: None,
+            failure: None,
+            holds: 0,
+            has_own_handlers: false,
+            ready: VecDeque::new(),
+            unseen: Vec::new(),
+            dirty: VecDeque::new(),
+            deadlines: BTreeSet::new(),
+        }
+    }
+
+    /// Nothing will ever happen again unless somebody outside makes it happen.
+    pub(super) fn is_idle(&self) -> bool {
+        self.holds == 0
+            && self.open_listeners == 0
+            && self.connections.len() == 0
+            && self.schedule.is_empty()
+            && self.notices.is_empty()
+    }
+
+    /// Whether a handler is to be called.
+    pub(super) fn has_work(&self) -> bool {
+        match self.phase {
+            Phase::New => false,
+            Phase::Running => !self.notices.is_empty() || !self.ready.is_empty() || self.is_idle(),
+            Phase::Stopped => !self.notices.is_empty() || !self.ready.is_empty(),
+        }
+    }
+
+    /// To be called with each change of a connection: there may be output, events and another deadline.
+    #[inline]
+    pub(super) fn touch(&mut self, key: Key) {
+        let Some(peer) = self.connections.get_mut(key) else { return };
+        if !peer.marks.unseen {
+            peer.marks.unseen = true;
+            self.unseen.push(key);
+        }
+        if !peer.marks.dirty
+            && let Some(io) = peer.io
+        {
+            peer.marks.dirty = true;
+            self.dirty.push_back(io);
+        }
+    }
+
+    /// The next byte stream to look at.
+    pub(super) fn pop_dirty(&mut self) -> Option<IoId> {
+        while let Some(io) = self.dirty.pop_front() {
+            if let Some(&key) = self.ios.get(io)
+                && let Some(peer) = self.connections.get_mut(key)
+            {
+                peer.marks.dirty = false;
+                return Some(IoId(io));
+            }
+        }
+        None
+    }
+
+    /// The connection's output was taken: no news for the driver, but perhaps for the container.
+    pub(super) fn written(&mut self, key: Key) {
+        let Some(peer) = self.connections.get_mut(key) else { return };
+        if !peer.marks.unseen {
+            peer.marks.unseen = true;
+            self.unseen.push(key);
+        }
+    }
+
+    /// Looks at each touched connection once: who has events, whose deadline moved, who is done?
+    pub(super) fn survey(&mut self) {
+        while let Some(key) = self.unseen.pop() {
+            let Some(peer) = self.connections.get_mut(key) else { continue };
+            peer.marks.unseen = false;
+            let Some(engine) = &mut peer.engine else { continue };
+            if !peer.marks.ready {
+                peer.peeked = engine.poll_event();
+                if peer.peeked.is_some() {
+                    peer.marks.ready = true;
+                    self.ready.push_back(key);
+                }
+            }
+            let deadline = engine.poll_timeout().map(|(at, _)| at);
+            let is_done = !peer.marks.ready && engine.is_done();
+            let before = mem::replace(&mut peer.deadline, deadline);
+            if before != deadline {
+                if let Some(at) = before {
+                    self.deadlines.remove(&(at, key));
+                }
+                if let Some(at) = deadline {
+                    self.deadlines.insert((at, key));
+                }
+            }
+            if is_done {
+                self.free_connection(key);
+            }
+        }
+    }
+
+    /// The next event of the connection whose turn it is; after a number of them it is another's turn.
+    pub(super) fn next_event(&mut self, turn: &mut usize) -> Option<(Key, Event)> {
+        while let Some(&key) = self.ready.front() {
+            let Some(peer) = self.connections.get_mut(key) else {
+                self.ready.pop_front();
+                *turn = 0;
+                continue;
+            };
+            let event = match peer.peeked.take() {
+                Some(event) => Some(event),
+                None => peer.engine.as_mut().and_then(|engine| engine.poll_event()),
+            };
+            if let Some(event) = event {
+                *turn += 1;
+                if *turn == EVENTS_A_TURN {
+                    *turn = 0;
+                    self.ready.rotate_left(1);
+                }
+                return Some((key, event));
+            }
+            peer.marks.ready = false;
+            self.ready.pop_front();
+            *turn = 0;
+            self.written(key);
+        }
+        None
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let connections = self.deadlines.first().map(|&(at, _)| at);
+        connections.into_iter().chain(self.schedule.deadline()).min()
+    }
+
+    /// Lets every connection whose deadline has come know.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&(at, key)) = self.deadlines.first() {
+            if at > now {
+                break;
+            }
+            self.deadlines.pop_first();
+            let Some(peer) = self.connections.get_mut(key) else { continue };
+            peer.deadline = None;
+            if let Some(engine) = &mut peer.engine {
+                engine.handle_timeout(now);
+            }
+            self.touch(key);
+        }
+    }
+
+    pub(super) fn add_connection(&mut self, origin: Origin, session_config: SessionConfig) -> Key {
+        self.connections.insert(Peer {
+            engine: None,
+            io: None,
+            origin,
+            handler: None,
+            session_config: Box::new(session_config),
+            default_session: None,
+            sessions: Vec::new(),
+            links: Vec::new(),
+            pending: Vec::new(),
+            queued: 0,
+            stage: Stage::Open,
+            failed: None,
+            io_error: None,
+            marks: Marks::default(),
+            deadline: None,
+            peeked: None,
+        })
+    }
+
+    /// Forgets a connection with its sessions and links; closes its byte stream.
+    pub(super) fn free_connection(&mut self, key: Key) {
+        let Some(peer) = self.connections.remove(key) else { return };
+        if let Some(io) = peer.io
+            && self.ios.remove(io).is_some()
+        {
+            self.actions.push_back(Action::Shutdown { io: IoId(io) });
+        }
+        if let Some(at) = peer.deadline {
+            self.deadlines.remove(&(at, key));
+        }
+        for pending in peer.pending {
+            match pending {
+                Pending::Session(key) => drop(self.sessions.remove(key)),
+                Pending::Link(key) => drop(self.links.remove(key)),
+            }
+        }
+        for key in peer.links.into_iter().flatten() {
+            self.links.remove(key);
+        }
+        for key in peer.sessions.into_iter().flatten() {
+            self.sessions.remove(key);
+        }
+        if let Origin::Accepted(listener) = peer.origin {
+            self.leave_listener(listener);
+        }
+    }
+
+    fn leave_listener(&mut self, key: Key) {
+        if let Some(listener) = self.listeners.get_mut(key) {
+            listener.connections -= 1;
+            self.free_listener(key);
+        }
+    }
+
+    /// Forgets a closed listener that no connection needs.
+    pub(super) fn free_listener(&mut self, key: Key) {
+        if self
+            .listeners
+            .get(key)
+            .is_some_and(|listener| listener.stage == Stage::Closed && listener.connections == 0)
+        {
+            self.listeners.remove(key);
+        }
+    }
+
+    /// Forgets a link that both sides have closed.
+    pub(super) fn free_link(&mut self, key: Key) {
+        let Some(link) = self.links.remove(key) else { return };
+        if let Some(queue) = &link.queue {
+            self.forget_queued(link.connection, link.session, queue.len());
+        }
+        if let Some(session) = self.sessions.get_mut(link.session) {
+            session.links -= 1;
+        }
+        if let Some(peer) = self.connections.get_mut(link.connection)
+            && let Some(id) = link.engine
+            && let Some(slot) = peer.links.get_mut(id.0.index() as usize)
+        {
+            *slot = None;
+        }
+    }
+
+    /// Forgets a session that both sides have ended, with its links.
+    pub(super) fn free_session(&mut self, key: Key) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let connection = session.connection;
+        if session.links > 0
+            && let Some(peer) = self.connections.get(connection)
+        {
+            let attached: Vec<Key> = peer.links.iter().flatten().copied().collect();
+            for link in attached {
+                if self.links.get(link).is_some_and(|link| link.session == key) {
+                    self.free_link(link);
+                }
+            }
+        }
+        let Some(session) = self.sessions.remove(key) else { return };
+        if let Some(peer) = self.connections.get_mut(connection) {
+            if let Some(id) = session.engine
+                && let Some(slot) = peer.sessions.get_mut(id.0.index() as usize)
+            {
+                *slot = None;
+            }
+            if peer.default_session == Some(key) {
+                peer.default_session = None;
+            }
+        }
+    }
+
+    /// Takes the handler that serves this out of its slot; none if the container's does.
+    pub(super) fn take_handler(&mut self, mut at: At) -> Option<(At, Box<dyn Handler + Send>)> {
+        if !self.has_own_handlers {
+            return None;
+        }
+        loop {
+            if let Some(handler) = self.handler_slot(at)?.take() {
+                return Some((at, handler));
+            }
+            at = self.parent(at)?;
+        }
+    }
+
+    /// Puts a handler back, unless its object is gone or was given another one.
+    pub(super) fn put_handler(&mut self, at: At, handler: Box<dyn Handler + Send>) {
+        if let Some(slot) = self.handler_slot(at) {
+            slot.get_or_insert(handler);
+        }
+    }
+
+    pub(super) fn handler_slot(&mut self, at: At) -> Option<&mut OwnHandler> {
+        match at {
+            At::Container => None,
+            At::Listener(key) => Some(&mut self.listeners.get_mut(key)?.handler),
+            At::Connection(key) => Some(&mut self.connections.get_mut(key)?.handler),
+            At::Session(key) => Some(&mut self.sessions.get_mut(key)?.handler),
+            At::Link(key) => Some(&mut self.links.get_mut(key)?.handler),
+        }
+    }
+
+    fn parent(&self, at: At) -> Option<At> {
+        match at {
+            At::Container | At::Listener(_) => None,
+            At::Connection(key) => match self.connections.get(key)?.origin {
+                Origin::Accepted(listener) => Some(At::Listener(listener)),
+                Origin::Dialed(_) => None,
+            },
+            At::Session(key) => Some(At::Connection(self.sessions.get(key)?.connection)),
+            At::Link(key) => Some(At::Session(self.links.get(key)?.session)),
+        }
+    }
+}
+
+/// After so many events of one connection the next one has its turn.
+const EVENTS_A_TURN: usize = 256;

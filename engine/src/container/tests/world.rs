@@ -1,0 +1,186 @@
+//! Containers wired in memory, on a virtual clock.
+
+use std::{boxed::Box, string::String, vec::Vec};
+
+use bytes::{Buf, BytesMut};
+
+use crate::{
+    Instant,
+    container::{Action, Address, Container, ContainerOptions, Handler, IoId, ListenerId},
+};
+
+/// Some containers and the network between them.
+pub(crate) struct World {
+    nodes: Vec<Node>,
+    listeners: Vec<(usize, ListenerId, u16)>,
+    pipes: Vec<Pipe>,
+    now: Instant,
+    /// How many bytes arrive at once.
+    pub(crate) chunk: usize,
+}
+
+struct Node {
+    container: Container,
+    handler: Box<dyn Handler>,
+}
+
+/// Bytes on their way to one end of a byte stream.
+struct Pipe {
+    from: (usize, IoId),
+    to: (usize, IoId),
+    sent: BytesMut,
+    received: BytesMut,
+    closed: bool,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            nodes: Vec::new(),
+            listeners: Vec::new(),
+            pipes: Vec::new(),
+            now: Instant::ZERO,
+            chunk: usize::MAX,
+        }
+    }
+
+    pub(crate) fn add(&mut self, handler: impl Handler + 'static) -> usize {
+        let seed = self.nodes.len() as u64;
+        self.add_with(handler, ContainerOptions { seed, ..ContainerOptions::default() })
+    }
+
+    pub(crate) fn add_with(&mut self, handler: impl Handler + 'static, options: ContainerOptions) -> usize {
+        let mut container = Container::new(options);
+        container.start();
+        self.nodes.push(Node { container, handler: Box::new(handler) });
+        self.nodes.len() - 1
+    }
+
+    pub(crate) fn container(&mut self, node: usize) -> &mut Container {
+        &mut self.nodes[node].container
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Runs until all containers have finished or nothing will ever happen: whether they have finished.
+    pub(crate) fn run(&mut self) -> bool {
+        for _ in 0..1_000_000 {
+            if self.step() {
+                continue;
+            }
+            if self.nodes.iter().all(|node| node.container.is_finished()) {
+                return true;
+            }
+            let next = self.nodes.iter_mut().filter_map(|node| node.container.poll_timeout()).min();
+            let Some(next) = next else { return false };
+            self.now = self.now.max(next);
+            for node in &mut self.nodes {
+                node.container.handle_timeout(self.now);
+            }
+        }
+        panic!("the containers never come to rest");
+    }
+
+    /// Runs at the present moment until nothing more happens.
+    pub(crate) fn settle(&mut self) {
+        while self.step() {}
+    }
+
+    /// One pass over all: whether anything happened.
+    fn step(&mut self) -> bool {
+        let mut busy = false;
+        for index in 0..self.nodes.len() {
+            busy |= self.drive(index);
+        }
+        for pipe in &mut self.pipes {
+            let (index, io) = pipe.to;
+            let container = &mut self.nodes[index].container;
+            if !pipe.sent.is_empty() && container.wants_input(io) {
+                let chunk = pipe.sent.len().min(self.chunk);
+                pipe.received.extend_from_slice(&pipe.sent.split_to(chunk));
+                container.received(io, &mut pipe.received, self.now);
+                busy = true;
+            }
+            if pipe.sent.is_empty() && pipe.closed {
+                container.eof(io, self.now);
+            }
+        }
+        let before = self.pipes.len();
+        self.pipes.retain(|pipe| !(pipe.closed && pipe.sent.is_empty()));
+        busy || self.pipes.len() < before
+    }
+
+    fn drive(&mut self, index: usize) -> bool {
+        let Node { container, handler } = &mut self.nodes[index];
+        let mut busy = container.dispatch(&mut **handler, self.now);
+        while let Some(io) = container.poll_dirty_io() {
+            while let Some(mut transmit) = container.poll_transmit(io, self.now) {
+                let len = transmit.remaining();
+                let bytes = transmit.copy_to_bytes(len);
+                if let Some(pipe) = self.pipes.iter_mut().find(|pipe| pipe.from == (index, io)) {
+                    pipe.sent.extend_from_slice(&bytes);
+                }
+                busy = true;
+            }
+        }
+        while let Some(action) = self.nodes[index].container.poll_action() {
+            busy = true;
+            self.act(index, action);
+        }
+        busy
+    }
+
+    fn act(&mut self, index: usize, action: Action) {
+        match action {
+            Action::Connect { io, address } => self.connect(index, io, &address),
+            Action::Listen { listener, address } => {
+                if self.listeners.iter().any(|&(_, _, port)| port == address.port) {
+                    self.nodes[index].container.listen_failed(listener, "the port is in use");
+                } else {
+                    self.listeners.push((index, listener, address.port));
+                    self.nodes[index].container.listening(listener, &address_text(&address));
+                }
+            }
+            Action::StopListening { listener } => {
+                self.listeners.retain(|&(owner, id, _)| (owner, id) != (index, listener));
+            }
+            Action::Shutdown { io } => {
+                self.pipes.retain(|pipe| pipe.to != (index, io));
+                for pipe in self.pipes.iter_mut().filter(|pipe| pipe.from == (index, io)) {
+                    pipe.closed = true;
+                }
+            }
+        }
+    }
+
+    fn connect(&mut self, index: usize, io: IoId, address: &Address) {
+        let listener = self.listeners.iter().find(|&&(_, _, port)| port == address.port).copied();
+        let accepted = listener.and_then(|(owner, listener, _)| {
+            Some((owner, self.nodes[owner].container.accepted(listener, self.now)?))
+        });
+        let Some(there) = accepted else {
+            self.nodes[index].container.connect_failed(io, "connection refused");
+            return;
+        };
+        let here = (index, io);
+        for (from, to) in [(here, there), (there, here)] {
+            let (sent, received) = Default::default();
+            self.pipes.push(Pipe { from, to, sent, received, closed: false });
+        }
+        self.nodes[index].container.connected(io, self.now);
+    }
+
+    /// Cuts all byte streams.
+    pub(crate) fn cut(&mut self) {
+        for pipe in core::mem::take(&mut self.pipes) {
+            let (index, io) = pipe.to;
+            self.nodes[index].container.io_error(io, "cut", self.now);
+        }
+    }
+}
+
+fn address_text(address: &Address) -> String {
+    std::format!("{}:{}", address.host, address.port)
+}
