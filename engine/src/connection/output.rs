@@ -9,7 +9,7 @@ use crate::{
     DisconnectReason, Instant, Misuse,
     arena::Key,
     codec::Encode,
-    link::{LinkEndpoint, Waiting},
+    link::Waiting,
     transport::trace::Direction,
     types::{Close, DeliveryState, Error, Open},
 };
@@ -209,12 +209,7 @@ impl Connection {
             return;
         }
         for key in core::mem::take(&mut self.waiting_for_output) {
-            if let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::sender_mut)
-                && end.waiting == Waiting::Output
-            {
-                end.waiting = Waiting::Credit;
-                self.wake_sender(key);
-            }
+            self.wake_waiting(key, Waiting::Output);
         }
     }
 

@@ -15,6 +15,7 @@ pub(crate) mod credit;
 mod delivery;
 mod receiver;
 mod sender;
+mod sending;
 pub(crate) mod settle;
 pub(crate) mod state;
 mod tags;
@@ -25,7 +26,7 @@ pub use state::LinkState;
 
 use accessors::link_accessors;
 use credit::{ReceiverCredit, SenderCredit};
-pub(crate) use sender::{Unfinished, Waiting};
+pub(crate) use sending::{Unfinished, Waiting};
 use state::LinkStep;
 pub(crate) use tags::{Inserted, TagSet};
 

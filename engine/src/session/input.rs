@@ -96,12 +96,7 @@ impl Connection {
         let Some(session) = self.sessions.get_mut(session_key) else { return };
         for key in core::mem::take(&mut session.waiting) {
             self.write_unfinished(key);
-            if let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::sender_mut)
-                && end.waiting == Waiting::Session
-            {
-                end.waiting = Waiting::Credit;
-                self.wake_sender(key);
-            }
+            self.wake_waiting(key, Waiting::Session);
         }
     }
 

@@ -1,0 +1,526 @@
+//! How deliveries become transfer frames (§2.6.12, §2.6.14).
+
+use alloc::{collections::VecDeque, vec::Vec};
+use core::ops::Range;
+
+use bytes::Bytes;
+
+use super::{DeliveryId, LinkEnd, LinkEndpoint, OutgoingDelivery, SenderEnd, insert_tag, settle};
+use crate::{
+    Blocked, Connection, Event, Limits, LinkId, LinkState, Misuse, SendError, Serial, SessionState,
+    arena::Key,
+    codec::hot::{TransferHead, write_transfer},
+    message::Message,
+    session::SessionEndpoint,
+    transport::{
+        Outbox,
+        trace::{Direction, Trace},
+    },
+    types::{DeliveryState, DeliveryTag, Handle},
+};
+
+/// A delivery of which more is to be written.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    number: Serial,
+    /// Bytes handed over so far.
+    size: u64,
+    /// What the peer's window did not take.
+    rest: Bytes,
+    /// The user has handed everything over.
+    finished: bool,
+}
+
+/// Why the user of a sender was told, or will find out, that it cannot send now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// It can, and was told so.
+    Nothing,
+    /// For credit, or for the answer to the attach.
+    Credit,
+    /// For the session: its window, or room among the unsettled.
+    Session,
+    /// For the socket to take output.
+    Output,
+}
+
+/// A payload up to this size is copied next to its transfer; a larger one rides behind as it is.
+const COPY_UP_TO: usize = 1024;
+/// Room for everything of a transfer frame but its payload.
+const TRANSFER_HEAD: usize = 80;
+
+/// A link on which we send and all that its deliveries pass on their way out, each borrowed for itself.
+struct SendPath<'a> {
+    key: Key,
+    link: &'a mut LinkEndpoint,
+    session: &'a mut SessionEndpoint,
+    outbox: &'a mut Outbox,
+    trace: &'a mut Trace,
+    events: &'a mut VecDeque<Event>,
+    waiting_for_output: &'a mut Vec<Key>,
+    limits: &'a Limits,
+    /// The largest frame that we write.
+    frame_size: usize,
+}
+
+impl Connection {
+    /// The way out for one link; none for a link on which we receive.
+    #[inline]
+    fn send_path(&mut self, key: Key) -> Option<SendPath<'_>> {
+        let link = self.links.get_mut(key).filter(|link| matches!(link.end, LinkEnd::Sender(_)))?;
+        Some(SendPath {
+            key,
+            session: self.sessions.get_mut(link.session)?,
+            link,
+            outbox: &mut self.outbox,
+            trace: &mut self.trace,
+            events: &mut self.events,
+            waiting_for_output: &mut self.waiting_for_output,
+            limits: &self.config.limits,
+            frame_size: self.outgoing_frame_size,
+        })
+    }
+
+    /// What keeps a sender from sending now.
+    pub(super) fn blocked(&mut self, key: Key) -> Option<Blocked> {
+        self.send_path(key).map_or(Some(Blocked::Attach), |path| path.blocked())
+    }
+
+    /// Tells the user of a sender that it can go on, if it can and was not told; else sees to it that it will be.
+    pub(crate) fn wake_sender(&mut self, key: Key) {
+        if let Some(mut path) = self.send_path(key) {
+            path.wake();
+        }
+    }
+
+    /// Wakes a sender that waits for `what`, and for nothing else meanwhile.
+    pub(crate) fn wake_waiting(&mut self, key: Key, what: Waiting) {
+        if let Some(mut path) = self.send_path(key)
+            && path.end().waiting == what
+        {
+            path.end().waiting = Waiting::Credit;
+            path.wake();
+        }
+    }
+
+    /// Writes as much of an unfinished delivery as the window takes; the rest waits for it to open.
+    pub(crate) fn write_unfinished(&mut self, key: Key) {
+        if let Some(mut path) = self.send_path(key) {
+            path.write_unfinished();
+        }
+    }
+
+    /// Sends the whole payload, or its first piece, as a new delivery.
+    pub(super) fn send_payload(
+        &mut self,
+        key: Key,
+        delivery: NewDelivery<'_>,
+        payload: Bytes,
+    ) -> Result<DeliveryId, SendError> {
+        let mut path = self.open_send_path(key)?;
+        path.check(delivery.settled, payload.len())?;
+        path.send_payload(delivery, payload)
+    }
+
+    /// Encodes the message straight into the output as a new delivery.
+    pub(super) fn send_message(
+        &mut self,
+        key: Key,
+        delivery: NewDelivery<'_>,
+        message: &Message,
+    ) -> Result<DeliveryId, SendError> {
+        let mut path = self.open_send_path(key)?;
+        path.check(delivery.settled, 0)?;
+        path.send_message(delivery, message)
+    }
+
+    /// The way out for one link, its attach written if only that is missing.
+    #[inline]
+    fn open_send_path(&mut self, key: Key) -> Result<SendPath<'_>, Misuse> {
+        let link = self.links.get(key).ok_or(Misuse::Gone)?;
+        if !link.is_usable() {
+            return Err(Misuse::LinkNotOpen);
+        }
+        if link.attach_due {
+            let session = link.session;
+            self.write_session(session);
+        }
+        self.send_path(key).ok_or(Misuse::WrongRole)
+    }
+
+    /// Goes on with the delivery that was started.
+    pub(super) fn continue_delivery(
+        &mut self,
+        key: Key,
+        piece: Bytes,
+        finish: bool,
+    ) -> Result<(), SendError> {
+        self.open_send_path(key)?.continue_delivery(piece, finish)
+    }
+
+    /// Gives up the delivery that was started.
+    pub(super) fn abort_delivery(&mut self, key: Key) -> Result<(), Misuse> {
+        self.open_send_path(key)?.abort()
+    }
+
+    /// Settles a delivery and forgets it: gives what the receiver has last told.
+    pub(super) fn settle_outgoing(
+        &mut self,
+        id: DeliveryId,
+        state: Option<DeliveryState>,
+    ) -> Result<Option<DeliveryState>, Misuse> {
+        if let Some(state) = &state {
+            self.check_state_fits(state)?;
+        }
+        let path = self.send_path(id.link().0).ok_or(Misuse::Gone)?;
+        let number = id.number();
+        let delivery = path.session.outgoing.get_mut(number).filter(|delivery| delivery.link == path.key);
+        let delivery = delivery.ok_or(Misuse::Gone)?;
+        let LinkEnd::Sender(end) = &path.link.end else { return Err(Misuse::WrongRole) };
+        if end.unfinished.as_ref().is_some_and(|unfinished| unfinished.number == number) {
+            return Err(Misuse::Unfinished);
+        }
+        let told = delivery.remote_state.take();
+        let tell = !delivery.remote_settled
+            && matches!(path.session.state, SessionState::Mapped | SessionState::EndReceived);
+        path.link.tags.remove(&delivery.tag);
+        path.link.live -= 1;
+        let full = path.session.outgoing.len() >= path.limits.unsettled;
+        path.session.outgoing.remove(number);
+        let session = path.link.session;
+        if tell {
+            path.session.as_sender.push(number, true, state);
+            self.mark_session(session);
+        }
+        if full {
+            self.wake_session(session);
+        }
+        Ok(told)
+    }
+}
+
+/// What the first transfer of a delivery says of it.
+#[derive(Clone, Copy)]
+pub(super) struct NewDelivery<'a> {
+    pub(super) tag: &'a DeliveryTag,
+    pub(super) settled: bool,
+    pub(super) message_format: u32,
+    /// Whether all of its payload is handed over.
+    pub(super) finished: bool,
+}
+
+impl SendPath<'_> {
+    #[inline]
+    fn end(&mut self) -> &mut SenderEnd {
+        match &mut self.link.end {
+            LinkEnd::Sender(end) => end,
+            LinkEnd::Receiver(_) => unreachable!("a path is made for senders only"),
+        }
+    }
+
+    #[inline]
+    fn sender(&self) -> &SenderEnd {
+        match &self.link.end {
+            LinkEnd::Sender(end) => end,
+            LinkEnd::Receiver(_) => unreachable!("a path is made for senders only"),
+        }
+    }
+
+    /// What keeps the user from sending a new delivery now.
+    #[inline]
+    fn blocked(&self) -> Option<Blocked> {
+        let end = self.sender();
+        let open = self.session.state == SessionState::Mapped && self.session.end_due.is_none();
+        if !open || self.link.state != LinkState::Attached || self.link.detach_due.is_some() {
+            Some(Blocked::Attach)
+        } else if end.unfinished.is_some() {
+            Some(Blocked::Unfinished)
+        } else if end.credit.link_credit() == 0 {
+            Some(Blocked::Credit)
+        } else if !self.session.window.can_send() {
+            Some(Blocked::Window)
+        } else if self.session.outgoing.len() >= self.limits.unsettled {
+            Some(Blocked::Unsettled)
+        } else if self.outbox.len() >= self.limits.output_high_water {
+            Some(Blocked::Output)
+        } else {
+            None
+        }
+    }
+
+    /// What keeps the user from going on: with the delivery that it has started, else with a new one.
+    #[inline]
+    fn obstacle(&self) -> Option<Blocked> {
+        let unfinished = self.sender().unfinished.as_ref();
+        let Some(unfinished) = unfinished.filter(|unfinished| !unfinished.finished) else {
+            return self.blocked();
+        };
+        if !unfinished.rest.is_empty() || !self.session.window.can_send() {
+            Some(Blocked::Window)
+        } else if self.outbox.len() >= self.limits.output_high_water {
+            Some(Blocked::Output)
+        } else {
+            None
+        }
+    }
+
+    fn wake(&mut self) {
+        match self.obstacle() {
+            Some(blocked) => self.wait(blocked),
+            None => {
+                if self.end().waiting != Waiting::Nothing {
+                    self.end().waiting = Waiting::Nothing;
+                    self.events.push_back(Event::Sendable(LinkId(self.key)));
+                }
+            }
+        }
+    }
+
+    /// After a send: whoever cannot go on at once is told when it can.
+    #[inline]
+    fn wait_if_blocked(&mut self) {
+        if let Some(blocked) = self.obstacle() {
+            self.wait(blocked);
+        }
+    }
+
+    fn wait(&mut self, blocked: Blocked) {
+        let waiting = match blocked {
+            Blocked::Attach | Blocked::Credit => Waiting::Credit,
+            Blocked::Window | Blocked::Unsettled | Blocked::Unfinished => Waiting::Session,
+            Blocked::Output => Waiting::Output,
+        };
+        if core::mem::replace(&mut self.end().waiting, waiting) == waiting {
+            return;
+        }
+        match waiting {
+            Waiting::Output => self.waiting_for_output.push(self.key),
+            Waiting::Session => self.session.waiting.push(self.key),
+            Waiting::Nothing | Waiting::Credit => {}
+        }
+    }
+
+    fn refuse(&mut self, blocked: Blocked) -> SendError {
+        self.wait(blocked);
+        blocked.into()
+    }
+
+    /// Whether a message of this size may be sent now.
+    #[inline]
+    fn check(&mut self, settled: bool, len: usize) -> Result<(), SendError> {
+        if let Some(blocked) = self.blocked() {
+            return Err(self.refuse(blocked));
+        }
+        if !settle::allows(self.link.snd_settle_mode, settled) {
+            return Err(SendError::SettleMode);
+        }
+        self.check_size(len as u64)
+    }
+
+    #[inline]
+    fn check_size(&self, size: u64) -> Result<(), SendError> {
+        match self.link.remote_max_message_size() {
+            Some(max_message_size) if size > max_message_size => {
+                Err(SendError::TooLarge { max_message_size })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the tag, the delivery-id and the credit of a new delivery.
+    #[inline]
+    fn register(&mut self, tag: &DeliveryTag, settled: bool) -> Result<Serial, SendError> {
+        let (key, outgoing) = (self.key, &self.session.outgoing);
+        let in_use = || outgoing.iter().filter(|(_, d)| d.link == key).map(|(_, d)| d.tag).collect();
+        if !insert_tag(&mut self.link.tags, tag, in_use) {
+            return Err(SendError::TagInUse);
+        }
+        let number = self.session.next_delivery_id;
+        self.session.next_delivery_id = number.next();
+        if settled {
+            self.link.tags.remove(tag);
+        } else {
+            self.link.live += 1;
+            self.session.outgoing.push(
+                number,
+                OutgoingDelivery { link: key, tag: *tag, remote_settled: false, remote_state: None },
+            );
+        }
+        self.end().credit.sent();
+        Ok(number)
+    }
+
+    /// Takes back what [`register`](Self::register) did, before anything else was sent.
+    fn unregister(&mut self, number: Serial) {
+        self.end().credit.unsent();
+        self.session.next_delivery_id = number;
+        self.forget(number);
+    }
+
+    fn forget(&mut self, number: Serial) {
+        if let Some(delivery) = self.session.outgoing.get_mut(number) {
+            self.link.live -= 1;
+            self.link.tags.remove(&delivery.tag);
+            self.session.outgoing.remove(number);
+        }
+    }
+
+    /// The first transfer's fields.
+    #[inline]
+    fn head<'a>(&self, number: Serial, delivery: &NewDelivery<'a>) -> TransferHead<'a> {
+        TransferHead {
+            handle: self.handle(),
+            delivery_id: Some(number),
+            delivery_tag: Some(delivery.tag),
+            message_format: Some(delivery.message_format),
+            settled: Some(delivery.settled),
+            ..TransferHead::default()
+        }
+    }
+
+    /// Our handle and, below, our channel: an attached link on a mapped session has both.
+    #[inline]
+    fn handle(&self) -> Handle {
+        Handle(self.link.handle.unwrap_or_default())
+    }
+
+    #[inline]
+    fn channel(&self) -> u16 {
+        self.session.outgoing_channel.unwrap_or_default()
+    }
+
+    #[inline]
+    fn send_payload(&mut self, delivery: NewDelivery<'_>, mut rest: Bytes) -> Result<DeliveryId, SendError> {
+        let number = self.register(delivery.tag, delivery.settled)?;
+        let size = rest.len() as u64;
+        let fits = rest.len() + TRANSFER_HEAD <= self.frame_size;
+        let piece =
+            if fits { core::mem::take(&mut rest) } else { rest.split_to(self.frame_size - TRANSFER_HEAD) };
+        let whole = fits && delivery.finished;
+        self.write_transfer(&TransferHead { more: !whole, ..self.head(number, &delivery) }, piece);
+        if !whole {
+            self.end().unfinished = Some(Unfinished { number, size, rest, finished: delivery.finished });
+            self.write_unfinished();
+        }
+        self.wait_if_blocked();
+        Ok(DeliveryId::new(self.key, number))
+    }
+
+    #[inline]
+    fn send_message(
+        &mut self,
+        delivery: NewDelivery<'_>,
+        message: &Message,
+    ) -> Result<DeliveryId, SendError> {
+        let number = self.register(delivery.tag, delivery.settled)?;
+        let head = self.head(number, &delivery);
+        let mut start = 0;
+        let mut tail = None;
+        let range = self.outbox.frame(self.channel(), |out| {
+            write_transfer(out, &head);
+            start = out.len();
+            tail = message.encode_sharing(out);
+        });
+        let shared = tail.as_ref().map_or(0, Bytes::len);
+        let size = range.end - start + shared;
+        let too_large = self.check_size(size as u64);
+        if too_large.is_err() || range.len() + shared > self.frame_size {
+            // Rare: take the frame back, and send the encoded bytes in pieces or not at all.
+            let mut payload = Vec::with_capacity(size);
+            payload.extend_from_slice(self.outbox.bytes(start..range.end));
+            payload.extend_from_slice(tail.as_deref().unwrap_or_default());
+            self.outbox.truncate(&range);
+            self.unregister(number);
+            return too_large.and_then(|()| self.send_payload(delivery, payload.into()));
+        }
+        if let Some(tail) = tail {
+            self.outbox.share(&range, tail);
+        }
+        self.transfer_written(range);
+        self.wait_if_blocked();
+        Ok(DeliveryId::new(self.key, number))
+    }
+
+    /// Writes one transfer: a small payload is copied behind its head, a large one shared.
+    #[inline]
+    fn write_transfer(&mut self, head: &TransferHead<'_>, payload: Bytes) {
+        let range = if payload.len() <= COPY_UP_TO {
+            self.outbox.frame(self.channel(), |out| {
+                write_transfer(out, head);
+                out.extend_from_slice(&payload);
+            })
+        } else {
+            let range = self.outbox.frame(self.channel(), |out| write_transfer(out, head));
+            self.outbox.share(&range, payload);
+            range
+        };
+        self.transfer_written(range);
+    }
+
+    #[inline]
+    fn transfer_written(&mut self, range: Range<usize>) {
+        if self.trace.is_on() {
+            self.trace.frame(Direction::Out, self.outbox.bytes(range));
+        }
+        self.session.window.transfer_sent();
+    }
+
+    /// The delivery that the user has started and not finished.
+    fn started(&mut self) -> Result<&mut Unfinished, Misuse> {
+        let unfinished = self.end().unfinished.as_mut();
+        unfinished.filter(|unfinished| !unfinished.finished).ok_or(Misuse::NothingStarted)
+    }
+
+    fn continue_delivery(&mut self, piece: Bytes, finish: bool) -> Result<(), SendError> {
+        let output_full = self.outbox.len() >= self.limits.output_high_water;
+        let size = self.started()?.size + piece.len() as u64;
+        self.check_size(size)?;
+        if !piece.is_empty() {
+            if !self.started()?.rest.is_empty() {
+                return Err(self.refuse(Blocked::Window));
+            }
+            if output_full {
+                return Err(self.refuse(Blocked::Output));
+            }
+            self.started()?.rest = piece;
+        }
+        let unfinished = self.started()?;
+        unfinished.size = size;
+        unfinished.finished = finish;
+        self.write_unfinished();
+        self.wake();
+        Ok(())
+    }
+
+    fn write_unfinished(&mut self) {
+        loop {
+            let (handle, frame_size) = (self.handle(), self.frame_size);
+            let opens = self.session.window.can_send();
+            let end = self.end();
+            let Some(unfinished) = &mut end.unfinished else { return };
+            if unfinished.rest.is_empty() && !unfinished.finished {
+                return;
+            }
+            if !opens {
+                return self.wait(Blocked::Window);
+            }
+            let len = unfinished.rest.len().min(frame_size - TRANSFER_HEAD);
+            let piece = unfinished.rest.split_to(len);
+            let more = !(unfinished.finished && unfinished.rest.is_empty());
+            if !more {
+                end.unfinished = None;
+            }
+            self.write_transfer(&TransferHead { handle, more, ..TransferHead::default() }, piece);
+        }
+    }
+
+    fn abort(&mut self) -> Result<(), Misuse> {
+        let number = self.started()?.number;
+        self.end().unfinished = None;
+        let head = TransferHead { handle: self.handle(), aborted: true, ..TransferHead::default() };
+        self.write_transfer(&head, Bytes::new());
+        self.forget(number);
+        self.wake();
+        Ok(())
+    }
+}
