@@ -1,12 +1,14 @@
 //! A freestanding program for the host: it links the engine with libc and no `std`.
 //!
-//! A dependency that pulls in `std` fails the build with a second definition of the panic handler. The exit
-//! code says whether what ran gave the right answers.
+//! A dependency that pulls in `std` fails the build with a second panic handler. The exit code says whether what ran
+//! went as it should.
 #![no_std]
 #![no_main]
 
 mod rt;
 mod story;
+
+use story::Failure;
 
 /// What libc's start code calls.
 #[unsafe(no_mangle)]
@@ -16,9 +18,12 @@ extern "C" fn main() -> libc::c_int {
             rt::print("no_std: ok\n");
             0
         }
-        Err(step) => {
-            rt::print("no_std: failed at: ");
-            rt::print(step);
+        Err(failure) => {
+            rt::print("no_std: failed: ");
+            rt::print(match failure {
+                Failure::Refused => "a call was refused",
+                Failure::Missing(what) => what,
+            });
             rt::print("\n");
             1
         }

@@ -28,13 +28,23 @@ static ALLOCATOR: Libc = Libc;
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
     print("no_std: panicked\n");
-    // SAFETY: `abort` takes nothing and does not return.
+    abort()
+}
+
+fn abort() -> ! {
+    // SAFETY: it takes nothing and does not return.
     unsafe { libc::abort() }
 }
 
-/// Nothing unwinds under `panic = "abort"`; the precompiled `core` and `alloc` name the symbol all the same.
+// Nothing unwinds under `panic = "abort"`, but the precompiled `core` and `alloc` name what unwinding needs.
+
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
+
+#[unsafe(no_mangle)]
+extern "C" fn _Unwind_Resume() -> ! {
+    abort()
+}
 
 /// Writes to standard output.
 pub fn print(text: &str) {
