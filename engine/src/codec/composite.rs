@@ -26,11 +26,13 @@ use crate::types::DeliveryState;
 /// `mandatory multiple` is one that may not be empty; `secret` and `mandatory secret` are not shown by `Debug`;
 /// `outcome` is a delivery state that must be an outcome (§3.4).
 ///
+/// `hot` behind the symbol: the type implements [`Hot`](super::hot::Hot), which is tried first.
+///
 /// A type without mandatory fields has `Default`, any other `new`, which takes them in order.
 macro_rules! composite {
     ($(
         $(#[$doc:meta])*
-        $vis:vis $name:ident = $code:literal $symbol:literal {
+        $vis:vis $name:ident = $code:literal $symbol:literal $($hot:ident)? {
             $( $(#[$field_doc:meta])* $field:ident: $type:ident $(= $kind:tt $($more:ident)?)? ),* $(,)?
         }
     )*) => {$(
@@ -47,7 +49,14 @@ macro_rules! composite {
             pub(crate) const NAME: &'static str = $symbol;
 
             /// Reads the list that follows the descriptor.
-            pub(crate) fn parse_list(input: &[u8]) -> $crate::codec::parse::Parsed<'_, Self> {
+            #[inline]
+            pub(crate) fn parse_list(list: &[u8]) -> $crate::codec::parse::Parsed<'_, Self> {
+                composite!(@parse $($hot)? $name list)
+            }
+
+            /// As [`parse_list`](Self::parse_list), whatever the encoding.
+            #[inline(never)]
+            pub(crate) fn parse_fields(input: &[u8]) -> $crate::codec::parse::Parsed<'_, Self> {
                 #[allow(unused_mut, reason = "a type without fields reads none")]
                 let (rest, mut fields) = $crate::codec::composite::Fields::parse(input)?;
                 let value = Self {
@@ -59,7 +68,17 @@ macro_rules! composite {
         }
 
         impl $crate::codec::Encode for $name {
+            #[inline]
             fn encode(&self, out: &mut ::alloc::vec::Vec<u8>) {
+                $( composite!(@$hot self $name out); )?
+                self.encode_fields(out);
+            }
+        }
+
+        impl $name {
+            /// As [`encode`](crate::codec::Encode::encode), whatever is in the fields.
+            #[inline(never)]
+            fn encode_fields(&self, out: &mut ::alloc::vec::Vec<u8>) {
                 #[allow(unused_mut, reason = "a type without fields writes none")]
                 let mut list = $crate::codec::composite::FieldWriter::begin(out, $code);
                 $( composite!(@write list self.$field, $type $($kind $($more)?)?); )*
@@ -102,6 +121,14 @@ macro_rules! composite {
                 &[$( (stringify!($field), stringify!($type), stringify!($($kind $($more)?)?)), )*];
         }
     )*};
+
+    (@parse hot $name:ident $list:ident) => { <$name as $crate::codec::hot::Hot>::parse($list) };
+    (@parse $name:ident $list:ident) => { $name::parse_fields($list) };
+    (@hot $self:ident $name:ident $out:ident) => {
+        if <$name as $crate::codec::hot::Hot>::write($self, $out) {
+            return;
+        }
+    };
 
     (@type $type:ident mandatory multiple) => { ::alloc::vec::Vec<$type> };
     (@type $type:ident mandatory $($secret:ident)?) => { $type };
@@ -198,10 +225,13 @@ macro_rules! composite {
         composite!(@new $name $args [$($init)* $field: None,] $($rest)*);
     };
     (@new $name:ident [$($args:tt)*] [$($init:tt)*] $field:ident: $type:ident (mandatory multiple), $($rest:tt)*) => {
-        composite!(@new $name [$($args)* $field: ::alloc::vec::Vec<$type>,] [$($init)* $field: $field.into(),] $($rest)*);
+        composite!(@new $name [$($args)* $field: (::alloc::vec::Vec<$type>),] [$($init)* $field,] $($rest)*);
+    };
+    (@new $name:ident [$($args:tt)*] [$($init:tt)*] $field:ident: Str (mandatory), $($rest:tt)*) => {
+        composite!(@new $name [$($args)* $field: (impl Into<Str>),] [$($init)* $field: $field.into(),] $($rest)*);
     };
     (@new $name:ident [$($args:tt)*] [$($init:tt)*] $field:ident: $type:ident (mandatory $($secret:ident)?), $($rest:tt)*) => {
-        composite!(@new $name [$($args)* $field: $type,] [$($init)* $field: $field.into(),] $($rest)*);
+        composite!(@new $name [$($args)* $field: ($type),] [$($init)* $field,] $($rest)*);
     };
     (@new $name:ident $args:tt [$($init:tt)*] $field:ident: $type:ident (multiple), $($rest:tt)*) => {
         composite!(@new $name $args [$($init)* $field: ::alloc::vec::Vec::new(),] $($rest)*);
@@ -225,11 +255,11 @@ macro_rules! composite {
             }
         }
     };
-    (@new $name:ident [$($arg:ident: $type:ty,)+] [$($init:tt)*]) => {
+    (@new $name:ident [$($arg:ident: ($($type:tt)+),)+] [$($init:tt)*]) => {
         impl $name {
             /// With the mandatory fields; the others are unset.
             #[must_use]
-            pub fn new($($arg: impl Into<$type>),+) -> Self {
+            pub fn new($($arg: $($type)+),+) -> Self {
                 Self { $($init)* }
             }
         }

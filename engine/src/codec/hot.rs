@@ -1,16 +1,26 @@
 //! The three performatives of every message, `transfer`, `flow` and `disposition`, read and written by hand.
 //!
-//! They agree with what [`composite!`](super::composite) makes of the tables in all but speed.
+//! They agree with what [`composite!`](super::composite) makes of the tables in all but speed: what peers send all
+//! the time is read and written here, anything else, errors included, is left to the general form.
 
 use alloc::vec::Vec;
 
-use super::{Encode, parse::Parsed};
+use super::{code, parse::Parsed};
 use crate::{
     Serial,
-    types::{DeliveryState, DeliveryTag, Disposition, Flow, Handle, ReceiverSettleMode, Transfer},
+    types::{DeliveryState, DeliveryTag, Disposition, Flow, Handle, Role, Transfer},
 };
 
-/// The fields of a transfer that is to be written; nothing is copied into it.
+/// A performative whose `composite!` table says `hot`.
+pub(crate) trait Hot: Sized {
+    /// Reads the list that follows the descriptor.
+    fn parse(list: &[u8]) -> Parsed<'_, Self>;
+
+    /// Writes descriptor and list; `false`, and nothing written, leaves it to the general form.
+    fn write(&self, out: &mut Vec<u8>) -> bool;
+}
+
+/// A transfer that is to be written: the fields that almost all have, and no copy of the tag.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct TransferHead<'a> {
     pub(crate) handle: Handle,
@@ -19,52 +29,382 @@ pub(crate) struct TransferHead<'a> {
     pub(crate) message_format: Option<u32>,
     pub(crate) settled: Option<bool>,
     pub(crate) more: bool,
-    pub(crate) rcv_settle_mode: Option<ReceiverSettleMode>,
-    pub(crate) state: Option<&'a DeliveryState>,
-    pub(crate) resume: bool,
-    pub(crate) aborted: bool,
-    pub(crate) batchable: bool,
 }
 
 /// Writes a transfer, descriptor included.
+#[inline]
 pub(crate) fn write_transfer(out: &mut Vec<u8>, head: &TransferHead<'_>) {
-    Transfer {
-        handle: head.handle,
-        delivery_id: head.delivery_id,
-        delivery_tag: head.delivery_tag.copied(),
-        message_format: head.message_format,
-        settled: head.settled,
-        more: head.more,
-        rcv_settle_mode: head.rcv_settle_mode,
-        state: head.state.cloned(),
-        resume: head.resume,
-        aborted: head.aborted,
-        batchable: head.batchable,
+    write_list(out, 0x14, |list| write_transfer_fields!(list, head, head.delivery_tag));
+}
+
+/// The fields that a `TransferHead` and a `Transfer` have both; read one by one, they need few registers.
+macro_rules! write_transfer_fields {
+    ($list:ident, $transfer:ident, $tag:expr) => {{
+        $list.uint($transfer.handle.0);
+        $list.optional_uint($transfer.delivery_id.map(Serial::get));
+        match $tag {
+            Some(tag) => $list.tag(tag),
+            None => $list.null(),
+        }
+        $list.optional_uint($transfer.message_format);
+        match $transfer.settled {
+            Some(settled) => $list.bool(settled),
+            None => $list.null(),
+        }
+        $list.flag($transfer.more);
+    }};
+}
+use write_transfer_fields;
+
+impl Hot for Transfer {
+    #[inline]
+    fn parse(list: &[u8]) -> Parsed<'_, Self> {
+        let mut fields = Reader::begin(list);
+        let transfer = Self {
+            handle: Handle(fields.number()),
+            delivery_id: fields.uint().map(Serial::new),
+            delivery_tag: fields.tag(),
+            message_format: fields.uint(),
+            settled: fields.bool(),
+            more: fields.flag(),
+            rcv_settle_mode: None,
+            state: None,
+            resume: false,
+            aborted: false,
+            batchable: false,
+        };
+        match fields.end() {
+            Some(rest) => Ok((rest, transfer)),
+            None => Self::parse_fields(list),
+        }
     }
-    .encode(out);
+
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) -> bool {
+        if self.rcv_settle_mode.is_some() || self.state.is_some() || (self.resume | self.aborted | self.batchable) {
+            return false;
+        }
+        write_list(out, 0x14, |list| write_transfer_fields!(list, self, &self.delivery_tag));
+        true
+    }
 }
 
-/// Writes a flow, descriptor included.
-pub(crate) fn write_flow(out: &mut Vec<u8>, flow: &Flow) {
-    flow.encode(out);
+impl Hot for Flow {
+    #[inline]
+    fn parse(list: &[u8]) -> Parsed<'_, Self> {
+        let mut fields = Reader::begin(list);
+        let flow = Self {
+            next_incoming_id: fields.uint().map(Serial::new),
+            incoming_window: fields.number(),
+            next_outgoing_id: Serial::new(fields.number()),
+            outgoing_window: fields.number(),
+            handle: fields.uint().map(Handle),
+            delivery_count: fields.uint().map(Serial::new),
+            link_credit: fields.uint(),
+            available: fields.uint(),
+            drain: fields.flag(),
+            echo: fields.flag(),
+            properties: None,
+        };
+        match fields.end() {
+            Some(rest) => Ok((rest, flow)),
+            None => Self::parse_fields(list),
+        }
+    }
+
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) -> bool {
+        if self.properties.is_some() {
+            return false;
+        }
+        write_list(out, 0x13, |list| {
+            list.optional_uint(self.next_incoming_id.map(Serial::get));
+            list.uint(self.incoming_window);
+            list.uint(self.next_outgoing_id.get());
+            list.uint(self.outgoing_window);
+            list.optional_uint(self.handle.map(|handle| handle.0));
+            list.optional_uint(self.delivery_count.map(Serial::get));
+            list.optional_uint(self.link_credit);
+            list.optional_uint(self.available);
+            list.flag(self.drain);
+            list.flag(self.echo);
+        });
+        true
+    }
 }
 
-/// Writes a disposition, descriptor included.
-pub(crate) fn write_disposition(out: &mut Vec<u8>, disposition: &Disposition) {
-    disposition.encode(out);
+impl Hot for Disposition {
+    #[inline]
+    fn parse(list: &[u8]) -> Parsed<'_, Self> {
+        let mut fields = Reader::begin(list);
+        let disposition = Self {
+            role: if fields.bool().unwrap_or_else(|| fields.give_up()) { Role::Receiver } else { Role::Sender },
+            first: Serial::new(fields.number()),
+            last: fields.uint().map(Serial::new),
+            settled: fields.flag(),
+            state: fields.state(),
+            batchable: fields.flag(),
+        };
+        match fields.end() {
+            Some(rest) => Ok((rest, disposition)),
+            None => Self::parse_fields(list),
+        }
+    }
+
+    #[inline]
+    fn write(&self, out: &mut Vec<u8>) -> bool {
+        let state = match self.state {
+            None => None,
+            Some(DeliveryState::Accepted) => Some(ACCEPTED),
+            Some(DeliveryState::Released) => Some(RELEASED),
+            Some(_) => return false,
+        };
+        write_list(out, 0x15, |list| {
+            list.bool(self.role == Role::Receiver);
+            list.uint(self.first.get());
+            list.optional_uint(self.last.map(Serial::get));
+            list.flag(self.settled);
+            match state {
+                Some(state) => list.state(state),
+                None => list.null(),
+            }
+            list.flag(self.batchable);
+        });
+        true
+    }
 }
 
-/// Reads a transfer from its list on; what is left is the payload.
-pub(crate) fn transfer(list: &[u8]) -> Parsed<'_, Transfer> {
-    Transfer::parse_list(list)
+/// Apart from the other way to copy a tag, lest the two be made one again, as slow as this.
+#[cold]
+#[inline(never)]
+fn tag_near_the_end(tag: &[u8]) -> Option<DeliveryTag> {
+    DeliveryTag::new(tag).ok()
 }
 
-/// Reads a flow from its list on.
-pub(crate) fn flow(list: &[u8]) -> Parsed<'_, Flow> {
-    Flow::parse_list(list)
+/// What follows the zero byte in the encoding of [`DeliveryState::Accepted`].
+const ACCEPTED: [u8; 3] = [code::SMALLULONG, 0x24, code::LIST0];
+/// What follows the zero byte in the encoding of [`DeliveryState::Released`].
+const RELEASED: [u8; 3] = [code::SMALLULONG, 0x26, code::LIST0];
+
+/// More than the longest list that is written here, a flow of eight numbers, and its last word need.
+const ROOM: usize = 64;
+
+/// `descriptor, list8, size, count`.
+const HEAD: usize = 6;
+
+/// Writes a list of at most [`ROOM`] bytes, descriptor included.
+#[inline(always)]
+fn write_list(out: &mut Vec<u8>, descriptor: u8, fields: impl FnOnce(&mut Writer<'_>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; ROOM]);
+    let Some(room) = out.last_chunk_mut() else { return };
+    let mut list = Writer { room, at: HEAD, count: 0, kept: (0, HEAD) };
+    fields(&mut list);
+    let (count, end) = list.kept;
+    let size = (end - HEAD + 1) as u8;
+    room[..HEAD].copy_from_slice(&[code::DESCRIBED, code::SMALLULONG, descriptor, code::LIST8, size, count]);
+    out.truncate(start + end);
 }
 
-/// Reads a disposition from its list on.
-pub(crate) fn disposition(list: &[u8]) -> Parsed<'_, Disposition> {
-    Disposition::parse_list(list)
+/// Writes fields in words of fixed size, of which the next field overwrites what was not meant.
+struct Writer<'a> {
+    room: &'a mut [u8; ROOM],
+    at: usize,
+    count: u8,
+    /// Fields up to the last that is not null, and where it ends.
+    kept: (u8, usize),
+}
+
+impl Writer<'_> {
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, word: [u8; N], len: usize) {
+        self.room[self.at..self.at + N].copy_from_slice(&word);
+        self.at += len;
+        self.count += 1;
+        self.kept = (self.count, self.at);
+    }
+
+    #[inline(always)]
+    fn null(&mut self) {
+        self.room[self.at] = code::NULL;
+        self.at += 1;
+        self.count += 1;
+    }
+
+    #[inline(always)]
+    fn bool(&mut self, value: bool) {
+        self.put([if value { code::TRUE } else { code::FALSE }], 1);
+    }
+
+    /// A boolean whose default is false.
+    #[inline(always)]
+    fn flag(&mut self, value: bool) {
+        if value { self.bool(true) } else { self.null() }
+    }
+
+    #[inline(always)]
+    fn uint(&mut self, value: u32) {
+        let (constructor, shift, len) = match value {
+            0 => (code::UINT0, 24, 1),
+            1..=0xff => (code::SMALLUINT, 48, 2),
+            _ => (code::UINT, 24, 5),
+        };
+        let word = u64::from(constructor) << 56 | u64::from(value) << shift;
+        self.put(word.to_be_bytes(), len);
+    }
+
+    #[inline(always)]
+    fn optional_uint(&mut self, value: Option<u32>) {
+        match value {
+            Some(value) => self.uint(value),
+            None => self.null(),
+        }
+    }
+
+    #[inline(always)]
+    fn tag(&mut self, tag: &DeliveryTag) {
+        let (bytes, len) = tag.padded();
+        self.room[self.at..self.at + 2].copy_from_slice(&[code::BINARY8, len]);
+        self.at += 2;
+        self.put(*bytes, usize::from(len));
+    }
+
+    #[inline(always)]
+    fn state(&mut self, [a, b, c]: [u8; 3]) {
+        self.put([code::DESCRIBED, a, b, c], 4);
+    }
+}
+
+/// Reads fields in the encodings that peers use, and gives up wherever the general form must look.
+///
+/// It reads ahead of the list's end where there are bytes, and [`end`](Self::end) sees whether a field lay there.
+struct Reader<'a> {
+    left: u8,
+    input: &'a [u8],
+    /// How many bytes follow the list.
+    after: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the head of a list8.
+    #[inline(always)]
+    fn begin(list: &'a [u8]) -> Self {
+        match list {
+            [code::LIST8, size, left, input @ ..] => {
+                Self { left: *left, input, after: (input.len() + 1).wrapping_sub(usize::from(*size)) }
+            }
+            _ => Self { left: 0, input: &[], after: usize::MAX },
+        }
+    }
+
+    /// Reads no further: what was read so far is not to be used.
+    #[inline(always)]
+    fn give_up<T: Default>(&mut self) -> T {
+        self.left = 0;
+        self.after = usize::MAX;
+        T::default()
+    }
+
+    /// The constructor of the next field; null when there is none.
+    #[inline(always)]
+    fn constructor(&mut self) -> u8 {
+        if self.left == 0 {
+            return code::NULL;
+        }
+        self.left -= 1;
+        match self.input.split_first() {
+            Some((constructor, rest)) => {
+                self.input = rest;
+                *constructor
+            }
+            None => self.give_up(),
+        }
+    }
+
+    #[inline(always)]
+    fn uint(&mut self) -> Option<u32> {
+        match self.constructor() {
+            code::UINT => match self.input.split_first_chunk() {
+                Some((bytes, rest)) => {
+                    self.input = rest;
+                    Some(u32::from_be_bytes(*bytes))
+                }
+                None => self.give_up(),
+            },
+            code::SMALLUINT => match self.input.split_first() {
+                Some((byte, rest)) => {
+                    self.input = rest;
+                    Some(u32::from(*byte))
+                }
+                None => self.give_up(),
+            },
+            code::UINT0 => Some(0),
+            code::NULL => None,
+            _ => self.give_up(),
+        }
+    }
+
+    /// A mandatory number.
+    #[inline(always)]
+    fn number(&mut self) -> u32 {
+        match self.uint() {
+            Some(number) => number,
+            None => self.give_up(),
+        }
+    }
+
+    #[inline(always)]
+    fn bool(&mut self) -> Option<bool> {
+        match self.constructor() {
+            code::TRUE => Some(true),
+            code::FALSE => Some(false),
+            code::NULL => None,
+            _ => self.give_up(),
+        }
+    }
+
+    /// A boolean whose default is false.
+    #[inline(always)]
+    fn flag(&mut self) -> bool {
+        self.bool().unwrap_or(false)
+    }
+
+    #[inline(always)]
+    fn tag(&mut self) -> Option<DeliveryTag> {
+        match self.constructor() {
+            code::BINARY8 => {}
+            code::NULL => return None,
+            _ => return self.give_up(),
+        }
+        let Some((len, input)) = self.input.split_first() else { return self.give_up() };
+        let Some((tag, rest)) = input.split_at_checked(usize::from(*len)) else { return self.give_up() };
+        self.input = rest;
+        let tag = match input.first_chunk() {
+            Some(ahead) => DeliveryTag::from_padded(*ahead, *len),
+            None => tag_near_the_end(tag),
+        };
+        if tag.is_none() { self.give_up() } else { tag }
+    }
+
+    #[inline(always)]
+    fn state(&mut self) -> Option<DeliveryState> {
+        match self.constructor() {
+            code::DESCRIBED => {}
+            code::NULL => return None,
+            _ => return self.give_up(),
+        }
+        let Some((state, rest)) = self.input.split_first_chunk() else { return self.give_up() };
+        self.input = rest;
+        match *state {
+            ACCEPTED => Some(DeliveryState::Accepted),
+            RELEASED => Some(DeliveryState::Released),
+            _ => self.give_up(),
+        }
+    }
+
+    /// After the last field that is read here: what follows the list, if it ends here, too.
+    #[inline(always)]
+    fn end(self) -> Option<&'a [u8]> {
+        (self.left == 0 && self.input.len() == self.after).then_some(self.input)
+    }
 }

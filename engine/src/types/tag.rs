@@ -12,7 +12,7 @@ use crate::codec::{Decode, DecodeErrorKind, Encode, code, parse};
 #[derive(Clone, Copy)]
 pub struct DeliveryTag {
     len: u8,
-    /// Zero behind `len`.
+    /// What lies behind `len` means nothing.
     bytes: [u8; Self::MAX],
 }
 
@@ -34,6 +34,18 @@ impl DeliveryTag {
         let mut bytes = [0; Self::MAX];
         bytes.get_mut(..tag.len()).ok_or(TagTooLong)?.copy_from_slice(tag);
         Ok(Self { len: tag.len() as u8, bytes })
+    }
+
+    /// The tag of the first `len` bytes; `None` when that is more than there are.
+    #[inline]
+    pub(crate) const fn from_padded(bytes: [u8; Self::MAX], len: u8) -> Option<Self> {
+        if len as usize <= Self::MAX { Some(Self { len, bytes }) } else { None }
+    }
+
+    /// All 32 bytes, of which the first few are meant.
+    #[inline]
+    pub(crate) const fn padded(&self) -> (&[u8; Self::MAX], u8) {
+        (&self.bytes, self.len)
     }
 
     /// The bytes.

@@ -86,7 +86,7 @@ composite! {
     }
 
     /// Updates the state of a session and perhaps of a link (§2.7.4).
-    pub Flow = 0x13 "amqp:flow:list" {
+    pub Flow = 0x13 "amqp:flow:list" hot {
         /// The transfer-id that the writer of this expects next; unset until it saw the peer's begin.
         next_incoming_id: Serial,
         /// How many transfers the writer of this can take.
@@ -112,7 +112,7 @@ composite! {
     }
 
     /// Carries a message or a part of one, which follows it in the frame (§2.7.5).
-    pub Transfer = 0x14 "amqp:transfer:list" {
+    pub Transfer = 0x14 "amqp:transfer:list" hot {
         /// The link.
         handle: Handle = mandatory,
         /// The delivery's number on the session; mandatory in its first transfer.
@@ -138,7 +138,7 @@ composite! {
     }
 
     /// Tells the peer of state and settlement of a range of deliveries (§2.7.6).
-    pub Disposition = 0x15 "amqp:disposition:list" {
+    pub Disposition = 0x15 "amqp:disposition:list" hot {
         /// Which end of their links the writer of this is.
         role: Role = mandatory,
         /// The first delivery-id.
