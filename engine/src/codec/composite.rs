@@ -78,7 +78,7 @@ macro_rules! composite {
         impl $name {
             /// As [`encode`](crate::codec::Encode::encode), whatever is in the fields.
             #[inline(never)]
-            fn encode_fields(&self, out: &mut ::alloc::vec::Vec<u8>) {
+            pub(crate) fn encode_fields(&self, out: &mut ::alloc::vec::Vec<u8>) {
                 #[allow(unused_mut, reason = "a type without fields writes none")]
                 let mut list = $crate::codec::composite::FieldWriter::begin(out, $code);
                 $( composite!(@write list self.$field, $type $($kind $($more)?)?); )*

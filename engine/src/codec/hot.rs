@@ -29,6 +29,7 @@ pub(crate) struct TransferHead<'a> {
     pub(crate) message_format: Option<u32>,
     pub(crate) settled: Option<bool>,
     pub(crate) more: bool,
+    pub(crate) aborted: bool,
 }
 
 /// Writes a transfer, descriptor included.
@@ -52,6 +53,13 @@ macro_rules! write_transfer_fields {
             None => $list.null(),
         }
         $list.flag($transfer.more);
+        if $transfer.aborted {
+            // No rcv-settle-mode, no state, no resume.
+            $list.null();
+            $list.null();
+            $list.null();
+            $list.flag(true);
+        }
     }};
 }
 use write_transfer_fields;
@@ -81,7 +89,7 @@ impl Hot for Transfer {
 
     #[inline]
     fn write(&self, out: &mut Vec<u8>) -> bool {
-        if self.rcv_settle_mode.is_some() || self.state.is_some() || (self.resume | self.aborted | self.batchable) {
+        if self.rcv_settle_mode.is_some() || self.state.is_some() || (self.resume | self.batchable) {
             return false;
         }
         write_list(out, 0x14, |list| write_transfer_fields!(list, self, &self.delivery_tag));
@@ -138,7 +146,11 @@ impl Hot for Disposition {
     fn parse(list: &[u8]) -> Parsed<'_, Self> {
         let mut fields = Reader::begin(list);
         let disposition = Self {
-            role: if fields.bool().unwrap_or_else(|| fields.give_up()) { Role::Receiver } else { Role::Sender },
+            role: if fields.bool().unwrap_or_else(|| fields.give_up()) {
+                Role::Receiver
+            } else {
+                Role::Sender
+            },
             first: Serial::new(fields.number()),
             last: fields.uint().map(Serial::new),
             settled: fields.flag(),
@@ -406,5 +418,137 @@ impl<'a> Reader<'a> {
     #[inline(always)]
     fn end(self) -> Option<&'a [u8]> {
         (self.left == 0 && self.input.len() == self.after).then_some(self.input)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Encode, sample::arbitrary};
+    use proptest::prelude::*;
+
+    /// Whatever is read or written by hand is what the general form reads and writes.
+    macro_rules! agree {
+        ($($test:ident: $type:ident;)*) => {$(
+            mod $test {
+                use super::*;
+
+                proptest! {
+                    #[test]
+                    fn writes_the_same(value in arbitrary::<$type>(), before in prop::collection::vec(any::<u8>(), 0..9)) {
+                        let (mut by_hand, mut general) = (before.clone(), before);
+                        value.encode(&mut by_hand);
+                        value.encode_fields(&mut general);
+                        prop_assert_eq!(by_hand, general);
+                    }
+
+                    #[test]
+                    fn reads_the_same(value in arbitrary::<$type>(), payload: Vec<u8>) {
+                        let mut bytes = Vec::new();
+                        value.encode(&mut bytes);
+                        bytes.extend_from_slice(&payload);
+                        let read = $type::parse_list(&bytes[3..]);
+                        prop_assert_eq!(&read, &$type::parse_fields(&bytes[3..]));
+                        prop_assert_eq!(read, Ok((payload.as_slice(), value)));
+                    }
+
+                    #[test]
+                    fn judges_the_same(
+                        value in arbitrary::<$type>(),
+                        payload: Vec<u8>,
+                        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+                        keep: prop::sample::Index,
+                    ) {
+                        let mut bytes = Vec::new();
+                        value.encode(&mut bytes);
+                        bytes.drain(..3);
+                        let list = bytes.len();
+                        bytes.extend_from_slice(&payload);
+                        for (place, byte) in changes {
+                            bytes[place.index(list)] = byte;
+                        }
+                        prop_assert_eq!($type::parse_list(&bytes), $type::parse_fields(&bytes));
+                        bytes.truncate(keep.index(bytes.len()));
+                        prop_assert_eq!($type::parse_list(&bytes), $type::parse_fields(&bytes));
+                    }
+
+                    /// Any constructor for any field, in sequence.
+                    #[test]
+                    fn judges_fields_the_same(
+                        fields in prop::collection::vec(field(), 0..13),
+                        count in prop::option::of(0u8..14),
+                        size in prop::option::of(any::<u8>()),
+                        payload: Vec<u8>,
+                    ) {
+                        let count = count.unwrap_or(fields.len() as u8);
+                        let fields = fields.concat();
+                        let size = size.unwrap_or((fields.len() + 1).min(255) as u8);
+                        let mut bytes = Vec::from([code::LIST8, size, count]);
+                        bytes.extend_from_slice(&fields);
+                        bytes.extend_from_slice(&payload);
+                        prop_assert_eq!($type::parse_list(&bytes), $type::parse_fields(&bytes));
+                    }
+                }
+            }
+        )*};
+    }
+
+    agree! {
+        transfers: Transfer;
+        flows: Flow;
+        dispositions: Disposition;
+    }
+
+    /// Fields as they occur in the three, and others.
+    fn field() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            4 => any::<u32>().prop_map(|value| {
+                let mut out = Vec::new();
+                value.encode(&mut out);
+                out
+            }),
+            2 => any::<u8>().prop_map(|value| Vec::from([code::SMALLUINT, value])),
+            2 => any::<u32>().prop_map(|value| [&[code::UINT][..], &value.to_be_bytes()].concat()),
+            4 => prop::sample::select(&[code::NULL, code::TRUE, code::FALSE, code::UINT0, code::LIST0][..])
+                .prop_map(|code| Vec::from([code])),
+            1 => any::<bool>().prop_map(|value| Vec::from([code::BOOLEAN, value.into()])),
+            2 => prop::collection::vec(any::<u8>(), 0..36).prop_map(|tag| {
+                let mut out = Vec::new();
+                tag.as_slice().encode(&mut out);
+                out
+            }),
+            2 => arbitrary::<DeliveryState>().prop_map(|state| {
+                let mut out = Vec::new();
+                state.encode(&mut out);
+                out
+            }),
+        ]
+    }
+
+    #[test]
+    fn a_head_is_written_as_its_transfer() {
+        let tag = DeliveryTag::from(7);
+        let head = TransferHead {
+            handle: Handle(3),
+            delivery_id: Some(Serial::new(300)),
+            delivery_tag: Some(&tag),
+            message_format: Some(0),
+            settled: Some(false),
+            more: true,
+            aborted: true,
+        };
+        let transfer = Transfer {
+            delivery_id: head.delivery_id,
+            delivery_tag: Some(tag),
+            message_format: head.message_format,
+            settled: head.settled,
+            more: true,
+            aborted: true,
+            ..Transfer::new(head.handle)
+        };
+        let (mut by_hand, mut general) = (Vec::new(), Vec::new());
+        write_transfer(&mut by_hand, &head);
+        transfer.encode_fields(&mut general);
+        assert_eq!(by_hand, general);
     }
 }

@@ -91,3 +91,13 @@ fn described(u: &mut Unstructured<'_>, depth: usize) -> Result<Described> {
         if u.arbitrary()? { Descriptor::Code(u.arbitrary()?) } else { Descriptor::Name(u.arbitrary()?) };
     Ok(Described::new(descriptor, value(u, depth)?))
 }
+
+/// Values of a type that has [`Arbitrary`], for proptest.
+#[cfg(test)]
+pub(crate) fn arbitrary<T: for<'a> Arbitrary<'a> + core::fmt::Debug>()
+-> impl proptest::strategy::Strategy<Value = T> {
+    use proptest::prelude::{Strategy, any};
+    proptest::collection::vec(any::<u8>(), 0..512).prop_filter_map("the bytes are not enough", |bytes| {
+        T::arbitrary(&mut Unstructured::new(&bytes)).ok()
+    })
+}

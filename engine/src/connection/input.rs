@@ -15,7 +15,6 @@ use crate::{
     codec::{
         DecodeError, DecodeErrorKind,
         frame::{self, FRAME_HEADER_LEN, FrameHeader},
-        hot,
     },
     session::{SessionEndpoint, state::SessionStep, window::WindowState},
     transport::trace::Direction,
@@ -193,7 +192,7 @@ impl Connection {
         }
         if descriptor == Transfer::CODE {
             let Some(session) = self.session_on(header.channel)? else { return Ok(()) };
-            return match hot::transfer(fields).map_err(DecodeError::from) {
+            return match Transfer::parse_list(fields).map_err(DecodeError::from) {
                 Ok((payload, transfer)) => {
                     let payload = block.slice(end - payload.len()..end);
                     self.on_transfer(session, transfer, payload)
@@ -225,12 +224,12 @@ impl Connection {
                 self.on_attach(session, attach)
             }
             Flow::CODE => {
-                let flow = only(hot::flow(fields))?;
+                let flow = only(Flow::parse_list(fields))?;
                 let Some(session) = self.session_on(channel)? else { return Ok(()) };
                 self.on_flow(session, flow)
             }
             Disposition::CODE => {
-                let disposition = only(hot::disposition(fields))?;
+                let disposition = only(Disposition::parse_list(fields))?;
                 let Some(session) = self.session_on(channel)? else { return Ok(()) };
                 self.on_disposition(session, &disposition)
             }
