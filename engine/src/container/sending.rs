@@ -256,7 +256,7 @@ impl Core {
         if queues || self.sending_stage(key) != Stage::Open {
             return 0;
         }
-        self.sender(key).map_or(0, |sender| if sender.is_sendable() { sender.credit() } else { 0 })
+        self.sender(key).map_or(0, |mut sender| if sender.is_sendable() { sender.credit() } else { 0 })
     }
 
     pub(super) fn start_message(
