@@ -3,8 +3,10 @@
 use amqp1_engine::{
     Serial,
     codec::{Decode, Encode, Value, ValueRef},
+    message::{Message, MessageView, Relay},
     types::Performative,
 };
+use bytes::Bytes;
 
 /// Serial numbers against their definition: `steps` lead from `origin` to `origin.plus(steps)`.
 pub fn serial(origin: Serial, steps: u32) {
@@ -44,4 +46,29 @@ pub fn frame(input: &[u8]) {
     written.extend_from_slice(payload);
     let (again, rest) = Performative::decode(&written).expect("what we write we can read");
     assert_eq!((again, rest), (performative, payload));
+}
+
+/// An encoded message. The owned and the borrowed reader take and refuse the same; what was read can be written, relayed
+/// and printed.
+pub fn message(input: &[u8]) {
+    let encoded = Bytes::copy_from_slice(input);
+    let owned = Message::decode(&encoded);
+    let borrowed = MessageView::scan(input).and_then(|view| view.validate());
+    assert_eq!(owned.is_ok(), borrowed.is_ok(), "owned: {owned:?}, borrowed: {borrowed:?}");
+    let relay = Relay::new(&encoded);
+    let Ok(message) = owned else { return };
+    assert_eq!(
+        message.body.to_string(),
+        MessageView::scan(input).expect("it was scanned").body().to_string()
+    );
+
+    let mut written = Vec::new();
+    message.encode(&mut written);
+    assert_eq!(Message::decode(&written.into()).expect("what we write we can read"), message);
+
+    let relayed = relay.expect("a message can be relayed").payload().into_bytes();
+    let relayed = Message::decode(&relayed).expect("what we relay we can read");
+    assert_eq!(relayed.properties, message.properties);
+    assert_eq!(relayed.application_properties, message.application_properties);
+    assert_eq!(relayed.body, message.body);
 }

@@ -3,4 +3,6 @@
 //! A target is one call of such a function; `tests/corpora.rs` calls them with the files that are kept.
 
 mod codec;
-pub use codec::{frame, serial, value};
+pub use codec::{frame, message, serial, value};
+mod stream;
+pub use stream::{client, server};

@@ -21,11 +21,24 @@ fn values() {
 }
 
 #[test]
-fn values_take_messages_apart() {
+fn messages() {
+    replay("message", amqp1_fuzz::message);
+    replay("value", amqp1_fuzz::message);
+}
+
+#[test]
+fn messages_are_values() {
     replay("message", amqp1_fuzz::value);
 }
 
 #[test]
-fn frames_refuse_what_is_a_value() {
-    replay("value", amqp1_fuzz::frame);
+fn streams_to_a_server() {
+    replay("server", amqp1_fuzz::server);
+    replay("client", amqp1_fuzz::server);
+}
+
+#[test]
+fn streams_to_a_client() {
+    replay("client", amqp1_fuzz::client);
+    replay("server", amqp1_fuzz::client);
 }

@@ -1,0 +1,153 @@
+//! Bytes to a connection, from a peer that says anything.
+
+use amqp1_engine::{
+    Config, Connection, ConnectionState, Event, Instant, LinkConfig, Misuse, SendError, SessionConfig,
+    message::Message,
+    sasl::Sasl,
+    types::{DeliveryTag, Role},
+};
+use bytes::{Buf, BytesMut};
+
+/// A stream that reaches a server.
+pub fn server(input: &[u8]) {
+    feed(input, || Connection::new(Config::server("fuzz"), Instant::ZERO));
+    feed(input, || {
+        let sasl = Sasl::server().anonymous().plain(|_, _| Ok(()));
+        Connection::new(Config { sasl: Some(sasl.into()), ..Config::server("fuzz") }, Instant::ZERO)
+    });
+}
+
+/// A stream that reaches a client, which wants to send and to receive.
+pub fn client(input: &[u8]) {
+    feed(input, || begin(Config::client("fuzz")));
+    feed(input, || {
+        let sasl = Sasl::client().plain("guest", "guest").anonymous().allow_clear_text();
+        begin(Config { sasl: Some(sasl.into()), ..Config::client("fuzz") })
+    });
+}
+
+fn begin(config: Config) -> Connection {
+    let mut connection = Connection::new(config, Instant::ZERO);
+    connection.open();
+    let session = connection.begin(SessionConfig::default()).expect("nothing was begun yet");
+    let mut session = connection.session(session).expect("it was begun");
+    session.attach_sender(LinkConfig::sender("sender", "q")).expect("no link has this name");
+    let receiver =
+        session.attach_receiver(LinkConfig::receiver("receiver", "q")).expect("no link has this name");
+    connection.receiver(receiver).expect("it was attached").add_credit(10);
+    connection
+}
+
+/// A user who does nothing sees the same however the stream is cut; one who answers everything breaks nothing.
+fn feed(input: &[u8], make: impl Fn() -> Connection) {
+    let whole = listen(make(), [input]);
+    assert_eq!(listen(make(), input.chunks(1)), whole);
+    assert_eq!(listen(make(), input.chunks(7)), whole);
+    converse(make(), input);
+}
+
+/// What a user sees that has no influence on it.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    events: Vec<Event>,
+    state: ConnectionState,
+}
+
+fn listen<'a>(mut connection: Connection, pieces: impl IntoIterator<Item = &'a [u8]>) -> Seen {
+    let mut events: Vec<Event> = Vec::new();
+    let mut input = BytesMut::new();
+    for piece in pieces {
+        input.extend_from_slice(piece);
+        connection.handle_input(&mut input, Instant::ZERO);
+        while let Some(event) = connection.poll_event() {
+            // How often more of a delivery is told of depends on the cuts.
+            if events.last() != Some(&event) {
+                events.push(event);
+            }
+        }
+    }
+    // Not before: what counts as too late depends on what was written.
+    drain(&mut connection);
+    let state = connection.state();
+    if state == ConnectionState::End {
+        stays_over(connection);
+    }
+    Seen { events, state }
+}
+
+/// Once it is over, a connection has nothing more to say.
+fn stays_over(mut connection: Connection) {
+    connection.handle_input(&mut BytesMut::from(&b"AMQP\x00\x01\x00\x00"[..]), Instant::ZERO);
+    connection.handle_eof(Instant::ZERO);
+    assert_eq!(connection.poll_event(), None);
+    assert!(connection.poll_transmit(Instant::ZERO).is_none());
+    assert!(connection.is_done());
+}
+
+fn converse(mut connection: Connection, input: &[u8]) {
+    let mut input = BytesMut::from(input);
+    let mut left = usize::MAX;
+    while input.len() < left {
+        left = input.len();
+        connection.handle_input(&mut input, Instant::ZERO);
+        while let Some(event) = connection.poll_event() {
+            // A peer may have undone what the event is about before it was told: a refusal is all that may come of it.
+            let _ = answer(&mut connection, &event);
+        }
+        drain(&mut connection);
+    }
+    connection.handle_eof(Instant::ZERO);
+    let last = std::iter::from_fn(|| connection.poll_event()).last();
+    assert!(connection.is_done(), "after the end of the stream: {last:?}, {:?}", connection.state());
+}
+
+/// Does what an eager user would do.
+fn answer(connection: &mut Connection, event: &Event) -> Result<(), SendError> {
+    match event {
+        Event::Opened => connection.open(),
+        Event::Closed { .. } => connection.close(None),
+        Event::SessionBegun(session) => connection.session(*session)?.accept(SessionConfig::default())?,
+        Event::SessionEnded { session, .. } => connection.session(*session)?.end(None)?,
+        Event::LinkAttached(link) => match connection.role(*link)? {
+            Role::Sender => connection.sender(*link)?.attach(LinkConfig::sender("", "q"))?,
+            Role::Receiver => {
+                let mut receiver = connection.receiver(*link)?;
+                receiver.attach(LinkConfig::receiver("", "q"))?;
+                receiver.add_credit(10);
+            }
+        },
+        Event::LinkDetached { link, .. } => match connection.role(*link)? {
+            Role::Sender => connection.sender(*link)?.close(None)?,
+            Role::Receiver => connection.receiver(*link)?.close(None)?,
+        },
+        Event::Sendable(link) | Event::LinkFlow(link) => {
+            let tag = DeliveryTag::from(connection.sender(*link)?.unsettled() as u64);
+            connection.sender(*link)?.send_message(tag, false, &Message::from("fuzz"))?;
+        }
+        Event::Drain(link) => connection.sender(*link)?.drained(),
+        Event::Delivery(id) => {
+            let mut receiver = connection.receiver(id.link())?;
+            let payload = receiver.take(*id)?.into_bytes();
+            if receiver.delivery(*id).is_ok_and(|delivery| delivery.is_complete()) {
+                let _ = Message::decode(&payload);
+                receiver.accept(*id)?;
+            }
+        }
+        Event::Updated(id) => settle(connection, *id)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+fn settle(connection: &mut Connection, id: amqp1_engine::DeliveryId) -> Result<(), Misuse> {
+    match connection.role(id.link())? {
+        Role::Sender => connection.sender(id.link())?.settle(id, None).map(drop),
+        Role::Receiver => connection.receiver(id.link())?.settle(id),
+    }
+}
+
+fn drain(connection: &mut Connection) {
+    while let Some(mut transmit) = connection.poll_transmit(Instant::ZERO) {
+        transmit.advance(transmit.remaining());
+    }
+}
