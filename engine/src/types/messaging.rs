@@ -273,7 +273,7 @@ pub enum LifetimePolicy {
 }
 
 impl LifetimePolicy {
-    const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 4] = [
         Self::DeleteOnClose,
         Self::DeleteOnNoLinks,
         Self::DeleteOnNoMessages,

@@ -18,6 +18,8 @@ mod restricted;
 pub use restricted::{
     Handle, ReceiverSettleMode, Role, SaslCode, SenderSettleMode, TerminusDurability, TerminusExpiryPolicy,
 };
+#[cfg(test)]
+mod schema;
 mod security;
 pub use security::{SaslChallenge, SaslInit, SaslMechanisms, SaslOutcome, SaslResponse};
 mod state;
@@ -25,6 +27,6 @@ pub use state::DeliveryState;
 mod tag;
 pub use tag::{DeliveryTag, TagTooLong};
 mod transactions;
-pub use transactions::{Coordinator, Declare, Declared, Discharge, TransactionalState};
+pub use transactions::{Coordinator, Declare, Declared, Discharge, TransactionalState, txn_capability};
 mod transport;
 pub use transport::{Attach, Begin, Close, Detach, Disposition, End, Error, Flow, Open, Transfer};

@@ -8,7 +8,7 @@ use crate::codec::{Symbol, Value, composite::composite};
 composite! {
     /// Target of the link that controls transactions (§4.5.1).
     pub Coordinator = 0x30 "amqp:coordinator:list" {
-        /// What the coordinator can do, or is to do: see [`condition`](super::condition)'s neighbours in §4.5.7.
+        /// What the coordinator can do, or is to do, such as those of [`txn_capability`](super::txn_capability).
         capabilities: Symbol = multiple,
     }
 
@@ -39,4 +39,29 @@ composite! {
         /// The outcome, for as long as the transaction is open a provisional one.
         outcome: DeliveryState = outcome,
     }
+}
+
+/// What a coordinator can do (§4.5.7).
+pub mod txn_capability {
+    use crate::codec::Symbol;
+
+    /// Transactions that one coordinator carries out.
+    pub const LOCAL_TRANSACTIONS: Symbol = Symbol::from_static("amqp:local-transactions");
+    /// Transactions with several coordinators.
+    pub const DISTRIBUTED_TRANSACTIONS: Symbol = Symbol::from_static("amqp:distributed-transactions");
+    /// Local transactions that may become distributed.
+    pub const PROMOTABLE_TRANSACTIONS: Symbol = Symbol::from_static("amqp:promotable-transactions");
+    /// Several transactions at once on a session.
+    pub const MULTI_TXNS_PER_SSN: Symbol = Symbol::from_static("amqp:multi-txns-per-ssn");
+    /// Transactions over several sessions of a connection.
+    pub const MULTI_SSNS_PER_TXN: Symbol = Symbol::from_static("amqp:multi-ssns-per-txn");
+
+    #[cfg(test)]
+    pub(crate) const ALL: [Symbol; 5] = [
+        LOCAL_TRANSACTIONS,
+        DISTRIBUTED_TRANSACTIONS,
+        PROMOTABLE_TRANSACTIONS,
+        MULTI_TXNS_PER_SSN,
+        MULTI_SSNS_PER_TXN,
+    ];
 }
