@@ -159,8 +159,10 @@ impl Connection {
                 return true;
             }
             *unread_bytes -= delivery.payload.len();
-            *unread_messages -= usize::from(delivery.unread);
-            window.released(delivery.frames);
+            if delivery.unread {
+                *unread_messages -= 1;
+                window.released();
+            }
             false
         });
     }

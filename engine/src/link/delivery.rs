@@ -73,8 +73,8 @@ pub struct IncomingDelivery {
     pub(crate) message_format: u32,
     /// Bytes that have arrived, taken or not.
     pub(crate) size: u64,
-    /// Transfers whose payload the user has not taken.
-    pub(crate) frames: u32,
+    /// Transfers without payload that came before the last.
+    pub(crate) empty_frames: u16,
     pub(crate) complete: bool,
     pub(crate) remote_settled: bool,
     /// We have settled it, but its last frame has not arrived.

@@ -17,6 +17,10 @@ use crate::{
     },
 };
 
+/// So many transfers without payload, none of them the last, are taken in one delivery: a stream of them has no end
+/// that a limit of bytes would find.
+const EMPTY_FRAMES: u16 = 1024;
+
 /// One link of a [`Connection`] on which we receive, borrowed for a statement.
 ///
 /// A delivery stays until its payload was [taken](Self::take) and it is settled by either side.
@@ -174,7 +178,9 @@ impl Connection {
         let Some(delivery) = session.incoming.get_mut(number) else { return Payload::new() };
         let payload = core::mem::take(&mut delivery.payload);
         let unread = core::mem::take(&mut delivery.unread);
-        session.window.released(core::mem::take(&mut delivery.frames));
+        if unread {
+            session.window.released();
+        }
         if delivery.complete && delivery.remote_settled {
             link.tags.remove(&delivery.tag);
             link.live -= 1;
@@ -182,10 +188,7 @@ impl Connection {
         }
         self.unread_bytes -= payload.len();
         self.unread_messages -= usize::from(unread);
-        if session.window.wants_flow() && !session.flow_due {
-            session.flow_due = true;
-            self.mark_session(session_key);
-        }
+        self.offer_window(session_key);
         payload
     }
 
@@ -226,8 +229,10 @@ impl Connection {
         let Some(session) = self.sessions.get_mut(session_key) else { return };
         let Some(delivery) = session.incoming.get_mut(number) else { return };
         self.unread_bytes -= delivery.payload.len();
-        self.unread_messages -= usize::from(core::mem::take(&mut delivery.unread));
-        session.window.released(core::mem::take(&mut delivery.frames));
+        if core::mem::take(&mut delivery.unread) {
+            self.unread_messages -= 1;
+            session.window.released();
+        }
         if delivery.complete {
             link.tags.remove(&delivery.tag);
             link.live -= 1;
@@ -236,10 +241,7 @@ impl Connection {
             delivery.payload = Payload::new();
             delivery.settled = true;
         }
-        if session.window.wants_flow() && !session.flow_due {
-            session.flow_due = true;
-            self.mark_session(session_key);
-        }
+        self.offer_window(session_key);
     }
 
     /// Takes a `transfer` (§2.7.5) on a session that receives.
@@ -256,13 +258,11 @@ impl Connection {
             return Err(Violation::session(session_id, condition::SESSION_WINDOW_VIOLATION, "2.5.6", text));
         }
         let Some(key) = session.incoming_handles.get(transfer.handle.0) else {
-            session.window.released(1);
             let text = "transfer on a handle that is not attached";
             return Err(Violation::session(session_id, condition::SESSION_UNATTACHED_HANDLE, "2.7.5", text));
         };
         let link = self.links.get_mut(key).expect("handles are cleared when their link goes");
         let LinkEnd::Receiver(end) = &mut link.end else {
-            session.window.released(1);
             let text = "transfer on a link whose receiver is the peer";
             return Err(Violation::session(session_id, condition::NOT_ALLOWED, "2.6.3", text));
         };
@@ -270,23 +270,15 @@ impl Connection {
             None => {
                 if let (Some(id), expected) = (transfer.delivery_id, session.expected_delivery_id) {
                     if expected.is_some_and(|expected| expected != id) {
-                        session.window.released(1);
                         let text = "delivery-id does not follow the one before";
                         return Err(Violation::session(session_id, condition::INVALID_FIELD, "2.7.5", text));
                     }
                     session.expected_delivery_id = Some(id.next());
                 }
                 if link.sent_detach.is_some() || link.detach_due.is_some() {
-                    session.window.released(1);
                     return self.discard_transfer(key, &transfer);
                 }
-                let started = self.start_incoming(session_key, key, &transfer);
-                if started.is_err()
-                    && let Some(session) = self.sessions.get_mut(session_key)
-                {
-                    session.window.released(1);
-                }
-                let number = started?;
+                let number = self.start_incoming(session_key, key, &transfer)?;
                 self.continue_incoming(session_key, key, number, &transfer, payload)
             }
             Some(number) => {
@@ -295,7 +287,6 @@ impl Connection {
                     end.unfinished = None;
                 }
                 if discards {
-                    session.window.released(1);
                     return Ok(());
                 }
                 self.continue_incoming(session_key, key, number, &transfer, payload)
@@ -317,7 +308,6 @@ impl Connection {
         let session = self.sessions.get_mut(session_key)?;
         let key = session.incoming_handles.get(handle.0)?;
         session.window.transfer_received().ok()?;
-        session.window.released(1);
         if let Some(id) = delivery_id {
             session.expected_delivery_id = Some(id.next());
         }
@@ -400,7 +390,7 @@ impl Connection {
                 tag,
                 message_format,
                 size: 0,
-                frames: 0,
+                empty_frames: 0,
                 complete: false,
                 remote_settled: false,
                 settled: false,
@@ -429,14 +419,11 @@ impl Connection {
         let invalid = |text| Violation::link(id, condition::INVALID_FIELD, "2.7.5", text);
         let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
         let link = self.links.get_mut(key).expect("the caller has looked it up");
-        let max_message_size = link.max_message_size();
-        let snd_settle_mode = link.snd_settle_mode;
-        let Some(delivery) = session.incoming.get_mut(number) else {
-            // Settled and forgotten in the middle, which only a misjudged record could be.
-            session.window.released(1);
-            return Ok(());
-        };
-        delivery.frames += 1;
+        let delivery = session.incoming.get_mut(number).expect("held until its last frame");
+        let complete = !transfer.more || transfer.aborted;
+        if let LinkEnd::Receiver(end) = &mut link.end {
+            end.unfinished = (!complete).then_some(number);
+        }
         if transfer.delivery_id.is_some_and(|id| id != number) {
             return Err(invalid("delivery-id differs from the first transfer's"));
         }
@@ -447,10 +434,12 @@ impl Connection {
             return Err(invalid("message-format differs from the first transfer's"));
         }
         if transfer.aborted {
-            return self.abort_incoming(key, number);
+            self.drop_unfinished(key, number);
+            self.report_drained(key);
+            return Ok(());
         }
         match transfer.settled {
-            Some(true) if snd_settle_mode == SenderSettleMode::Unsettled => {
+            Some(true) if link.snd_settle_mode == SenderSettleMode::Unsettled => {
                 return Err(invalid("settled transfer on a link whose sender settles last"));
             }
             Some(false) if delivery.remote_settled => {
@@ -459,43 +448,60 @@ impl Connection {
             Some(true) => delivery.remote_settled = true,
             Some(false) | None => {}
         }
-        delivery.complete = !transfer.more;
-        if delivery.complete && !settle::allows(snd_settle_mode, delivery.remote_settled) {
+        if complete && !settle::allows(link.snd_settle_mode, delivery.remote_settled) {
             return Err(invalid("unsettled transfer on a link whose sender settles first"));
         }
         delivery.size += payload.len() as u64;
-        if max_message_size.is_some_and(|max| delivery.size > max) {
-            let text = "message above max-message-size";
+        let too_many_empty = payload.is_empty() && !complete && {
+            delivery.empty_frames = delivery.empty_frames.saturating_add(1);
+            delivery.empty_frames > EMPTY_FRAMES
+        };
+        if too_many_empty || link.max_message_size().is_some_and(|max| delivery.size > max) {
+            let text =
+                if too_many_empty { "transfers without payload" } else { "message above max-message-size" };
             return Err(Violation::link(id, condition::LINK_MESSAGE_SIZE_EXCEEDED, "2.7.3", text));
         }
         if let Some(state) = &transfer.state {
             delivery.remote_state = Some(Box::new(state.clone()));
         }
-        let complete = delivery.complete;
-        let dropped = delivery.settled;
-        if dropped {
-            session.window.released(core::mem::take(&mut delivery.frames));
+        delivery.complete = complete;
+        if delivery.settled {
+            // We have settled it early: nobody wants the rest.
+            if complete {
+                self.drop_incoming(key, number);
+            }
         } else {
             self.unread_bytes += payload.len();
-            self.unread_messages += usize::from(complete);
-            delivery.unread = complete;
             delivery.payload.push(payload);
+            delivery.unread = complete;
+            if complete {
+                self.unread_messages += 1;
+                session.window.hold();
+            }
+            delivery.announced = true;
+            if !core::mem::replace(&mut delivery.reported, true) {
+                self.events.push_back(Event::Delivery(DeliveryId::new(key, number)));
+            }
         }
-        delivery.announced = true;
-        if !dropped && !core::mem::replace(&mut delivery.reported, true) {
-            self.events.push_back(Event::Delivery(DeliveryId::new(key, number)));
-        }
-        if let Some(end) = link.receiver_mut() {
-            end.unfinished = (!complete).then_some(number);
-        }
-        if dropped && complete {
-            self.drop_incoming(key, number);
-        }
+        self.offer_window(session_key);
         self.report_drained(key);
         Ok(())
     }
 
-    /// The link was detached in the middle of a delivery: the rest will not come (§2.6.14).
+    /// Has the session's room told to the peer, once there is enough of it.
+    #[inline]
+    fn offer_window(&mut self, session_key: Key) {
+        if let Some(session) = self.sessions.get_mut(session_key)
+            && session.window.wants_flow()
+            && !session.flow_due
+        {
+            session.flow_due = true;
+            self.mark_session(session_key);
+        }
+    }
+
+    /// The rest of the delivery will not come: its sender gave it up (§2.7.5 aborted), or the link was detached in the
+    /// middle of it (§2.6.14).
     pub(crate) fn drop_unfinished(&mut self, key: Key, number: Serial) {
         let Some(session) = self.links.get(key).map(|link| link.session) else { return };
         let Some(session) = self.sessions.get_mut(session) else { return };
@@ -506,16 +512,6 @@ impl Connection {
         if announced {
             self.events.push_back(Event::Aborted(DeliveryId::new(key, number)));
         }
-    }
-
-    /// The sender gave the delivery up: what arrived of it is dropped, and it is settled (§2.7.5 aborted).
-    fn abort_incoming(&mut self, key: Key, number: Serial) -> Result<(), Box<Violation>> {
-        if let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::receiver_mut) {
-            end.unfinished = None;
-        }
-        self.drop_unfinished(key, number);
-        self.report_drained(key);
-        Ok(())
     }
 
     /// After a change of credit: a drain that has come to its end is told of.

@@ -11,7 +11,7 @@ pub(crate) struct SessionWindow {
     capacity: u32,
     /// What the peer may still send, as far as we have told it.
     incoming_window: u32,
-    /// Transfers received whose payload the user has not taken.
+    /// Deliveries that have arrived whole and that the user has not taken.
     held: u32,
     /// Unknown until the peer's `begin`.
     next_incoming_id: Option<Serial>,
@@ -86,16 +86,24 @@ impl SessionWindow {
             return Err(WindowViolation);
         }
         self.incoming_window -= 1;
-        self.held += 1;
         self.next_incoming_id = self.next_incoming_id.map(Serial::next);
         self.remote_outgoing_window = self.remote_outgoing_window.saturating_sub(1);
         Ok(())
     }
 
-    /// The user has taken, or the engine has dropped, the payload of that many transfers.
+    /// A delivery has arrived whole: it takes room until the user has taken it.
+    ///
+    /// The transfers of one that is still arriving take none: the user can do nothing about them, and a large message
+    /// in many small frames would close the window on itself.
     #[inline]
-    pub(crate) fn released(&mut self, transfers: u32) {
-        self.held = self.held.saturating_sub(transfers);
+    pub(crate) fn hold(&mut self) {
+        self.held = self.held.saturating_add(1);
+    }
+
+    /// The user has taken, or the engine has dropped, a delivery that was held.
+    #[inline]
+    pub(crate) fn released(&mut self) {
+        self.held = self.held.saturating_sub(1);
     }
 
     /// Counts an outgoing `transfer`; the caller has asked [`can_send`](Self::can_send).
@@ -201,11 +209,12 @@ mod tests {
         window.begun(remote(None, 10, 0));
         for _ in 0..4 {
             window.transfer_received().unwrap();
+            window.hold();
         }
         assert!(!window.wants_flow(), "the user has taken nothing");
-        window.released(1);
+        window.released();
         assert!(!window.wants_flow());
-        window.released(1);
+        window.released();
         assert!(window.wants_flow());
         assert_eq!(window.advertise().incoming_window, 2);
         assert!(!window.wants_flow());
