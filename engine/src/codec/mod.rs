@@ -47,6 +47,8 @@ mod order;
 pub(crate) mod parse;
 mod primitive;
 pub use primitive::{Decimal32, Decimal64, Decimal128, Timestamp, Uuid};
+#[cfg(test)]
+mod rows;
 #[cfg(any(test, feature = "arbitrary"))]
 mod sample;
 mod text;
