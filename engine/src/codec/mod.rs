@@ -50,7 +50,7 @@ pub use primitive::{Decimal32, Decimal64, Decimal128, Timestamp, Uuid};
 #[cfg(test)]
 mod rows;
 #[cfg(any(test, feature = "arbitrary"))]
-mod sample;
+pub(crate) mod sample;
 mod text;
 pub use text::{NotAscii, Str, Symbol};
 mod value;

@@ -19,6 +19,8 @@ pub use restricted::{
     Handle, ReceiverSettleMode, Role, SaslCode, SenderSettleMode, TerminusDurability, TerminusExpiryPolicy,
 };
 #[cfg(test)]
+mod rows;
+#[cfg(test)]
 mod schema;
 mod security;
 pub use security::{SaslChallenge, SaslInit, SaslMechanisms, SaslOutcome, SaslResponse};
