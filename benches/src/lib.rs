@@ -1,9 +1,10 @@
-//! What the benchmark programs share: their options, their one line of JSON.
+//! What the benchmark programs share: their options, their one line of JSON, and the work of the codec cases.
 //!
 //! A program takes `--name value` options, ignores those it does not know, prints one JSON object on a line of its
 //! own at the end, and exits 0 only when all that was asked for happened. So programs of different implementations
 //! can be run side by side by one harness.
 
+pub mod codec;
 mod report;
 pub use report::{Report, resident_kb};
 

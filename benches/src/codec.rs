@@ -1,0 +1,247 @@
+//! The codec cases: what is encoded and decoded once per iteration.
+
+use std::{str::FromStr, time::Duration};
+
+use amqp1_engine::{
+    Serial,
+    codec::{Decode, DecodeError, Encode, Map, MapRef, Symbol, Timestamp, Value, ValueRef},
+    message::{Message, MessageView},
+    types::{DeliveryState, DeliveryTag, Disposition, Flow, Handle, Role, Transfer},
+};
+use bytes::Bytes;
+
+/// What is encoded or decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// A transfer with handle, delivery-id, a tag of 4 bytes, format and settled, and 100 bytes of payload copied.
+    Transfer,
+    /// A flow with seven fields.
+    Flow,
+    /// A disposition with role, first, last, settled and accepted.
+    Disposition,
+    /// A message with header, properties, five application properties and 1 KiB of data, built anew each time.
+    Message,
+    /// A map of 100 entries: string keys, values of ten types in turn.
+    Map,
+}
+
+/// Payload of a transfer.
+const PAYLOAD: [u8; 100] = [b'x'; 100];
+
+/// Body of a message.
+const DATA: [u8; 1024] = [b'x'; 1024];
+
+impl Case {
+    /// Every case.
+    pub const ALL: [Self; 5] = [Self::Transfer, Self::Flow, Self::Disposition, Self::Message, Self::Map];
+
+    /// As the option names it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Transfer => "transfer",
+            Self::Flow => "flow",
+            Self::Disposition => "disposition",
+            Self::Message => "message",
+            Self::Map => "map",
+        }
+    }
+
+    /// Makes the work of this case ready.
+    #[must_use]
+    pub fn prepare(self) -> Codec {
+        Codec { case: self, map: if self == Self::Map { map() } else { Map::new() }, received: Vec::new() }
+    }
+}
+
+impl FromStr for Case {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|case| case.name() == name).ok_or(())
+    }
+}
+
+/// A case made ready.
+pub struct Codec {
+    case: Case,
+    map: Map,
+    /// Where the payload of a transfer is copied to.
+    received: Vec<u8>,
+}
+
+impl Codec {
+    /// Appends the encoding for iteration `n`.
+    #[inline]
+    pub fn encode(&self, n: u32, out: &mut Vec<u8>) {
+        match self.case {
+            Case::Transfer => {
+                transfer(n).encode(out);
+                out.extend_from_slice(&PAYLOAD);
+            }
+            Case::Flow => flow(n).encode(out),
+            Case::Disposition => disposition(n).encode(out),
+            Case::Message => message(n.into()).encode(out),
+            Case::Map => self.map.encode(out),
+        }
+    }
+
+    /// Reads everything of an encoding, and adds up what it read so that none of it can be left out.
+    ///
+    /// # Errors
+    ///
+    /// When the encoding is not one of [`encode`](Self::encode).
+    #[inline]
+    pub fn decode(&mut self, encoded: &[u8]) -> Result<u64, DecodeError> {
+        match self.case {
+            Case::Transfer => {
+                let (payload, transfer) = Transfer::parse(encoded)?;
+                self.received.clear();
+                self.received.extend_from_slice(payload);
+                let tag = transfer.delivery_tag.map_or(0, |tag| tag.as_bytes().len());
+                Ok(u64::from(transfer.delivery_id.map_or(0, Serial::get)) + tag as u64)
+            }
+            Case::Flow => Ok(Flow::decode(encoded)?.next_outgoing_id.get().into()),
+            Case::Disposition => {
+                let disposition = Disposition::decode(encoded)?;
+                let accepted = disposition.state == Some(DeliveryState::Accepted);
+                Ok(u64::from(disposition.first.get()) + u64::from(accepted))
+            }
+            Case::Message => read_message(encoded),
+            Case::Map => read_map(MapRef::decode(encoded)?),
+        }
+    }
+}
+
+fn transfer(n: u32) -> Transfer {
+    Transfer {
+        delivery_id: Some(Serial::new(n)),
+        delivery_tag: DeliveryTag::new(&n.to_be_bytes()).ok(),
+        message_format: Some(0),
+        settled: Some(false),
+        ..Transfer::new(Handle(0))
+    }
+}
+
+fn flow(n: u32) -> Flow {
+    Flow {
+        next_incoming_id: Some(Serial::new(n)),
+        handle: Some(Handle(0)),
+        delivery_count: Some(Serial::new(n)),
+        link_credit: Some(1000),
+        ..Flow::new(2048_u32, Serial::new(n), 2048_u32)
+    }
+}
+
+fn disposition(n: u32) -> Disposition {
+    Disposition {
+        last: Some(Serial::new(n).plus(99)),
+        settled: true,
+        state: Some(DeliveryState::Accepted),
+        ..Disposition::new(Role::Receiver, Serial::new(n))
+    }
+}
+
+fn message(n: u64) -> Message {
+    use amqp1_engine::codec::Str;
+
+    Message::new(Bytes::from_static(&DATA))
+        .with_durable(true)
+        .with_priority(5)
+        .with_ttl(Duration::from_secs(60))
+        .with_id(n)
+        .with_to(Str::from_static("queues/orders"))
+        .with_reply_to(Str::from_static("queues/replies"))
+        .with_correlation_id(n + 7)
+        .with_subject(Str::from_static("order-created"))
+        .with_content_type(Symbol::from_static("application/octet-stream"))
+        .with_property(Str::from_static("tenant"), Str::from_static("acme"))
+        .with_property(Str::from_static("attempt"), 3)
+        .with_property(Str::from_static("trace"), Str::from_static("0af7651916cd43dd8448eb211c80319c"))
+        .with_property(Str::from_static("size"), 123_456_789_i64)
+        .with_property(Str::from_static("urgent"), true)
+}
+
+fn read_message(encoded: &[u8]) -> Result<u64, DecodeError> {
+    let message = MessageView::scan(encoded)?;
+    let header = message.header()?;
+    let properties = message.properties()?;
+    let texts = [properties.to, properties.reply_to, properties.subject, properties.content_type];
+    let mut sum = u64::from(header.ttl.unwrap_or(0)) + u64::from(properties.message_id.is_some());
+    sum += texts.iter().flatten().map(|text| text.len() as u64).sum::<u64>();
+    for entry in message.application_properties().iter() {
+        let (name, value) = entry?;
+        sum += name.len() as u64 + weight(value);
+    }
+    Ok(sum + message.body().as_binary().map_or(0, <[u8]>::len) as u64)
+}
+
+fn map() -> Map {
+    (0..100_u32)
+        .map(|i| {
+            let value = match i % 10 {
+                0 => Value::Int(i as i32 * 1000),
+                1 => Value::Long(i64::from(i) * 100_000),
+                2 => "a short string value".into(),
+                3 => Value::Bool(i & 1 == 1),
+                4 => Value::Double(f64::from(i) * 0.5),
+                5 => Value::Binary(Bytes::from_static(&[1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])),
+                6 => Symbol::from_static("a-symbol").into(),
+                7 => Timestamp(1_700_000_000_000 + i64::from(i)).into(),
+                8 => Value::Ulong(i.into()),
+                _ => Value::Uint(i * 7),
+            };
+            (format!("key-{i:03}"), value)
+        })
+        .collect()
+}
+
+fn read_map(map: MapRef<'_>) -> Result<u64, DecodeError> {
+    let mut sum = 0_u64;
+    for entry in map {
+        let (key, value) = entry?;
+        sum = sum.wrapping_add(weight(key)).wrapping_add(weight(value));
+    }
+    Ok(sum)
+}
+
+/// Something that only who has read the value can tell.
+fn weight(value: ValueRef<'_>) -> u64 {
+    match value {
+        ValueRef::Bool(value) => value.into(),
+        ValueRef::Uint(value) => value.into(),
+        ValueRef::Ulong(value) => value,
+        ValueRef::Int(value) => value as u64,
+        ValueRef::Long(value) | ValueRef::Timestamp(Timestamp(value)) => value as u64,
+        ValueRef::Double(value) => value.to_bits(),
+        ValueRef::Binary(octets) => octets.len() as u64,
+        ValueRef::String(text) | ValueRef::Symbol(text) => text.len() as u64,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_reads_what_it_writes() {
+        for case in Case::ALL {
+            assert_eq!(case.name().parse(), Ok(case));
+            let mut codec = case.prepare();
+            let mut encoded = Vec::new();
+            codec.encode(7, &mut encoded);
+            assert!(codec.decode(&encoded).unwrap() > 0, "{case:?}");
+            assert!(codec.decode(&encoded[..10]).is_err(), "{case:?}");
+        }
+    }
+
+    #[test]
+    fn contents_are_those_that_other_implementations_encode() {
+        let mut encoded = Vec::new();
+        Case::Map.prepare().encode(0, &mut encoded);
+        let map = Map::decode(&encoded).unwrap();
+        assert_eq!((map.len(), map.get("key-090")), (100, Some(&Value::Int(90_000))));
+        assert_eq!(message(1).correlation_id(), Some(&8_u64.into()));
+    }
+}
