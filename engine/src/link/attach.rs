@@ -44,10 +44,18 @@ impl Connection {
         link.handle = Some(handle);
         link.attach_due = true;
         link.step(LinkStep::SendAttach);
+        let key = self.insert_link(link);
+        self.mark_link(key);
+        key
+    }
+
+    fn insert_link(&mut self, link: LinkEndpoint) -> Key {
         let name = (link.name.clone(), link.role());
+        if let Some(session) = self.sessions.get_mut(link.session) {
+            session.links += 1;
+        }
         let key = self.links.insert(link);
         self.links_by_name.insert(name, key);
-        self.mark_link(key);
         key
     }
 
@@ -142,6 +150,7 @@ impl Connection {
             self.links_by_name.remove(&(link.name, role));
         }
         let Some(session) = self.sessions.get_mut(link.session) else { return };
+        session.links -= 1;
         if let Some(handle) = link.handle {
             session.outgoing_handles.give_back(handle);
         }
@@ -213,10 +222,7 @@ impl Connection {
     }
 
     fn add_remote_link(&mut self, session: Key, role: Role, attach: &Attach) -> Key {
-        let config = LinkConfig::new(attach.name.clone());
-        let key = self.links.insert(LinkEndpoint::new(session, role, config));
-        self.links_by_name.insert((attach.name.clone(), role), key);
-        key
+        self.insert_link(LinkEndpoint::new(session, role, LinkConfig::new(attach.name.clone())))
     }
 
     /// Ties the peer's end to ours.
@@ -235,8 +241,11 @@ impl Connection {
         let handle = attach.handle.0;
         link.remote_attach = Some(Box::new(attach));
         self.settle_terms(key);
-        if let Some(session) = self.sessions.get_mut(session_key) {
-            session.incoming_handles.insert(handle, key);
+        let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
+        session.incoming_handles.insert(handle, key);
+        if session.has_too_many_links() {
+            let text = "more links kept on this session than the limit";
+            return Err(Violation::link(id, condition::RESOURCE_LIMIT_EXCEEDED, "2.8.15", text));
         }
         if uncounted {
             let text = "attach of a sender without initial-delivery-count";

@@ -41,6 +41,8 @@ pub(crate) struct SessionEndpoint {
     pub(crate) window: SessionWindow,
     pub(crate) outgoing_handles: NumberPool,
     pub(crate) incoming_handles: NumberTable,
+    /// Link endpoints of this session, attached or kept for another attach.
+    pub(crate) links: usize,
 
     /// The delivery-id of our next delivery.
     pub(crate) next_delivery_id: Serial,
@@ -75,6 +77,7 @@ impl SessionEndpoint {
             incoming_channel: None,
             outgoing_handles: NumberPool::default(),
             incoming_handles: NumberTable::default(),
+            links: 0,
             next_delivery_id: Serial::new(0),
             expected_delivery_id: None,
             outgoing: Unsettled::new(),
@@ -102,6 +105,11 @@ impl SessionEndpoint {
     /// Whether the user may still act on the session: it is begun, or about to be, and not ended by either side.
     pub(crate) fn is_usable(&self) -> bool {
         self.end_due.is_none() && matches!(self.state, SessionState::BeginSent | SessionState::Mapped)
+    }
+
+    /// Whether there are more link endpoints than handles let be attached, and as many again kept for another attach.
+    pub(crate) fn has_too_many_links(&self) -> bool {
+        self.links as u64 > 2 * (u64::from(self.config.handle_max) + 1)
     }
 
     /// The highest handle that the peer takes; all are allowed until it says otherwise.
