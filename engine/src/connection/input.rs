@@ -291,6 +291,10 @@ impl Connection {
             let text = "begin on a channel in use";
             return Err(Violation::connection(condition::NOT_ALLOWED, "2.5.1", text));
         }
+        if self.sessions.len() > 2 * (usize::from(self.config.channel_max) + 1) {
+            let text = "more sessions than the limit wait for our end";
+            return Err(Violation::connection(condition::RESOURCE_LIMIT_EXCEEDED, "2.8.15", text));
+        }
         let key = match begin.remote_channel {
             None => {
                 self.sessions.insert(SessionEndpoint::new(SessionConfig::default(), SessionState::Unmapped))
