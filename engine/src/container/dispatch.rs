@@ -104,7 +104,9 @@ impl Dispatcher<'_> {
                 });
                 self.core.free_session(key);
             }
-            Notice::LinkMade(key) => self.call(At::Link(key), |handler, cx| cx.core.top_up(key, handler)),
+            Notice::LinkMade(key) => {
+                self.call(At::Link(key), |handler, cx| cx.core.grant_window(key, handler))
+            }
             Notice::LinkFailed(key, error) => self.link_failed(key, &error),
             Notice::NotSent(tracker) => self.call(At::Link(tracker.id.link), |handler, cx| {
                 handler.on_rejected(cx, &tracker);
@@ -164,11 +166,14 @@ impl Dispatcher<'_> {
             }
             Event::Drained(_) => self.call(At::Link(key), |handler, cx| {
                 handler.on_drain_finished(cx, ReceiverId(key));
-                cx.core.top_up(key, handler);
+                cx.core.grant_window(key, handler);
             }),
             Event::Aborted(id) => {
                 let id = DeliveryId { link: key, number: Some(id.number()) };
-                self.call(At::Link(key), |handler, cx| handler.on_aborted(cx, id));
+                self.call(At::Link(key), |handler, cx| {
+                    handler.on_aborted(cx, id);
+                    cx.core.message_handled(key, handler.knobs().prefetch);
+                });
             }
             Event::LinkDetached { error, .. } => self.link_detached(key, error),
             Event::LinkTooLarge(_) => self.link_failed(key, &too_large()),
@@ -278,6 +283,9 @@ impl Dispatcher<'_> {
             self.call(At::Session(key), |handler, cx| handler.on_session_opened(cx, SessionId(key)));
             return;
         }
+        if self.core.is_closed(peer) {
+            return;
+        }
         let key = self.core.sessions.insert(SessionEntry {
             connection: peer,
             engine: Some(engine),
@@ -321,6 +329,9 @@ impl Dispatcher<'_> {
             }
             return;
         }
+        if self.core.is_closed(peer) {
+            return;
+        }
         let Some((session, role)) = self.core.whose_link(peer, engine) else { return };
         let key = self.core.links.insert(LinkEntry::theirs(peer, session, role, engine));
         self.core.note_link(peer, session, engine, key);
@@ -331,7 +342,7 @@ impl Dispatcher<'_> {
             }
             if cx.core.is_open(link.into()) {
                 handler.on_link_opened(cx, link);
-                cx.core.top_up(key, handler);
+                cx.core.grant_window(key, handler);
             }
         });
     }
@@ -367,7 +378,13 @@ impl Dispatcher<'_> {
         }
     }
 
+    /// Tells of a delivery, unless this side has closed the link or connection: then it goes back unsettled.
     fn delivery(&mut self, peer: Key, key: Key, engine: crate::DeliveryId) {
+        if self.core.is_closed(peer)
+            || self.core.links.get(key).is_none_or(|link| link.stage == Stage::Closed)
+        {
+            return;
+        }
         let id = DeliveryId { link: key, number: Some(engine.number()) };
         self.call(At::Link(key), |handler, cx| {
             handler.on_delivery(cx, id);
@@ -395,7 +412,7 @@ impl Dispatcher<'_> {
             if cx.core.untouched.take().is_some() && knobs.auto_accept {
                 cx.core.answer_delivery(key, engine, delivery.undecodable.get());
             }
-            cx.core.top_up_to(key, knobs.prefetch);
+            cx.core.message_handled(key, knobs.prefetch);
         });
     }
 

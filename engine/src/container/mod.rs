@@ -22,6 +22,7 @@ use crate::{Instant, Transmit};
 
 mod address;
 pub use address::{Address, Scheme};
+mod closing;
 mod context;
 pub use context::Context;
 mod delivery;

@@ -14,23 +14,42 @@ use crate::{
 };
 
 impl Core {
-    /// Grants credit as the handler's knobs ask.
-    pub(super) fn top_up(&mut self, key: Key, handler: &dyn Handler) {
-        self.top_up_to(key, handler.knobs().prefetch);
-    }
-
-    /// Grants credit up to the receiver's window when half of it is used.
-    #[inline]
-    pub(super) fn top_up_to(&mut self, key: Key, prefetch: u32) {
-        let Some(link) = self.links.get(key) else { return };
-        let window = link.prefetch.unwrap_or(prefetch);
+    /// Grants a receiver its whole window: when it opens and after a drain.
+    pub(super) fn grant_window(&mut self, key: Key, handler: &dyn Handler) {
+        let Some(link) = self.links.get_mut(key) else { return };
         if link.stage != Stage::Open || link.role != Role::Receiver {
             return;
         }
-        let Ok(mut receiver) = self.receiver(key) else { return };
-        let credit = receiver.credit();
-        if credit < window && credit <= window / 2 && !receiver.is_draining() {
+        link.handled = 0;
+        let window = link.prefetch.unwrap_or_else(|| handler.knobs().prefetch);
+        if window > 0
+            && let Ok(mut receiver) = self.receiver(key)
+        {
             receiver.set_credit(window);
+        }
+    }
+
+    /// Counts a message as handled, and lets as many more come as were handled once they are half of the window.
+    ///
+    /// What has arrived and is not handled takes up the window as credit does: no more than a window's messages wait.
+    #[inline]
+    pub(super) fn message_handled(&mut self, key: Key, prefetch: u32) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let window = link.prefetch.unwrap_or(prefetch);
+        if window == 0 || link.stage != Stage::Open {
+            return;
+        }
+        link.handled = link.handled.saturating_add(1);
+        if link.handled < window.div_ceil(2) {
+            return;
+        }
+        let handled = link.handled;
+        let Ok(mut receiver) = self.receiver(key) else { return };
+        if !receiver.is_draining() {
+            receiver.add_credit(handled);
+            if let Some(link) = self.links.get_mut(key) {
+                link.handled = 0;
+            }
         }
     }
 
@@ -38,7 +57,12 @@ impl Core {
     pub(super) fn update(&mut self, id: DeliveryId, state: DeliveryState) -> Result<(), Misuse> {
         self.touch_delivery(id);
         let engine = self.engine_delivery(id)?;
-        self.receiver(id.link)?.update(engine, state)
+        let mut receiver = self.receiver(id.link)?;
+        let is_complete = receiver.delivery(engine)?.is_complete();
+        let is_over = state.is_outcome() && !is_complete;
+        receiver.update(engine, state)?;
+        self.count_partial(id.link, is_over);
+        Ok(())
     }
 
     /// Settles a delivery of either direction without a further word.
@@ -47,7 +71,20 @@ impl Core {
         let engine = self.engine_delivery(id)?;
         match self.links.get(id.link).ok_or(Misuse::Gone)?.role {
             Role::Sender => self.settle_sent(id.link, engine),
-            Role::Receiver => self.receiver(id.link)?.settle(engine),
+            Role::Receiver => {
+                let mut receiver = self.receiver(id.link)?;
+                let is_complete = receiver.delivery(engine)?.is_complete();
+                receiver.settle(engine)?;
+                self.count_partial(id.link, !is_complete);
+                Ok(())
+            }
+        }
+    }
+
+    /// A message that is settled before it is complete is never handed over: it counts as handled now.
+    fn count_partial(&mut self, key: Key, is_over: bool) {
+        if is_over && let Some(link) = self.links.get_mut(key) {
+            link.handled = link.handled.saturating_add(1);
         }
     }
 

@@ -210,6 +210,9 @@ impl Core {
     fn flush_queue(&mut self, key: Key, sent: &mut usize) -> bool {
         loop {
             let Some(link) = self.links.get_mut(key) else { return false };
+            if link.is_streaming {
+                return link.stage == Stage::Open;
+            }
             let (connection, settled) = (link.connection, link.sends_settled);
             let Some(id) = link.engine else { return false };
             let next = link.queue.as_mut().and_then(|queue| queue.pop());

@@ -143,6 +143,8 @@ pub(super) struct LinkEntry {
     /// Until it is attached.
     pub(super) settings: Option<Box<LinkSettings>>,
     pub(super) prefetch: Option<u32>,
+    /// Messages handled since credit was granted last.
+    pub(super) handled: u32,
     pub(super) stage: Stage,
     pub(super) is_ours: bool,
     pub(super) sends_settled: bool,
@@ -178,6 +180,7 @@ impl LinkEntry {
             handler: None,
             settings: None,
             prefetch: None,
+            handled: 0,
             stage: Stage::Unanswered,
             is_ours: false,
             sends_settled: false,

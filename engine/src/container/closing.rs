@@ -1,0 +1,149 @@
+//! Closing, after what waits or at once.
+
+use alloc::vec::Vec;
+use core::mem;
+
+use super::{
+    Action, ConnectionId, ListenerId, Object,
+    state::{Closing, Core, How, Notice, Stage},
+};
+use crate::{
+    LinkState,
+    arena::Key,
+    types::{Error, Role, condition},
+};
+
+impl Core {
+    /// Notes the wish to close; [`finish_closes`](Self::finish_closes) grants it when the callback has returned.
+    pub(super) fn close(&mut self, object: Object, how: How) {
+        let Some(stage) = self.stage_mut(object) else { return };
+        if *stage == Stage::Closed {
+            return;
+        }
+        *stage = Stage::Closing;
+        if let (Object::Link(link), How::Detach) = (object, &how)
+            && let Some(link) = self.links.get_mut(link.key())
+        {
+            link.detaches = true;
+        }
+        self.closing.push(Closing { object, how });
+    }
+
+    pub(super) fn stage(&self, object: Object) -> Option<Stage> {
+        match object {
+            Object::Connection(id) => self.connections.get(id.0).map(|peer| peer.stage),
+            Object::Session(id) => self.sessions.get(id.0).map(|session| session.stage),
+            Object::Link(link) => self.links.get(link.key()).map(|link| link.stage),
+            Object::Listener(id) => self.listeners.get(id.0).map(|listener| listener.stage),
+        }
+    }
+
+    pub(super) fn stage_mut(&mut self, object: Object) -> Option<&mut Stage> {
+        match object {
+            Object::Connection(id) => self.connections.get_mut(id.0).map(|peer| &mut peer.stage),
+            Object::Session(id) => self.sessions.get_mut(id.0).map(|session| &mut session.stage),
+            Object::Link(link) => self.links.get_mut(link.key()).map(|link| &mut link.stage),
+            Object::Listener(id) => self.listeners.get_mut(id.0).map(|listener| &mut listener.stage),
+        }
+    }
+
+    /// Closes what callbacks asked to close, but for what has messages to send first.
+    #[inline]
+    pub(super) fn finish_closes(&mut self) {
+        if !self.closing.is_empty() {
+            for Closing { object, how } in mem::take(&mut self.closing) {
+                let waits = matches!(how, How::Graceful | How::Detach) && self.has_queued(object);
+                if !waits {
+                    self.close_now(object, how);
+                }
+            }
+        }
+    }
+
+    fn has_queued(&self, object: Object) -> bool {
+        match object {
+            Object::Connection(id) => self.connections.get(id.0).is_some_and(|peer| peer.queued > 0),
+            Object::Session(id) => self.sessions.get(id.0).is_some_and(|session| session.queued > 0),
+            Object::Link(link) => self
+                .links
+                .get(link.key())
+                .is_some_and(|link| link.queue.as_ref().is_some_and(|queue| !queue.is_empty())),
+            Object::Listener(_) => false,
+        }
+    }
+
+    pub(super) fn close_now(&mut self, object: Object, how: How) {
+        match self.stage_mut(object) {
+            Some(stage) if *stage != Stage::Closed => *stage = Stage::Closed,
+            _ => return,
+        }
+        let error = match how {
+            How::Error(error) => Some(*error),
+            How::Graceful | How::Detach | How::Now => None,
+        };
+        match object {
+            Object::Connection(id) => self.close_connection(id.0, error),
+            Object::Session(id) => self.end_session(id.0, error),
+            Object::Link(link) => self.close_link(link.key(), error),
+            Object::Listener(id) => {
+                self.actions.push_back(Action::StopListening { listener: id });
+                self.open_listeners -= 1;
+                self.free_listener(id.0);
+            }
+        }
+    }
+
+    fn close_connection(&mut self, key: Key, error: Option<Error>) {
+        match self.engine(key) {
+            Ok(engine) => engine.close(error),
+            Err(_) => self.notices.push_back(Notice::ConnectionClosed(key)),
+        }
+    }
+
+    fn end_session(&mut self, key: Key, error: Option<Error>) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let connection = session.connection;
+        let ended = match session.engine {
+            Some(id) => self.engine(connection).and_then(|engine| engine.session(id)?.end(error)).is_ok(),
+            None => false,
+        };
+        if !ended {
+            self.free_session(key);
+        }
+    }
+
+    fn close_link(&mut self, key: Key, error: Option<Error>) {
+        let Some(link) = self.links.get(key) else { return };
+        let detaches = link.detaches && error.is_none();
+        let closed = match link.role {
+            Role::Sender => self.sender(key).and_then(|mut sender| match sender.state() {
+                LinkState::AttachReceived => sender.refuse(error.unwrap_or_else(refusal)),
+                _ if detaches => sender.detach(),
+                _ => sender.close(error),
+            }),
+            Role::Receiver => self.receiver(key).and_then(|mut receiver| match receiver.state() {
+                LinkState::AttachReceived => receiver.refuse(error.unwrap_or_else(refusal)),
+                _ if detaches => receiver.detach(),
+                _ => receiver.close(error),
+            }),
+        };
+        if closed.is_err() {
+            self.free_link(key);
+        }
+    }
+
+    /// Closes everything at once.
+    pub(super) fn stop(&mut self) {
+        self.schedule.clear();
+        let listeners = self.listeners.iter().map(|(key, _)| Object::Listener(ListenerId(key)));
+        let connections = self.connections.iter().map(|(key, _)| Object::Connection(ConnectionId(key)));
+        for object in listeners.chain(connections).collect::<Vec<_>>() {
+            self.close(object, How::Now);
+        }
+    }
+}
+
+/// Why a peer's attach is refused where the handler does not say it.
+fn refusal() -> Error {
+    Error { condition: condition::NOT_ALLOWED, description: Some("the link was refused".into()), info: None }
+}

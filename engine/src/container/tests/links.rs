@@ -1,0 +1,217 @@
+//! What the peer makes, and how it is answered.
+
+use std::{boxed::Box, format};
+
+use super::*;
+use crate::{
+    message::Message,
+    types::{Error, condition},
+};
+
+fn error(condition: crate::codec::Symbol) -> Error {
+    Error { condition, description: Some("as told".into()), info: None }
+}
+
+#[test]
+fn k5_a_refused_link_is_an_error_and_never_opened() {
+    let log = Log::default();
+    let mut world = World::new();
+    world.add(Script {
+        opening: Some(Box::new(|cx, link| {
+            if cx.remote_address(link) != Some("examples") {
+                cx.close_with(link, error(condition::NOT_FOUND));
+            }
+        })),
+        ..server(|_, _| {})
+    });
+    let (opened, noted) = (log.clone(), log.clone());
+    let node = world.add(Script {
+        log: log.clone(),
+        opened: Some(Box::new(move |cx, link| {
+            opened.note(format!("opened {}", cx.remote_address(link).unwrap()));
+            cx.close(cx.connection_of(link).unwrap());
+        })),
+        ..client(|cx| {
+            let sender = cx.create_sender(here(), "nowhere");
+            let connection = cx.connection_of(sender).unwrap();
+            cx.create_receiver(connection, "nowhere");
+            cx.create_receiver(connection, "examples");
+        })
+    });
+    world.settle();
+    noted.assert(&[
+        "connection opened",
+        "link error amqp:not-found",
+        "link closed",
+        "link error amqp:not-found",
+        "link closed",
+        "opened examples",
+        "connection closed",
+        "stop",
+    ]);
+    let failure = format!("{}", world.container(node).take_failure().unwrap());
+    assert_eq!(failure, "the link was closed: as told (amqp:not-found)");
+}
+
+#[test]
+fn h_02_a_handler_answers_with_termini_of_its_own() {
+    let log = Log::default();
+    let (given, there) = (log.clone(), log.clone());
+    let mut world = World::new();
+    world.add(Script {
+        opening: Some(Box::new(move |cx, link| {
+            assert!(cx.remote_source(link).unwrap().dynamic);
+            cx.open_link(link, "made-1").unwrap();
+            assert!(cx.open_link(link, ()).is_err());
+        })),
+        opened: Some(Box::new(move |_, link| there.note(format!("{}", link.sender().is_some())))),
+        ..server(|_, _| {})
+    });
+    world.add(Script {
+        opened: Some(Box::new(move |cx, link| {
+            given.note(cx.remote_address(link).unwrap());
+            cx.stop();
+        })),
+        ..client(|cx| {
+            cx.create_receiver(Address::new("localhost", 8888), Dynamic);
+        })
+    });
+    world.settle();
+    log.assert(&["true", "made-1"]);
+}
+
+#[test]
+fn h_02_a_refused_connection_and_session_are_errors() {
+    struct Porter(Log);
+    impl Handler for Porter {
+        fn on_start(&mut self, cx: &mut Context<'_>) {
+            cx.listen(here());
+        }
+        fn on_connection_opening(&mut self, cx: &mut Context<'_>, connection: ConnectionId) {
+            if cx.remote_open(connection).unwrap().container_id == *"stranger" {
+                cx.close_with(connection, error(condition::UNAUTHORIZED_ACCESS));
+            }
+        }
+        fn on_session_opening(&mut self, cx: &mut Context<'_>, session: SessionId) {
+            cx.close_with(session, error(condition::NOT_ALLOWED));
+        }
+        fn on_connection_opened(&mut self, _: &mut Context<'_>, _: ConnectionId) {
+            self.0.note("porter: opened");
+        }
+    }
+    let mut world = World::new();
+    let log = Log::default();
+    world.add(Porter(log.clone()));
+    for id in ["stranger", "friend"] {
+        let script = client(|cx| {
+            let connection = cx.connect(here());
+            cx.create_session(connection);
+        });
+        let options = ContainerOptions { container_id: Some(id.into()), ..ContainerOptions::default() };
+        world.add_with(Script { log: log.clone(), ..script }, options);
+        world.settle();
+    }
+    log.assert(&[
+        "connection opened",
+        "connection error amqp:unauthorized-access",
+        "connection closed",
+        "stop",
+        "porter: opened",
+        "connection opened",
+        "session error amqp:not-allowed",
+    ]);
+}
+
+#[test]
+fn h_09_a_close_by_the_peer_can_count_as_an_error() {
+    let log = Log::default();
+    let mut world = World::new();
+    let knobs = Knobs { peer_close_is_error: true, ..Knobs::default() };
+    world.add(Script { knobs, log: log.clone(), ..server(|_, _| {}) });
+    world.add(Script {
+        opened: Some(Box::new(|cx, link| {
+            cx.close(link);
+            cx.close(cx.connection_of(link).unwrap());
+        })),
+        ..client(|cx| {
+            cx.create_sender(here(), ());
+        })
+    });
+    world.settle();
+    log.assert(&[
+        "connection opened",
+        "link error amqp:illegal-state",
+        "link closed",
+        "connection error amqp:illegal-state",
+        "connection closed",
+    ]);
+}
+
+/// A handler of its own for one object.
+struct Named(&'static str, Log);
+
+impl Handler for Named {
+    fn on_connection_opened(&mut self, _: &mut Context<'_>, _: ConnectionId) {
+        self.1.note(format!("{}: connection opened", self.0));
+    }
+
+    fn on_link_opened(&mut self, cx: &mut Context<'_>, link: Link) {
+        self.1.note(format!("{}: link opened", self.0));
+        if let Link::Receiver(receiver) = link {
+            cx.set_handler(receiver, Self("link", self.1.clone()));
+        }
+    }
+
+    fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
+        self.1.note(format!("{}: {}", self.0, body(delivery)));
+        if self.0 == "link" {
+            cx.set_handler(delivery.receiver(), Self("next", self.1.clone()));
+        }
+    }
+}
+
+#[test]
+fn c_01_an_object_is_served_by_its_own_handler() {
+    let log = Log::default();
+    let noted = log.clone();
+    let mut world = World::new();
+    world.add(client(move |cx| {
+        let listener = cx.listen(here());
+        cx.set_handler(listener, Named("listener", noted.clone()));
+    }));
+    world.add(client(|cx| {
+        let sender = cx.create_sender(here(), ());
+        for text in ["one", "two", "three"] {
+            cx.send(sender, &Message::from(text)).unwrap();
+        }
+    }));
+    world.settle();
+    log.assert(&[
+        "listener: connection opened",
+        "listener: link opened",
+        "link: one",
+        "next: two",
+        "next: three",
+    ]);
+}
+
+#[test]
+fn stale_ids_find_nothing() {
+    let mut world = World::new();
+    world.add(client(|cx| {
+        let connection = cx.connect(here());
+        let sender = cx.create_sender(connection, ());
+        cx.schedule(core::time::Duration::from_secs(1), move |cx| {
+            assert_eq!(cx.connection_of(sender), None);
+            assert_eq!(cx.send(sender, &Message::from("x")), Err(SendRefused::Closed));
+            assert_eq!((cx.credit(sender), cx.queued(sender)), (0, 0));
+            assert!(cx.remote_attach(sender).is_none() && cx.remote_open(connection).is_none());
+            assert!(!cx.is_open(sender));
+            cx.close(sender);
+            cx.close(connection);
+            cx.drained(sender);
+            cx.set_handler(sender, Named("nobody", Log::default()));
+        });
+    }));
+    assert!(world.run());
+}
