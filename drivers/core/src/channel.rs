@@ -187,10 +187,16 @@ impl Channel {
         Ok(Sent::All)
     }
 
-    /// Whether the last write left something: wait until the socket is writable, then write again.
+    /// Whether the socket took less than it was offered: wait until it is writable.
     #[must_use]
     pub const fn wants_write(&self) -> bool {
         self.blocked
+    }
+
+    /// The socket is writable: there is nothing to wait for any more, even if what was to be written is not there any
+    /// more either.
+    pub const fn writable(&mut self) {
+        self.blocked = false;
     }
 }
 

@@ -7,6 +7,7 @@
 //! - [`Clock`]: the engine's time, read from the operating system.
 //! - [`Channel`] and [`Spare`]: one connection's bytes between a socket and the engine, with buffers that are
 //!   given back when they are empty.
+//! - [`Failure`]: what users are told when a socket cannot be opened.
 
 #![forbid(unsafe_code)]
 
@@ -14,5 +15,7 @@ mod channel;
 pub use channel::{Channel, READ_SIZE, Received, Sent, Spare};
 mod clock;
 pub use clock::Clock;
+mod failure;
+pub use failure::{Failure, plain_tcp};
 mod url;
 pub use self::url::{Url, UrlError};

@@ -100,6 +100,20 @@ impl From<&Url> for Where {
     }
 }
 
+impl From<&Self> for Url {
+    fn from(url: &Self) -> Self {
+        url.clone()
+    }
+}
+
+impl TryFrom<&str> for Url {
+    type Error = UrlError;
+
+    fn try_from(text: &str) -> Result<Self, UrlError> {
+        text.parse()
+    }
+}
+
 impl FromStr for Url {
     type Err = UrlError;
 
@@ -118,7 +132,7 @@ impl FromStr for Url {
         Ok(Self(Address {
             scheme,
             host,
-            port: port.unwrap_or(scheme.default_port()),
+            port: port.unwrap_or_else(|| scheme.default_port()),
             user,
             password: password.map(Secret::from),
             path: address.map(str::to_owned),
