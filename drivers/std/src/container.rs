@@ -1,0 +1,327 @@
+//! The runner of a container: obeys its actions, moves its bytes, sleeps until its deadlines.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    mem,
+    sync::Arc,
+    time::Duration,
+};
+
+use amqp1_driver::{Clock, Failure};
+use amqp1_engine::{
+    Instant,
+    container::{self, Action, ContainerOptions, Handler, IoId, ListenerId},
+};
+
+use crate::{
+    Error,
+    dial::{Dial, Dialed, Dials},
+    injector::{Injector, Mail, Mailbox},
+    listener::Listener,
+    poller::{Poller, Ready},
+    socket::Lingering,
+    streams::Streams,
+};
+
+/// Runs a [`Handler`] over many connections and listeners, in the thread that calls [`run`](Self::run).
+///
+/// No socket blocks: a peer that does not read, a host that does not answer or a name that is slow to look up holds up
+/// its own connection only. With the environment variable `AMQP1_TRACE` set to `frm`, a line for each frame goes to the
+/// standard error.
+///
+/// ```no_run
+/// use amqp1_std::{Container, Context, Delivery, Handler, Message, SenderId, Url};
+///
+/// struct HelloWorld {
+///     server: Url,
+///     address: String,
+/// }
+///
+/// impl Handler for HelloWorld {
+///     fn on_start(&mut self, cx: &mut Context<'_>) {
+///         let connection = cx.connect(&self.server);
+///         cx.create_receiver(connection, &self.address);
+///         cx.create_sender(connection, &self.address);
+///     }
+///     fn on_sendable(&mut self, cx: &mut Context<'_>, sender: SenderId) {
+///         cx.send(sender, &Message::from("Hello World!")).expect("there is credit");
+///         cx.close(sender);
+///     }
+///     fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
+///         println!("{}", delivery.message().expect("a message").body());
+///         cx.close(delivery.connection());
+///     }
+/// }
+///
+/// let server = "localhost:5672".parse()?;
+/// Container::new(HelloWorld { server, address: "examples".into() }).run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Container<H> {
+    engine: container::Container,
+    handler: H,
+    clock: Clock,
+    mailbox: Arc<Mailbox>,
+    dials: Dials,
+    streams: Streams,
+    listeners: Vec<Option<(ListenerId, Listener)>>,
+    lingering: Lingering,
+    poller: Poller<Token>,
+    ready: Vec<(Token, Ready)>,
+    started: bool,
+}
+
+/// What a descriptor that is polled belongs to.
+#[derive(Clone, Copy)]
+enum Token {
+    Mail,
+    Dial(IoId),
+    Stream(IoId),
+    Listener(ListenerId),
+    Lingering,
+}
+
+impl<H: Handler> Container<H> {
+    /// A container with default options.
+    pub fn new(handler: H) -> Self {
+        Self::with_options(handler, ContainerOptions::default())
+    }
+
+    /// A container with these options; where their seed is 0, a random one takes its place.
+    pub fn with_options(handler: H, mut options: ContainerOptions) -> Self {
+        if options.seed == 0 {
+            options.seed = RandomState::new().hash_one(0);
+        }
+        options.connection.trace |= crate::trace_is_wanted();
+        let mailbox = Arc::new(Mailbox::new(options.injected_events));
+        Self {
+            engine: container::Container::new(options),
+            handler,
+            clock: Clock::new(),
+            mailbox,
+            dials: Dials::default(),
+            streams: Streams::default(),
+            listeners: Vec::new(),
+            lingering: Lingering::default(),
+            poller: Poller::default(),
+            ready: Vec::new(),
+            started: false,
+        }
+    }
+
+    /// Sends events into this container from other threads.
+    ///
+    /// An injector does not keep the container from ending when nothing else is left to do.
+    #[must_use]
+    pub fn injector(&self) -> Injector {
+        Injector(Arc::clone(&self.mailbox))
+    }
+
+    /// Runs until nothing is left to do: no connection, no listener, no timer.
+    ///
+    /// # Errors
+    /// [`Error::Unhandled`]: the first failure of something that this side began and that no handler took care of, such
+    /// as a connection refused. All else is closed before. [`Error::System`] when the system has no descriptor left.
+    pub fn run(mut self) -> Result<(), Error> {
+        let mut failure = None;
+        loop {
+            match self.process(None) {
+                Ok(true) => {}
+                Ok(false) => return failure.map_or(Ok(()), Err),
+                Err(Error::System(error)) => return Err(Error::System(error)),
+                Err(unhandled) => {
+                    failure.get_or_insert(unhandled);
+                    self.engine.stop();
+                }
+            }
+        }
+    }
+
+    /// Does one step, so that a loop of the program's own can have the thread: waits up to `timeout` (without one: as
+    /// long as it takes) until there is something to do, and does it. The first call only starts. Returns whether
+    /// there will be more to do.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); the next call goes on.
+    pub fn process(&mut self, timeout: impl Into<Option<Duration>>) -> Result<bool, Error> {
+        if self.started {
+            self.wait(timeout.into());
+            self.take_in();
+        } else {
+            self.mailbox.open().map_err(Error::System)?;
+            self.engine.start();
+            self.started = true;
+        }
+        self.engine.dispatch(&mut self.handler, self.clock.now());
+        let now = self.clock.now();
+        while let Some(io) = self.engine.poll_dirty_io() {
+            self.streams.refresh(io, &mut self.engine, now);
+        }
+        while let Some(action) = self.engine.poll_action() {
+            self.obey(action, now);
+        }
+        if let Some(failure) = self.engine.take_failure() {
+            return Err(Error::Unhandled(failure));
+        }
+        Ok(!self.engine.is_finished() || !self.lingering.is_empty())
+    }
+
+    /// The handler.
+    pub const fn handler(&mut self) -> &mut H {
+        &mut self.handler
+    }
+
+    /// Sleeps until a socket is ready, a deadline comes or the time is over.
+    fn wait(&mut self, timeout: Option<Duration>) {
+        let now = self.clock.now();
+        let mut deadline = timeout.map(|timeout| now + timeout);
+        let mut wake_at = |at: Instant| deadline = Some(deadline.map_or(at, |deadline| deadline.min(at)));
+        self.engine.poll_timeout().into_iter().for_each(&mut wake_at);
+
+        let mut poll = self.poller.start();
+        if let Some(waker) = self.mailbox.waker() {
+            poll.add(waker, Token::Mail, true, false);
+        }
+        for (id, listener) in self.listeners.iter().flatten() {
+            listener.deadline(now).into_iter().for_each(&mut wake_at);
+            for socket in listener.sockets(now) {
+                poll.add(socket, Token::Listener(*id), true, false);
+            }
+        }
+        for (io, dial) in self.dials.iter() {
+            dial.deadline().into_iter().for_each(&mut wake_at);
+            if let Some(socket) = dial.socket() {
+                poll.add(socket, Token::Dial(*io), false, true);
+            }
+        }
+        for stream in self.streams.iter() {
+            poll.add(stream.socket(), Token::Stream(stream.io()), stream.wants_read(), stream.wants_write());
+        }
+        self.lingering.deadline().into_iter().for_each(&mut wake_at);
+        for socket in self.lingering.sockets() {
+            poll.add(socket, Token::Lingering, true, false);
+        }
+        let timeout = deadline.map(|deadline| deadline.duration_since(now));
+        poll.wait(timeout, |token, ready| self.ready.push((token, ready)));
+    }
+
+    /// Takes in what other threads, the sockets and the time have brought.
+    fn take_in(&mut self) {
+        let now = self.clock.now();
+        let mut ready = mem::take(&mut self.ready);
+        for (token, ready) in ready.drain(..) {
+            match token {
+                Token::Mail => self.take_mail(now),
+                Token::Listener(listener) => self.accept(listener, now),
+                Token::Dial(io) => self.advance(io, now),
+                Token::Stream(io) => {
+                    if ready.readable {
+                        self.streams.read(io, &mut self.engine, now);
+                    }
+                    if ready.writable {
+                        self.streams.resume(io, &mut self.engine, now);
+                    }
+                }
+                Token::Lingering => {}
+            }
+        }
+        self.ready = ready;
+        while let Some(io) = self.dials.overdue(now) {
+            self.advance(io, now);
+        }
+        self.lingering.close_finished(now);
+        self.engine.handle_timeout(now);
+    }
+
+    fn take_mail(&mut self, now: Instant) {
+        let mut found = Vec::new();
+        self.mailbox.take(|mail| match mail {
+            Mail::Event(event) => self.engine.inject(event).err().map(Mail::Event),
+            Mail::Found(io, addresses) => {
+                found.push((io, addresses));
+                None
+            }
+        });
+        for (io, addresses) in found {
+            if let Some(dial) = self.dials.take(io) {
+                let dialed = dial.found(addresses, now).map(Dialed::Pending);
+                self.dialed(io, dialed, now);
+            }
+        }
+    }
+
+    fn advance(&mut self, io: IoId, now: Instant) {
+        if let Some(dial) = self.dials.take(io) {
+            self.dialed(io, dial.advance(now), now);
+        }
+    }
+
+    fn dialed(&mut self, io: IoId, dialed: Result<Dialed, Failure>, now: Instant) {
+        match dialed {
+            Ok(Dialed::Pending(dial)) => self.dials.put(io, dial),
+            Ok(Dialed::Connected(socket)) => {
+                self.streams.add(io, socket);
+                self.engine.connected(io, now);
+            }
+            Err(failure) => self.engine.connect_failed(io, &failure.reason()),
+        }
+    }
+
+    fn accept(&mut self, id: ListenerId, now: Instant) {
+        let Some(Some((_, listener))) = self.listeners.get_mut(id.index()) else { return };
+        listener.accept(now, |socket| {
+            if let Some(io) = self.engine.accepted(id, now) {
+                self.streams.add(io, socket);
+            }
+        });
+    }
+
+    fn obey(&mut self, action: Action, now: Instant) {
+        match action {
+            Action::Connect { io, address } => {
+                let mailbox = Arc::clone(&self.mailbox);
+                let dial = Dial::new(address, move |found| mailbox.put_found(io, found));
+                self.dialed(io, dial.map(Dialed::Pending), now);
+            }
+            Action::Listen { listener: id, address } => match Listener::open(&address) {
+                Ok(listener) => {
+                    let local = listener.local_address().unwrap_or_else(|| address.to_string());
+                    put(&mut self.listeners, id.index(), (id, listener));
+                    self.engine.listening(id, &local);
+                }
+                Err(failure) => self.engine.listen_failed(id, &failure.reason()),
+            },
+            Action::StopListening { listener } => {
+                self.listeners.get_mut(listener.index()).and_then(Option::take);
+            }
+            Action::Shutdown { io } => {
+                self.dials.take(io);
+                if let Some(socket) = self.streams.take(io) {
+                    self.lingering.add(socket, now);
+                }
+            }
+            action => debug_assert!(false, "this driver does not know {action:?}"),
+        }
+    }
+}
+
+impl<H> Drop for Container<H> {
+    fn drop(&mut self) {
+        self.mailbox.close();
+    }
+}
+
+impl<H> fmt::Debug for Container<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.engine.fmt(f)
+    }
+}
+
+/// Puts a value at its place in a table.
+fn put<T>(table: &mut Vec<Option<T>>, index: usize, value: T) {
+    if table.len() <= index {
+        table.resize_with(index + 1, || None);
+    }
+    table[index] = Some(value);
+}

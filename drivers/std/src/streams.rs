@@ -1,0 +1,148 @@
+//! The open byte streams of a container.
+
+use std::{io, net::TcpStream};
+
+use amqp1_driver::{Channel, Received, Sent, Spare};
+use amqp1_engine::{
+    Instant,
+    container::{Container, IoId},
+};
+
+use crate::socket;
+
+/// The most buffers written to one connection before others have a turn.
+const FAIR_SHARE: usize = 16;
+
+/// The open byte streams of a container, by the index of their names.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    table: Vec<Option<Stream>>,
+    spare: Spare,
+}
+
+/// A socket between its peer and the container.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    io: IoId,
+    socket: TcpStream,
+    channel: Channel,
+    wants_read: bool,
+    /// There is more to write than its fair share was.
+    has_more: bool,
+    /// Nothing more will be read.
+    eof: bool,
+}
+
+impl Stream {
+    pub(crate) const fn io(&self) -> IoId {
+        self.io
+    }
+
+    pub(crate) const fn socket(&self) -> &TcpStream {
+        &self.socket
+    }
+
+    pub(crate) const fn wants_read(&self) -> bool {
+        self.wants_read
+    }
+
+    pub(crate) const fn wants_write(&self) -> bool {
+        self.has_more || self.channel.wants_write()
+    }
+
+    /// The socket is broken. If it was at its end already, that changes nothing.
+    fn fail(&mut self, error: &io::Error, container: &mut Container, now: Instant) {
+        if !self.eof {
+            (self.eof, self.wants_read, self.has_more) = (true, false, false);
+            container.io_error(self.io, &error.to_string(), now);
+        }
+    }
+}
+
+impl Streams {
+    pub(crate) fn add(&mut self, io: IoId, socket: TcpStream) {
+        let channel = Channel::new();
+        let stream = Stream { io, socket, channel, wants_read: true, has_more: false, eof: false };
+        if self.table.len() <= io.index() {
+            self.table.resize_with(io.index() + 1, || None);
+        }
+        self.table[io.index()] = Some(stream);
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Stream> {
+        self.table.iter().flatten()
+    }
+
+    fn get(&mut self, io: IoId) -> Option<&mut Stream> {
+        self.table.get_mut(io.index())?.as_mut().filter(|stream| stream.io == io)
+    }
+
+    /// Takes a stream out that is at its end: the socket, unless the peer is gone already.
+    pub(crate) fn take(&mut self, io: IoId) -> Option<TcpStream> {
+        self.get(io)?;
+        let stream = self.table[io.index()].take()?;
+        (!stream.eof).then_some(stream.socket)
+    }
+
+    /// Reads once, and hands what that brought to the container: whether it brought anything.
+    pub(crate) fn read(&mut self, io: IoId, container: &mut Container, now: Instant) -> bool {
+        let Some(Some(stream)) = self.table.get_mut(io.index()) else { return false };
+        if stream.eof {
+            return false;
+        }
+        let received = socket::read(&stream.socket, &mut stream.channel, &mut self.spare);
+        container.received(io, stream.channel.input(), now);
+        stream.channel.release(&mut self.spare);
+        match received {
+            Ok(Received::Bytes) => return true,
+            Ok(Received::Blocked) => {}
+            Ok(Received::Eof) => {
+                stream.eof = true;
+                container.eof(io, now);
+            }
+            Err(error) => stream.fail(&error, container, now),
+        }
+        false
+    }
+
+    /// Writes again, as the socket takes more.
+    pub(crate) fn resume(&mut self, io: IoId, container: &mut Container, now: Instant) {
+        if let Some(stream) = self.get(io) {
+            stream.channel.writable();
+            self.write(io, container, now);
+        }
+    }
+
+    /// Looks at a stream that has changed: it may have output, or want input again.
+    pub(crate) fn refresh(&mut self, io: IoId, container: &mut Container, now: Instant) {
+        self.write(io, container, now);
+        let wants_input = container.wants_input(io);
+        if let Some(stream) = self.get(io) {
+            stream.wants_read = wants_input && !stream.eof;
+        }
+        while let Some(line) = container.poll_trace(io) {
+            eprintln!("[{}] {line}", io.index());
+        }
+    }
+
+    /// Writes what there is and the socket takes, within a fair share.
+    fn write(&mut self, io: IoId, container: &mut Container, now: Instant) {
+        for _ in 0..FAIR_SHARE {
+            let Some(Some(stream)) = self.table.get_mut(io.index()) else { return };
+            stream.has_more = false;
+            if stream.channel.wants_write() {
+                return;
+            }
+            let Some(mut output) = container.poll_transmit(io, now) else { return };
+            match socket::write(&stream.socket, &mut stream.channel, &mut output) {
+                Ok(Sent::All) => stream.has_more = true,
+                Ok(Sent::Blocked) => return,
+                Err(error) => {
+                    // What the peer said before it went may tell why.
+                    while container.wants_input(io) && self.read(io, container, now) {}
+                    return self.get(io).into_iter().for_each(|stream| stream.fail(&error, container, now));
+                }
+            }
+        }
+    }
+}
