@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod blocking;
+pub use blocking::connect;
 mod container;
 pub use container::Container;
 mod dial;

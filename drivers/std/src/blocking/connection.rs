@@ -1,0 +1,326 @@
+//! Connections.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    net::TcpStream,
+    sync::{Arc, Weak, mpsc},
+    thread,
+    time::Duration,
+};
+
+use amqp1_driver::{Clock, Url};
+use amqp1_engine::{
+    Config, Instant, LinkConfig,
+    codec::Str,
+    container::{Address, ConnectionOptions, Security},
+    sasl::Sasl,
+    types::{Open, Role},
+};
+
+use super::{
+    Receiver, Sender,
+    error::{Error, Waiting},
+    shared::{Link, Shared},
+};
+use crate::{
+    dial::{Dial, Dialed},
+    poller::Poller,
+};
+
+/// Connects with default [`Options`].
+///
+/// # Errors
+/// As [`Options::connect`].
+pub fn connect<U>(url: U) -> Result<Connection, Error>
+where
+    U: TryInto<Url>,
+    Error: From<U::Error>,
+{
+    Options::default().connect(url)
+}
+
+/// How to connect.
+///
+/// ```no_run
+/// use amqp1_std::blocking::Options;
+/// use std::time::Duration;
+///
+/// let mut options = Options { timeout: Duration::from_secs(5), ..Options::default() };
+/// options.connection.allow_clear_text = true;
+/// let connection = options.connect("amqp://guest:guest@localhost")?;
+/// # Ok::<(), amqp1_std::blocking::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long any call may take that is given no time of its own. Default 60 s.
+    pub timeout: Duration,
+    /// This side's name, by which its peers know it again (§2.4.1). Without one a new one is made.
+    pub container_id: Option<Str>,
+    /// What the connection says of itself and how far it goes.
+    pub connection: ConnectionOptions,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(60),
+            container_id: None,
+            connection: ConnectionOptions::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Connects, authenticates and opens the connection.
+    ///
+    /// All addresses of the host are tried. A user and a password in the URL are used with SASL PLAIN, over plain TCP
+    /// only if [`allow_clear_text`](ConnectionOptions::allow_clear_text) is set; without them SASL ANONYMOUS is used.
+    ///
+    /// # Errors
+    /// [`Error::Url`], [`Error::Connect`], [`Error::TimedOut`], or what the peer objects to.
+    pub fn connect<U>(&self, url: U) -> Result<Connection, Error>
+    where
+        U: TryInto<Url>,
+        Error: From<U::Error>,
+    {
+        let address = Address::from(url.try_into()?);
+        let clock = Clock::new();
+        let deadline = clock.now() + self.timeout;
+        let socket = dial(address.clone(), &clock, deadline)?;
+
+        let random = RandomState::new().hash_one(0);
+        let container_id = self.container_id.clone().unwrap_or_else(|| format!("amqp1-{random:016x}").into());
+        let mut engine = amqp1_engine::Connection::new(self.config(container_id, &address), clock.now());
+        engine.open();
+        let session = engine.begin(self.connection.session.clone())?;
+        let shared = Shared::new(engine, session, socket, clock, self.timeout)
+            .map_err(|error| Error::Broken(Arc::new(error)))?;
+        let shared = Arc::new(shared);
+        shared.wait(deadline, Waiting::Open, |state| {
+            state.alive()?;
+            Ok(state.engine.remote_open().map(|_| ()))
+        })?;
+        let keeper = keep_alive(&shared);
+        Ok(Connection { shared, names: format!("{random:016x}"), _keeper: keeper.map(Arc::new) })
+    }
+
+    fn config(&self, container_id: Str, address: &Address) -> Config {
+        let options = &self.connection;
+        let mut config = Config::client(container_id);
+        config.hostname = options.virtual_host.clone().or_else(|| Some(address.host.as_str().into()));
+        config.sasl = match &options.security {
+            Security::Auto => Some(self.sasl(address)),
+            Security::None => None,
+            Security::Sasl(sasl) => Some(sasl.clone()),
+        };
+        config.max_frame_size = options.max_frame_size;
+        config.channel_max = options.channel_max;
+        config.idle_time_out = options.idle_time_out;
+        config.offered_capabilities.clone_from(&options.offered_capabilities);
+        config.desired_capabilities.clone_from(&options.desired_capabilities);
+        config.properties.clone_from(&options.properties);
+        config.limits = options.limits.clone();
+        config.trace = options.trace || crate::trace_is_wanted();
+        config
+    }
+
+    fn sasl(&self, address: &Address) -> Sasl {
+        let client = match (&address.user, &address.password) {
+            (Some(user), Some(password)) => Sasl::client().plain(user.clone(), password.clone()),
+            (Some(user), None) => Sasl::client().plain(user.clone(), ""),
+            (None, _) => Sasl::client().anonymous(),
+        };
+        if self.connection.allow_clear_text { client.allow_clear_text().into() } else { client.into() }
+    }
+}
+
+/// Connects to the first of the host's addresses that answers.
+fn dial(address: Address, clock: &Clock, deadline: Instant) -> Result<TcpStream, Error> {
+    let (sender, found) = mpsc::sync_channel(1);
+    let dial = Dial::new(address, move |found| {
+        // Nobody listens any more if the look-up took too long.
+        let _ = sender.send(found);
+    })?;
+    let found = found
+        .recv_timeout(deadline.duration_since(clock.now()))
+        .map_err(|_| Error::TimedOut(Waiting::Lookup))?;
+    let mut dial = dial.found(found, clock.now())?;
+    let mut poller = Poller::default();
+    loop {
+        let now = clock.now();
+        if now >= deadline {
+            return Err(Error::TimedOut(Waiting::Connect));
+        }
+        let mut poll = poller.start();
+        if let Some(socket) = dial.socket() {
+            poll.add(socket, (), false, true);
+        }
+        let until = dial.deadline().map_or(deadline, |attempt| attempt.min(deadline));
+        poll.wait(Some(until.duration_since(now)), |(), _| {});
+        dial = match dial.advance(clock.now())? {
+            Dialed::Connected(socket) => return Ok(socket),
+            Dialed::Pending(dial) => dial,
+        };
+    }
+}
+
+/// Sees to heartbeats while no call is in progress, from a thread of its own that ends when the sender of this
+/// channel is dropped. A connection without idle time-outs has nothing to see to.
+fn keep_alive(shared: &Arc<Shared>) -> Option<mpsc::Sender<()>> {
+    let mut next = shared.keep()?;
+    let (keeper, end) = mpsc::channel();
+    let shared: Weak<Shared> = Arc::downgrade(shared);
+    thread::spawn(move || {
+        while let Some(wait) = shared.upgrade().map(|shared| shared.until(next)) {
+            if end.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Disconnected) {
+                return;
+            }
+            match shared.upgrade().and_then(|shared| shared.keep()) {
+                Some(deadline) => next = deadline,
+                None => return,
+            }
+        }
+    });
+    Some(keeper)
+}
+
+/// An open connection with one session.
+///
+/// It may be cloned and shared; the connection is closed when the last of its handles is dropped: connections, links and
+/// deliveries. [`close`](Self::close) also waits for the peer's answer.
+#[derive(Clone)]
+pub struct Connection {
+    shared: Arc<Shared>,
+    /// Makes the names of links unique.
+    names: String,
+    /// Ends the thread that sees to heartbeats.
+    _keeper: Option<Arc<mpsc::Sender<()>>>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Makes a link that sends to `address`.
+    ///
+    /// # Errors
+    /// [`Error::Detached`] with the peer's reason when it refuses the link, [`Error::TimedOut`], or why the
+    /// connection is over.
+    pub fn sender(&self, address: impl Into<Str>) -> Result<Sender, Error> {
+        self.attach_sender(LinkConfig::sender(self.link_name(), address))
+    }
+
+    /// Makes a link that receives from `address`, with up to 10 messages on their way ahead of
+    /// [`recv`](Receiver::recv).
+    ///
+    /// # Errors
+    /// As [`sender`](Self::sender).
+    pub fn receiver(&self, address: impl Into<Str>) -> Result<Receiver, Error> {
+        self.attach_receiver(LinkConfig::receiver(self.link_name(), address), 10)
+    }
+
+    /// Makes a link that sends, in every detail as told.
+    ///
+    /// # Errors
+    /// As [`sender`](Self::sender), and [`Error::Misuse`] when the name is in use.
+    pub fn attach_sender(&self, config: LinkConfig) -> Result<Sender, Error> {
+        self.attach(Role::Sender, config, 0).map(|link| Sender::new(self.clone(), link))
+    }
+
+    /// Makes a link that receives, in every detail as told, with up to `prefetch` messages (at least one) on their way
+    /// ahead of [`recv`](Receiver::recv).
+    ///
+    /// # Errors
+    /// As [`attach_sender`](Self::attach_sender).
+    pub fn attach_receiver(&self, config: LinkConfig, prefetch: u32) -> Result<Receiver, Error> {
+        self.attach(Role::Receiver, config, prefetch.max(1)).map(|link| Receiver::new(self.clone(), link))
+    }
+
+    /// A name that no other link has, for a link's configuration.
+    pub fn link_name(&self) -> Str {
+        let number = self.shared.tell(|state| {
+            state.links_made += 1;
+            state.links_made
+        });
+        format!("{}-{number}", self.names).into()
+    }
+
+    /// What the peer said of itself when the connection was opened (§2.7.1).
+    ///
+    /// # Errors
+    /// Why the connection is over.
+    pub fn remote_open(&self) -> Result<Open, Error> {
+        self.shared.tell(|state| {
+            state.alive()?;
+            state.engine.remote_open().cloned().ok_or(Error::Closed(None))
+        })
+    }
+
+    /// Closes the connection and waits for the peer to do so, too. What was sent before leaves first.
+    ///
+    /// Calls that other threads are waiting in fail. Closing twice does no harm.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] with the peer's reason when it closed with an error, [`Error::TimedOut`], or what else
+    /// ended the connection.
+    pub fn close(&self) -> Result<(), Error> {
+        self.shared.wait(self.shared.deadline(self.shared.timeout), Waiting::Close, |state| {
+            state.engine.close(None);
+            if !state.is_done() {
+                return Ok(None);
+            }
+            match state.alive() {
+                Ok(()) | Err(Error::Closed(None)) => Ok(Some(())),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn attach(&self, role: Role, config: LinkConfig, prefetch: u32) -> Result<amqp1_engine::LinkId, Error> {
+        let shared = &self.shared;
+        let link = shared.tell(|state| {
+            state.alive()?;
+            let mut session = state.engine.session(state.session)?;
+            let link = match role {
+                Role::Sender => session.attach_sender(config)?,
+                Role::Receiver => session.attach_receiver(config)?,
+            };
+            state.links.insert(link, Link::new(prefetch));
+            if role == Role::Receiver {
+                state.engine.receiver(link)?.set_credit(prefetch);
+            }
+            Ok::<_, Error>(link)
+        })?;
+        let attached = shared.wait(shared.deadline(shared.timeout), Waiting::Attach, |state| {
+            state.link_alive(link)?;
+            // A peer that refuses answers without a terminus of its own, then detaches and says why.
+            let is_there = match role {
+                Role::Sender => {
+                    state.engine.sender(link)?.remote_attach().is_some_and(|attach| attach.target.is_some())
+                }
+                Role::Receiver => {
+                    state.engine.receiver(link)?.remote_attach().is_some_and(|attach| attach.source.is_some())
+                }
+            };
+            Ok(is_there.then_some(()))
+        });
+        attached.inspect_err(|_| forget(shared, link)).map(|()| link)
+    }
+}
+
+/// Closes a link that is of no more use.
+pub(super) fn forget(shared: &Shared, link: amqp1_engine::LinkId) {
+    shared.tell(|state| {
+        if state.links.remove(&link).is_some() {
+            state.close_link(link);
+        }
+    });
+}

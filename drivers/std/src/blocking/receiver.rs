@@ -1,0 +1,325 @@
+//! Links that receive.
+
+use std::{io, mem, time::Duration};
+
+use amqp1_engine::{
+    DeliveryId, LinkId,
+    codec::DecodeError,
+    message::{Message, MessageView},
+    types::{self, Attach, DeliveryState, Modified, ReceiverSettleMode},
+};
+use bytes::{Buf, Bytes};
+
+use super::{
+    Connection,
+    connection::forget,
+    error::{Error, Waiting},
+    sender::close,
+    shared::{Arrived, State},
+};
+
+/// A link that receives. Dropping it closes the link; what it received and nobody settled goes back to the sender.
+#[derive(Debug)]
+pub struct Receiver {
+    connection: Connection,
+    link: LinkId,
+}
+
+impl Receiver {
+    pub(super) const fn new(connection: Connection, link: LinkId) -> Self {
+        Self { connection, link }
+    }
+
+    /// Waits for the next message.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], or why the link cannot be used. Messages that had arrived by then are still received.
+    pub fn recv(&self) -> Result<Delivery, Error> {
+        self.recv_timeout(self.connection.shared().timeout)
+    }
+
+    /// Waits so long for the next message; with no time at all it takes what is there.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Delivery, Error> {
+        let link = self.link;
+        let arrived = self.next(timeout, |state| {
+            if !state.gather(link) {
+                return None;
+            }
+            state.links.get_mut(&link)?.arrived.pop_front()
+        })?;
+        Ok(Delivery::new(self.connection.clone(), arrived))
+    }
+
+    /// Waits for the next message to begin to arrive, to read it piece by piece, however large it is. It can be settled
+    /// once it is read.
+    ///
+    /// The link takes messages up to 16 MiB unless it is made by
+    /// [`attach_receiver`](Connection::attach_receiver) with another `max_message_size`.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    ///
+    /// ```no_run
+    /// use amqp1_std::{LinkConfig, blocking::Error};
+    ///
+    /// let connection = amqp1_std::connect("localhost")?;
+    /// let config = LinkConfig { max_message_size: None, ..LinkConfig::receiver("films", "films") };
+    /// let receiver = connection.attach_receiver(config, 1)?;
+    ///
+    /// let mut reader = receiver.stream()?;
+    /// std::io::copy(&mut reader, &mut std::fs::File::create("film.amqp")?)?;
+    /// reader.finish().accept()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stream(&self) -> Result<MessageReader, Error> {
+        let link = self.link;
+        let mut arrived = self.next(self.connection.shared().timeout, |state| {
+            state.links.get_mut(&link)?.arrived.pop_front()
+        })?;
+        let unread = mem::take(&mut arrived.payload).into_bytes();
+        let complete = arrived.complete;
+        Ok(MessageReader { delivery: Delivery::new(self.connection.clone(), arrived), unread, complete })
+    }
+
+    /// The peer's side of the link: the source that it has in force, with the address that it made for a dynamic one, and
+    /// its capabilities (§2.7.3).
+    ///
+    /// # Errors
+    /// Why the link cannot be used.
+    pub fn remote_attach(&self) -> Result<Attach, Error> {
+        self.connection.shared().tell(|state| {
+            state.link_alive(self.link)?;
+            state.engine.receiver(self.link)?.remote_attach().cloned().ok_or(Error::Detached(None))
+        })
+    }
+
+    /// Closes the link and waits for the peer to do so, too. Deliveries that are not settled go back to the sender.
+    ///
+    /// # Errors
+    /// [`Error::Detached`] with the peer's reason when it closed with an error, [`Error::TimedOut`], or why the connection
+    /// is over.
+    pub fn close(self) -> Result<(), Error> {
+        close(self.connection.shared(), self.link)
+    }
+
+    /// Waits for a message that `look` finds, and lets more come in its place.
+    fn next(
+        &self,
+        timeout: Duration,
+        mut look: impl FnMut(&mut State) -> Option<Arrived>,
+    ) -> Result<Arrived, Error> {
+        let shared = self.connection.shared();
+        shared.wait(shared.deadline(timeout), Waiting::Message, |state| {
+            if let Some(arrived) = look(state) {
+                state.top_up(self.link);
+                return Ok(Some(arrived));
+            }
+            state.link_alive(self.link).map(|()| None)
+        })
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        forget(self.connection.shared(), self.link);
+    }
+}
+
+/// A message that was received, to be settled by one of [`accept`](Self::accept), [`reject`](Self::reject),
+/// [`release`](Self::release) and [`modify`](Self::modify). Dropping it unsettled releases it: the sender may deliver
+/// it again.
+#[derive(Debug)]
+pub struct Delivery {
+    connection: Connection,
+    id: DeliveryId,
+    message_format: u32,
+    bytes: Bytes,
+    /// The sender does not wait for an outcome, or knows it.
+    settled: bool,
+}
+
+impl Delivery {
+    fn new(connection: Connection, arrived: Arrived) -> Self {
+        let Arrived { id, payload, message_format, settled, .. } = arrived;
+        Self { connection, id, message_format, bytes: payload.into_bytes(), settled }
+    }
+
+    /// The message, borrowed: its sections are found now and decoded when asked.
+    ///
+    /// # Errors
+    /// The bytes are not a message as in §3.2.
+    pub fn message(&self) -> Result<MessageView<'_>, DecodeError> {
+        MessageView::scan(&self.bytes)
+    }
+
+    /// The message, decoded in whole.
+    ///
+    /// # Errors
+    /// The bytes are not a message as in §3.2.
+    pub fn decode(&self) -> Result<Message, DecodeError> {
+        Message::decode(&self.bytes)
+    }
+
+    /// The bytes as they came; none if they were read by a [`MessageReader`].
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// What the bytes are: 0 for a message as in §3.2; other formats are the application's own (§2.8.11).
+    #[must_use]
+    pub const fn message_format(&self) -> u32 {
+        self.message_format
+    }
+
+    /// Whether the sender has settled it, so that no outcome reaches it.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Says that the message is processed (§3.4.2).
+    ///
+    /// The word leaves at once if the socket takes it. On a link made with
+    /// [`ReceiverSettleMode::Second`](types::ReceiverSettleMode::Second) this also waits for the sender to settle.
+    ///
+    /// # Errors
+    /// Why the link cannot be used: then the sender may deliver the message again. [`Error::TimedOut`] when the sender
+    /// does not settle in time.
+    pub fn accept(self) -> Result<(), Error> {
+        self.settle(DeliveryState::Accepted)
+    }
+
+    /// Says that the message is invalid (§3.4.3).
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub fn reject(self, error: Option<types::Error>) -> Result<(), Error> {
+        self.settle(DeliveryState::Rejected(error.map(Box::new)))
+    }
+
+    /// Gives the message back untouched (§3.4.4).
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub fn release(self) -> Result<(), Error> {
+        self.settle(DeliveryState::Released)
+    }
+
+    /// Gives the message back with changes (§3.4.5).
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub fn modify(self, modified: Modified) -> Result<(), Error> {
+        self.settle(DeliveryState::Modified(Box::new(modified)))
+    }
+
+    fn settle(mut self, outcome: DeliveryState) -> Result<(), Error> {
+        let (id, link, shared) = (self.id, self.id.link(), self.connection.shared());
+        if mem::replace(&mut self.settled, true) {
+            return Ok(());
+        }
+        let settles_second = shared.tell(|state| {
+            state.link_alive(link)?;
+            let mut receiver = state.engine.receiver(link)?;
+            receiver.update(id, outcome)?;
+            Ok::<_, Error>(receiver.rcv_settle_mode() == ReceiverSettleMode::Second)
+        })?;
+        if !settles_second {
+            return Ok(());
+        }
+        shared.wait(shared.deadline(shared.timeout), Waiting::Settlement, |state| {
+            let settled = state
+                .engine
+                .receiver(link)
+                .and_then(|receiver| receiver.delivery(id).map(|delivery| delivery.is_remotely_settled()));
+            match settled {
+                Ok(true) => Ok(Some(state.engine.receiver(link)?.settle(id)?)),
+                Ok(false) => state.link_alive(link).map(|()| None),
+                Err(misuse) => Err(state.link_alive(link).err().unwrap_or(Error::Misuse(misuse))),
+            }
+        })
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.connection.shared().tell(|state| {
+                // A delivery whose link is gone has gone back already.
+                let _ =
+                    state.engine.receiver(self.id.link()).and_then(|mut receiver| receiver.release(self.id));
+            });
+        }
+    }
+}
+
+/// Reads one message piece by piece, while it arrives: the encoded sections of a message (§3.2).
+///
+/// No more of it is read from the peer than the connection's
+/// [`unread_bytes`](amqp1_engine::Limits::unread_bytes), so that a message may be larger than the memory. Dropping it
+/// releases the message.
+#[derive(Debug)]
+pub struct MessageReader {
+    delivery: Delivery,
+    unread: Bytes,
+    /// All of it was taken from the engine.
+    complete: bool,
+}
+
+impl MessageReader {
+    /// Waits for the next piece; there is none at the end of the message.
+    ///
+    /// # Errors
+    /// [`Error::Aborted`] when the sender gave the message up, [`Error::TimedOut`], or why the link cannot be used.
+    pub fn read_piece(&mut self) -> Result<Option<Bytes>, Error> {
+        if !self.unread.is_empty() {
+            return Ok(Some(mem::take(&mut self.unread)));
+        }
+        if self.complete {
+            return Ok(None);
+        }
+        let (id, link, shared) =
+            (self.delivery.id, self.delivery.id.link(), self.delivery.connection.shared());
+        let (piece, complete) = shared.wait(shared.deadline(shared.timeout), Waiting::Message, |state| {
+            let taken = state.engine.receiver(link).and_then(|mut receiver| {
+                let delivery = receiver.delivery(id)?;
+                let complete = delivery.is_complete();
+                if delivery.pending() == 0 && !complete {
+                    return Ok(None);
+                }
+                Ok(Some((receiver.take(id)?.into_bytes(), complete)))
+            });
+            match taken {
+                Ok(Some(taken)) => Ok(Some(taken)),
+                Ok(None) => state.link_alive(link).map(|()| None),
+                Err(_) => Err(state.link_alive(link).err().unwrap_or(Error::Aborted)),
+            }
+        })?;
+        self.complete = complete;
+        Ok(Some(piece).filter(|piece| !piece.is_empty()))
+    }
+
+    /// Ends reading, at the end or before it: what remains is the delivery, to be settled.
+    #[must_use]
+    pub fn finish(self) -> Delivery {
+        self.delivery
+    }
+}
+
+impl io::Read for MessageReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unread.is_empty() {
+            match self.read_piece()? {
+                Some(piece) => self.unread = piece,
+                None => return Ok(0),
+            }
+        }
+        let count = self.unread.len().min(buffer.len());
+        self.unread.copy_to_slice(&mut buffer[..count]);
+        Ok(count)
+    }
+}

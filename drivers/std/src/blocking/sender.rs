@@ -1,0 +1,318 @@
+//! Links that send.
+
+use std::{fmt, io};
+
+use amqp1_engine::{
+    self as engine, DeliveryId, LinkId, Misuse, SendError,
+    codec::Encode,
+    message::{Body, Message},
+    types::{self, Attach, DeliveryState, DeliveryTag, Modified, SenderSettleMode},
+};
+use bytes::Bytes;
+
+use super::{
+    Connection,
+    connection::forget,
+    error::{Error, Reason, Waiting},
+    shared::{Shared, State, is_decided},
+};
+
+/// The most bytes that one [`io::Write::write`] takes.
+const PIECE: usize = 64 * 1024;
+
+/// A link that sends. Dropping it closes the link.
+#[derive(Debug)]
+pub struct Sender {
+    connection: Connection,
+    link: LinkId,
+}
+
+impl Sender {
+    pub(super) const fn new(connection: Connection, link: LinkId) -> Self {
+        Self { connection, link }
+    }
+
+    /// Sends a message and waits for what the receiver makes of it.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] when there was no credit or no outcome in time: with [`Waiting::Credit`] the message was not
+    /// sent, with [`Waiting::Outcome`] it may have arrived. [`Error::Refused`], or why the link cannot be used.
+    pub fn send(&self, message: impl Into<Message>) -> Result<Outcome, Error> {
+        self.submit(message)?.outcome()
+    }
+
+    /// Sends a message without waiting for its outcome, so that many can be on their way.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] when the receiver takes no message in time, [`Error::Refused`], or why the link cannot be
+    /// used.
+    pub fn submit(&self, message: impl Into<Message>) -> Result<Submitted<'_>, Error> {
+        let message = message.into();
+        let (id, settled) =
+            self.start(|mut sender, tag, settled| sender.send_message(tag, settled, &message))?;
+        Ok(self.submitted(id, settled))
+    }
+
+    /// Starts a message that is written piece by piece, however large it is.
+    ///
+    /// What is written are the encoded sections of a message (§3.2). While it is being written, nothing else can be sent on
+    /// this link.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] when the receiver takes no message in time, or why the link cannot be used.
+    pub fn stream(&self) -> Result<MessageWriter<'_>, Error> {
+        let (id, settled) =
+            self.start(|mut sender, tag, settled| sender.start(tag, settled, 0, Bytes::new()))?;
+        Ok(MessageWriter { sender: self, id, settled, open: true })
+    }
+
+    /// Starts a message with `length` bytes of data, which are written piece by piece. `head` gives its other sections;
+    /// a body in it is not sent.
+    ///
+    /// # Errors
+    /// As [`stream`](Self::stream).
+    ///
+    /// ```no_run
+    /// use amqp1_std::{Message, blocking::Error};
+    ///
+    /// let connection = amqp1_std::connect("localhost")?;
+    /// let sender = connection.sender("films")?;
+    /// let mut film = std::fs::File::open("film.mkv")?;
+    /// let length = u32::try_from(film.metadata()?.len())?;
+    ///
+    /// let mut writer = sender.stream_data(&Message::default(), length)?;
+    /// std::io::copy(&mut film, &mut writer)?;
+    /// writer.finish()?.accepted()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stream_data(&self, head: &Message, length: u32) -> Result<MessageWriter<'_>, Error> {
+        let mut start = Vec::new();
+        Message { body: Body::Data(Vec::new()), footer: None, ..head.clone() }.encode(&mut start);
+        // It ends in an empty binary, `a0 00`, the whole of the data section (§3.2.6): one with a length of four bytes
+        // takes its place (§1.6.19).
+        start.truncate(start.len() - 2);
+        start.push(0xb0);
+        start.extend_from_slice(&length.to_be_bytes());
+        let mut writer = self.stream()?;
+        writer.write_piece(start)?;
+        Ok(writer)
+    }
+
+    /// The peer's side of the link: the target that it has in force, its limits and capabilities (§2.7.3).
+    ///
+    /// # Errors
+    /// Why the link cannot be used.
+    pub fn remote_attach(&self) -> Result<Attach, Error> {
+        self.connection.shared().tell(|state| {
+            state.link_alive(self.link)?;
+            state.engine.sender(self.link)?.remote_attach().cloned().ok_or(Error::Detached(None))
+        })
+    }
+
+    /// Closes the link and waits for the peer to do so, too.
+    ///
+    /// # Errors
+    /// [`Error::Detached`] with the peer's reason when it closed with an error, [`Error::TimedOut`], or why the connection
+    /// is over.
+    pub fn close(self) -> Result<(), Error> {
+        close(self.connection.shared(), self.link)
+    }
+
+    /// Starts a delivery once there is credit: its id, and whether it was sent settled.
+    fn start(
+        &self,
+        mut start: impl FnMut(engine::Sender<'_>, DeliveryTag, bool) -> Result<DeliveryId, SendError>,
+    ) -> Result<(DeliveryId, bool), Error> {
+        self.when_possible(|state| {
+            let sender = state.engine.sender(self.link)?;
+            let link = state.links.get_mut(&self.link).ok_or(Misuse::Gone)?;
+            let settled = sender.snd_settle_mode() == SenderSettleMode::Settled;
+            let id = start(sender, DeliveryTag::from(link.next_tag), settled)?;
+            link.next_tag += 1;
+            Ok((id, settled))
+        })
+    }
+
+    /// Waits while nothing but a lack of credit or room stands in the way of sending.
+    fn when_possible<T>(&self, mut send: impl FnMut(&mut State) -> Result<T, SendError>) -> Result<T, Error> {
+        let shared = self.connection.shared();
+        shared.wait(shared.deadline(shared.timeout), Waiting::Credit, |state| {
+            state.link_alive(self.link)?;
+            match send(state) {
+                Ok(sent) => Ok(Some(sent)),
+                Err(SendError::Blocked(_)) => Ok(None),
+                Err(SendError::Misuse(misuse)) => Err(misuse.into()),
+                Err(refused) => Err(Error::Refused(refused)),
+            }
+        })
+    }
+
+    fn submitted(&self, id: DeliveryId, settled: bool) -> Submitted<'_> {
+        Submitted { sender: self, id, open: !settled }
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        forget(self.connection.shared(), self.link);
+    }
+}
+
+/// Closes a link and waits for the peer's answer.
+pub(super) fn close(shared: &Shared, link: LinkId) -> Result<(), Error> {
+    shared.tell(|state| state.close_link(link));
+    shared.wait(shared.deadline(shared.timeout), Waiting::Close, |state| match state.link_alive(link) {
+        Ok(()) => Ok(None),
+        Err(Error::Detached(None)) => Ok(Some(())),
+        Err(error) => Err(error),
+    })
+}
+
+/// What the receiver made of a message.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It was accepted (§3.4.2).
+    Accepted,
+    /// It is invalid, and the receiver may have said why (§3.4.3).
+    Rejected(Option<Box<types::Error>>),
+    /// It was not and will not be processed (§3.4.4).
+    Released,
+    /// It was not processed, and is to be changed so (§3.4.5).
+    Modified(Box<Modified>),
+    /// It is settled and there is no other outcome: it was sent settled, or the receiver said nothing more.
+    Settled,
+}
+
+impl Outcome {
+    /// Fails unless the message was accepted, or settled without another outcome.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`].
+    pub fn accepted(self) -> Result<(), Error> {
+        match self {
+            Self::Accepted | Self::Settled => Ok(()),
+            other => Err(Error::NotAccepted(other)),
+        }
+    }
+
+    fn new(state: Option<DeliveryState>) -> Self {
+        match state {
+            Some(DeliveryState::Accepted) => Self::Accepted,
+            Some(DeliveryState::Rejected(error)) => Self::Rejected(error),
+            Some(DeliveryState::Released) => Self::Released,
+            Some(DeliveryState::Modified(modified)) => Self::Modified(modified),
+            _ => Self::Settled,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted => f.write_str("accepted"),
+            Self::Rejected(None) => f.write_str("rejected"),
+            Self::Rejected(Some(error)) => write!(f, "rejected: {}", Reason(error)),
+            Self::Released => f.write_str("released"),
+            Self::Modified(_) => f.write_str("modified"),
+            Self::Settled => f.write_str("settled"),
+        }
+    }
+}
+
+/// A message that was sent and whose outcome may be awaited. Dropping it lets the outcome pass unseen.
+#[derive(Debug)]
+#[must_use = "the message may have been rejected"]
+pub struct Submitted<'a> {
+    sender: &'a Sender,
+    id: DeliveryId,
+    open: bool,
+}
+
+impl Submitted<'_> {
+    /// Waits for what the receiver makes of the message.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`], or why the link cannot be used: then the message may have arrived.
+    pub fn outcome(mut self) -> Result<Outcome, Error> {
+        if !self.open {
+            return Ok(Outcome::Settled);
+        }
+        let (id, link, shared) = (self.id, self.sender.link, self.sender.connection.shared());
+        let outcome = shared.wait(shared.deadline(shared.timeout), Waiting::Outcome, |state| {
+            let decided = state.engine.sender(link).and_then(|sender| sender.delivery(id).map(is_decided));
+            match decided {
+                Ok(true) => Ok(Some(Outcome::new(state.engine.sender(link)?.settle(id, None)?))),
+                Ok(false) => state.link_alive(link).map(|()| None),
+                Err(misuse) => Err(state.link_alive(link).err().unwrap_or(Error::Misuse(misuse))),
+            }
+        })?;
+        self.open = false;
+        Ok(outcome)
+    }
+}
+
+impl Drop for Submitted<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.sender.connection.shared().tell(|state| state.abandon(self.id));
+        }
+    }
+}
+
+/// Writes one message piece by piece. Dropping it before [`finish`](Self::finish) gives the message up, as if it had
+/// never been.
+#[derive(Debug)]
+pub struct MessageWriter<'a> {
+    sender: &'a Sender,
+    id: DeliveryId,
+    settled: bool,
+    open: bool,
+}
+
+impl<'a> MessageWriter<'a> {
+    /// Writes a piece; large ones are not copied.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] when the receiver does not take what was written before in time, or why the link cannot be
+    /// used.
+    pub fn write_piece(&mut self, piece: impl Into<Bytes>) -> Result<(), Error> {
+        let piece = piece.into();
+        let link = self.sender.link;
+        self.sender.when_possible(|state| state.engine.sender(link)?.write(piece.clone()))
+    }
+
+    /// Ends the message and waits for what the receiver makes of it.
+    ///
+    /// # Errors
+    /// As [`Submitted::outcome`].
+    pub fn finish(mut self) -> Result<Outcome, Error> {
+        let link = self.sender.link;
+        self.sender.when_possible(|state| state.engine.sender(link)?.finish())?;
+        self.open = false;
+        self.sender.submitted(self.id, self.settled).outcome()
+    }
+}
+
+impl io::Write for MessageWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = &bytes[..bytes.len().min(PIECE)];
+        self.write_piece(Bytes::copy_from_slice(piece))?;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for MessageWriter<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            self.sender.connection.shared().tell(|state| {
+                // A link that is gone has given the message up already.
+                let _ = state.engine.sender(self.sender.link).and_then(|mut sender| sender.abort());
+            });
+        }
+    }
+}
