@@ -384,7 +384,7 @@ pub struct MapRef<'a>(Compound<'a>);
 impl<'a> MapRef<'a> {
     #[inline]
     fn new(map: Compound<'a>) -> Result<Self, DecodeError> {
-        if map.count % 2 != 0 {
+        if !map.count.is_multiple_of(2) {
             return Err(DecodeErrorKind::OddMap.into());
         }
         map.checked().map(Self)

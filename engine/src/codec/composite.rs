@@ -62,7 +62,7 @@ macro_rules! composite {
                 let value = Self {
                     $( $field: composite!(@read fields $field $type $($kind $($more)?)?)?, )*
                 };
-                fields.finish()?;
+                fields.finish().map_err(|error| error.at(composite!(@place)))?;
                 Ok((rest, value))
             }
         }
@@ -90,7 +90,11 @@ macro_rules! composite {
             fn parse(input: &[u8]) -> $crate::codec::parse::Parsed<'_, Self> {
                 match $crate::codec::parse::descriptor(input)? {
                     (list, Some(Self::CODE)) => Self::parse_list(list),
-                    _ => $crate::codec::parse::fail($crate::codec::DecodeErrorKind::UnknownDescriptor),
+                    _ => Err($crate::codec::error::DecodeError::new(
+                        $crate::codec::DecodeErrorKind::UnknownDescriptor,
+                    )
+                    .at(composite!(@place))
+                    .into()),
                 }
             }
         }
@@ -153,8 +157,8 @@ macro_rules! composite {
     (@read $fields:ident $field:ident $type:ident $default:tt) => {
         $fields.optional::<$type>(composite!(@place $field)).map(|value| value.unwrap_or($default))
     };
-    (@place $field:ident) => {
-        const { &$crate::codec::error::Place { composite: Self::NAME, field: stringify!($field) } }
+    (@place $($field:ident)?) => {
+        const { &$crate::codec::error::Place { composite: Self::NAME, field: stringify!($($field)?) } }
     };
 
     (@write $list:ident $value:expr, $type:ident mandatory multiple) => { $list.array(&$value) };
@@ -209,6 +213,10 @@ macro_rules! composite {
     };
     (@arbitrary $u:ident Bytes $($secret:ident)?) => {
         <Option<::alloc::vec::Vec<u8>>>::arbitrary($u)?.map(Into::into)
+    };
+    (@arbitrary $u:ident Value) => {
+        // A null value is written as no value.
+        <Option<Value>>::arbitrary($u)?.filter(|value| !value.is_null())
     };
     (@arbitrary $u:ident $type:ident outcome) => {
         <Option<$type>>::arbitrary($u)?.filter($type::is_outcome)

@@ -176,6 +176,9 @@ fn t7_elements_without_bytes_are_limited() {
     );
 }
 
+/// Encloses a value in another.
+type Head<'a> = &'a dyn Fn(usize, &[u8]) -> Vec<u8>;
+
 /// Heads that enclose each other, and what is in the innermost.
 fn nested(depth: usize, head: impl Fn(usize, &[u8]) -> Vec<u8>) -> Vec<u8> {
     (0..depth).fold(vec![code::NULL], |inner, level| head(level, &inner))
@@ -196,7 +199,7 @@ fn t8_nesting_is_limited() {
         3 => key(inner),
         _ => map(inner),
     };
-    let heads: [&dyn Fn(usize, &[u8]) -> Vec<u8>; 6] =
+    let heads: [Head<'_>; 6] =
         [&|_, i| list(i), &|_, i| map(i), &|_, i| key(i), &|_, i| array(i), &|_, i| described(i), &mixed];
     for (index, head) in heads.into_iter().enumerate() {
         let deepest = nested(MAX_DEPTH, head);
@@ -287,7 +290,8 @@ fn t11_many_keys_take_no_quadratic_time() {
     fn mixed(number: u32) -> u32 {
         number.wrapping_mul(0x9e37_79b1)
     }
-    let kinds: [(u32, &dyn Fn(u32) -> Vec<u8>); 5] = [
+    type Key<'a> = &'a dyn Fn(u32) -> Vec<u8>;
+    let kinds: [(u32, Key<'_>); 5] = [
         (10_000, &|number| encoded(&number)),
         (100_000, &|number| encoded(&mixed(number))),
         (10_000, &|number| encoded(&format!("key-{}", mixed(number)))),

@@ -59,7 +59,7 @@ pub enum Value {
     /// ASCII text from a constrained domain (§1.6.21).
     Symbol(Symbol),
     /// Values of any types in sequence (§1.6.22).
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// Keys with values (§1.6.23).
     Map(Map),
     /// Values of one type (§1.6.24).

@@ -313,7 +313,7 @@ impl Decode<'_> for LifetimePolicy {
 
 impl From<LifetimePolicy> for Value {
     fn from(policy: LifetimePolicy) -> Self {
-        Self::Described(Described::new(u64::from(policy.code()), Vec::<Value>::new()))
+        Self::Described(Described::new(u64::from(policy.code()), Vec::<Self>::new()))
     }
 }
 

@@ -148,7 +148,7 @@ fn t16_a_composite_is_a_list() {
     let array = encoded(&Described::new(End::CODE, Array::new([1u8]).unwrap()));
     assert!(End::decode(&array).is_err());
     let other = encoded(&Close::default());
-    refused::<End>(&other, Kind::UnknownDescriptor, "the descriptor is unknown or not allowed here");
+    refused::<End>(&other, Kind::UnknownDescriptor, "end: the descriptor is unknown or not allowed here");
     assert!(End::decode(&[code::LIST0]).is_err());
 }
 
@@ -191,7 +191,7 @@ fn t18_more_fields_than_the_type_has_are_refused() {
     refused::<End>(
         &composite(End::CODE, [Value::Null, Value::Null]),
         Kind::TooManyFields,
-        "there are more fields than the type has",
+        "end: there are more fields than the type has",
     );
     let mut disposition = vec![Value::from(true), Value::from(1u32)];
     disposition.resize(6, Value::Null);
