@@ -140,6 +140,12 @@ impl Context<'_> {
     pub fn stop(&mut self) {
         self.core.stop();
     }
+
+    /// Keeps a failure that the handler itself has found, unless there was one before:
+    /// [`Container::take_failure`](super::Container::take_failure) gives it to the driver, whose `run` ends with it.
+    pub fn fail(&mut self, reason: impl fmt::Display) {
+        self.core.failure.get_or_insert_with(|| Failure(format!("{reason}")));
+    }
 }
 
 /// Messages.

@@ -1,0 +1,52 @@
+//! Receives messages from a queue and prints their bodies.
+
+use std::{collections::HashSet, process::ExitCode};
+
+use amqp1_std::{Context, Delivery, Handler, Knobs, Url, types::MessageId};
+
+struct Recv {
+    url: Url,
+    expected: u64,
+    received: u64,
+    seen: HashSet<MessageId>,
+}
+
+impl Handler for Recv {
+    fn knobs(&self) -> Knobs {
+        Knobs { peer_close_is_error: true, ..Knobs::default() }
+    }
+
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        cx.create_receiver(&self.url, ());
+    }
+
+    fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
+        // A message that cannot be read is rejected when this returns.
+        let Ok(message) = delivery.decode() else { return };
+        if message.id().is_some_and(|id| !self.seen.insert(id.clone())) {
+            return;
+        }
+        println!("{}", message.body);
+        self.received += 1;
+        if self.received == self.expected {
+            cx.close(delivery.receiver());
+            cx.close(delivery.connection());
+        }
+    }
+}
+
+/// Receives messages from a queue and prints their bodies.
+#[derive(clap::Parser)]
+struct Options {
+    /// The queue
+    #[arg(short, long, value_name = "URL", default_value = "localhost:5672/examples", value_parser = amqp1_examples::node)]
+    address: Url,
+    /// How many messages to receive; 0 is without end
+    #[arg(short, long, value_name = "COUNT", default_value = "100", value_parser = amqp1_examples::count)]
+    messages: u64,
+}
+
+fn main() -> ExitCode {
+    let Options { address, messages } = amqp1_examples::arguments();
+    amqp1_examples::run(Recv { url: address, expected: messages, received: 0, seen: HashSet::new() })
+}
