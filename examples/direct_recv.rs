@@ -48,5 +48,11 @@ struct Options {
 
 fn main() -> ExitCode {
     let Options { address, messages } = amqp1_examples::arguments();
-    amqp1_examples::run(Recv { url: address, listener: None, expected: messages, received: 0, seen: HashSet::new() })
+    amqp1_examples::run(Recv {
+        url: address,
+        listener: None,
+        expected: messages,
+        received: 0,
+        seen: HashSet::new(),
+    })
 }

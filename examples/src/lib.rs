@@ -2,4 +2,122 @@
 
 #![forbid(unsafe_code)]
 
+use std::process::{self, ExitCode};
+
+use amqp1_std::{
+    Container, ContainerOptions, Handler, Tracker, Url,
+    types::{DeliveryState, Error},
+};
+use clap::{Parser, error::ErrorKind};
+
 pub mod broker;
+
+/// Reads the program's arguments. If they are wrong, one line says so and the program ends with exit code 2.
+#[must_use]
+pub fn arguments<A: Parser>() -> A {
+    A::try_parse().unwrap_or_else(|error| {
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            error.exit();
+        }
+        let text = error.to_string();
+        eprintln!("{}; --help lists the options", text.lines().next().unwrap_or_default());
+        process::exit(2)
+    })
+}
+
+/// Runs a program until nothing is left to do. If that fails, one line says why.
+///
+/// A password in a URL is sent even where it can be read on the way: who writes one into an `amqp` URL asks for that.
+pub fn run(program: impl Handler) -> ExitCode {
+    let mut options = ContainerOptions::default();
+    options.connection.allow_clear_text = true;
+    Container::with_options(program, options).run().map_or_else(fail, |()| ExitCode::SUCCESS)
+}
+
+/// Says in one line why the program fails.
+pub fn fail(reason: impl std::fmt::Display) -> ExitCode {
+    eprintln!("error: {reason}");
+    ExitCode::FAILURE
+}
+
+/// Reads the address of a node: a URL with a path.
+///
+/// # Errors
+///
+/// What to write instead, for a person.
+pub fn node(text: &str) -> Result<Url, String> {
+    let url = host(text)?;
+    match url.address() {
+        Some(_) => Ok(url),
+        None => Err(format!("it names a host but no queue: write {text}/examples, for instance")),
+    }
+}
+
+/// Reads the address of a host.
+///
+/// # Errors
+///
+/// What is wrong with it, for a person.
+pub fn host(text: &str) -> Result<Url, String> {
+    text.parse().map_err(|error: amqp1_std::UrlError| error.to_string())
+}
+
+/// Reads how many messages there are to be.
+///
+/// # Errors
+///
+/// What to write instead, for a person.
+pub fn count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "write a whole number, such as 100".into())
+}
+
+/// Reads how many messages there are to be, at least one.
+///
+/// # Errors
+///
+/// What to write instead, for a person.
+pub fn positive(text: &str) -> Result<u64, String> {
+    match count(text)? {
+        0 => Err("write at least 1".into()),
+        count => Ok(count),
+    }
+}
+
+/// Says why the receiver has not accepted a message.
+#[must_use]
+pub fn refusal(tracker: &Tracker) -> String {
+    match tracker.state() {
+        Some(DeliveryState::Rejected(Some(error))) => match &**error {
+            Error { condition, description: Some(text), .. } => {
+                format!("a message was rejected: {text} ({condition})")
+            }
+            Error { condition, .. } => format!("a message was rejected: {condition}"),
+        },
+        Some(DeliveryState::Rejected(None)) => "a message was rejected".into(),
+        Some(DeliveryState::Released | DeliveryState::Modified(_)) => {
+            "a message was given back: nobody takes it at this address".into()
+        }
+        _ => "a message was settled without an outcome".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_has_a_host_and_an_address() {
+        assert_eq!(node("localhost:5672/examples").unwrap().address(), Some("examples"));
+        let error = node("localhost:5672").unwrap_err();
+        assert_eq!(error, "it names a host but no queue: write localhost:5672/examples, for instance");
+        assert!(node("http://localhost/examples").is_err());
+    }
+
+    #[test]
+    fn a_count_is_a_whole_number() {
+        assert_eq!(count("0"), Ok(0));
+        for text in ["", "ten", "-1", "1.5", "99999999999999999999"] {
+            assert_eq!(count(text), Err("write a whole number, such as 100".into()), "{text:?}");
+        }
+    }
+}

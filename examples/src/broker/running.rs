@@ -1,6 +1,6 @@
 use std::{fmt, io, sync::mpsc, thread};
 
-use amqp1_std::{Container, Failure, Injector, Url};
+use amqp1_std::{Container, Error, Injector, Url};
 
 use super::Broker;
 
@@ -21,7 +21,7 @@ pub(super) struct Stop;
 pub struct RunningBroker {
     address: String,
     injector: Injector,
-    thread: Option<thread::JoinHandle<Result<(), Failure>>>,
+    thread: Option<thread::JoinHandle<Result<(), Error>>>,
 }
 
 impl Broker {
@@ -46,7 +46,7 @@ impl Broker {
             // Nobody listens only if the thread below is lost, and with it this one's work.
             let _ = listening.send(address.to_owned());
         });
-        let container = Container::new(broker)?;
+        let container = Container::new(broker);
         let injector = container.injector();
         let thread = thread::Builder::new().name("broker".into()).spawn(move || container.run())?;
         match heard.recv() {

@@ -4,8 +4,8 @@ use amqp1_engine::{
     codec::{Map, Str, Symbol},
     container::{Context, Link, LinkSettings},
     types::{
-        DeliveryState, Error, LifetimePolicy, Modified, Source, Target, TargetKind, TerminusExpiryPolicy, condition,
-        distribution_mode,
+        DeliveryState, Error, LifetimePolicy, Modified, Source, Target, TargetKind, TerminusExpiryPolicy,
+        condition, distribution_mode,
     },
 };
 
@@ -38,7 +38,9 @@ impl Wanted {
             return Err(error(condition::NOT_FOUND, "the link names no terminus here"));
         };
         match (address.as_ref().filter(|address| !address.is_empty()), dynamic) {
-            (Some(_), true) => Err(error(condition::INVALID_FIELD, "a dynamic terminus gets its address from here")),
+            (Some(_), true) => {
+                Err(error(condition::INVALID_FIELD, "a dynamic terminus gets its address from here"))
+            }
             (Some(address), false) => Ok(Self::Queue(address.clone())),
             (None, true) => Ok(Self::Dynamic),
             (None, false) if link.receiver().is_some() => Ok(Self::Any),
