@@ -40,7 +40,7 @@ impl Connection {
     }
 
     pub(super) fn take_input(&mut self, input: &mut BytesMut, now: Instant) {
-        if self.progress.lost || self.progress.received == Progress::Close {
+        if self.progress.lost || self.progress.garbled || self.progress.received == Progress::Close {
             input.clear();
             return;
         }
@@ -67,6 +67,7 @@ impl Connection {
         }
         if let Some(violation) = malformed {
             input.clear();
+            self.progress.garbled = true;
             if self.progress.received < Progress::Close && !self.progress.lost {
                 self.punish(violation);
             }

@@ -53,11 +53,19 @@ pub(crate) struct ConnectionProgress {
     pub(crate) discarding: bool,
     /// The transport is gone.
     pub(crate) lost: bool,
+    /// A frame of the peer had a wrong size: what follows cannot be cut into frames any more.
+    pub(crate) garbled: bool,
 }
 
 impl ConnectionProgress {
     pub(crate) const fn new() -> Self {
-        Self { sent: Progress::Nothing, received: Progress::Nothing, discarding: false, lost: false }
+        Self {
+            sent: Progress::Nothing,
+            received: Progress::Nothing,
+            discarding: false,
+            lost: false,
+            garbled: false,
+        }
     }
 
     /// The table of §2.4.6: what was sent down, what was received across.
@@ -103,12 +111,13 @@ mod tests {
         ];
         for (sent, row) in order.into_iter().zip(matrix) {
             for (received, state) in order.into_iter().zip(row) {
-                let progress = ConnectionProgress { sent, received, discarding: false, lost: false };
+                let progress = ConnectionProgress { sent, received, ..ConnectionProgress::new() };
                 assert_eq!(progress.state(), state, "sent {sent:?}, received {received:?}");
                 assert_eq!(ConnectionProgress { lost: true, ..progress }.state(), S::End);
             }
         }
-        let failed = ConnectionProgress { sent: Close, received: Open, discarding: true, lost: false };
+        let failed =
+            ConnectionProgress { sent: Close, received: Open, discarding: true, ..ConnectionProgress::new() };
         assert_eq!(failed.state(), S::Discarding);
     }
 }
