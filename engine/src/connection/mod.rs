@@ -325,7 +325,8 @@ impl Connection {
         if self.role(id)? == role { Ok(()) } else { Err(Misuse::WrongRole) }
     }
 
-    fn is_closing(&self) -> bool {
+    #[inline]
+    pub(crate) fn is_closing(&self) -> bool {
         let passed = self.progress.sent == Progress::Close || self.progress.received == Progress::Close;
         passed || self.progress.lost || self.close_due.is_some()
     }

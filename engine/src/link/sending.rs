@@ -83,6 +83,9 @@ impl Connection {
 
     /// What keeps a sender from sending now.
     pub(super) fn blocked(&mut self, key: Key) -> Option<Blocked> {
+        if self.is_closing() {
+            return Some(Blocked::Attach);
+        }
         self.send_path(key).map_or(Some(Blocked::Attach), |path| path.blocked())
     }
 
@@ -137,6 +140,9 @@ impl Connection {
     /// The way out for one link, its attach written if only that is missing.
     #[inline]
     fn open_send_path(&mut self, key: Key) -> Result<SendPath<'_>, Misuse> {
+        if self.is_closing() {
+            return Err(Misuse::ConnectionClosed);
+        }
         let link = self.links.get(key).ok_or(Misuse::Gone)?;
         if !link.is_usable() {
             return Err(Misuse::LinkNotOpen);

@@ -195,8 +195,8 @@ impl Session<'_> {
     ///
     /// # Errors
     ///
-    /// [`Misuse::SessionNotOpen`], [`Misuse::NameInUse`], [`Misuse::TooManyLinks`], or [`Misuse::FrameTooLarge`]
-    /// when the peer's frame size is known and the attach does not fit.
+    /// [`Misuse::ConnectionClosed`], [`Misuse::SessionNotOpen`], [`Misuse::NameInUse`], [`Misuse::TooManyLinks`], or
+    /// [`Misuse::FrameTooLarge`] when the peer's frame size is known and the attach does not fit.
     pub fn attach_sender(&mut self, config: LinkConfig) -> Result<LinkId, Misuse> {
         self.attach(Role::Sender, config)
     }
@@ -211,6 +211,9 @@ impl Session<'_> {
     }
 
     fn attach(&mut self, role: Role, config: LinkConfig) -> Result<LinkId, Misuse> {
+        if self.connection.is_closing() {
+            return Err(Misuse::ConnectionClosed);
+        }
         if !self.endpoint().is_usable() {
             return Err(Misuse::SessionNotOpen);
         }
