@@ -6,12 +6,19 @@ use super::{DetachKind, Detachment, LinkEnd, LinkEndpoint, LinkState, Waiting, s
 use crate::{
     Connection, Event, LinkConfig, LinkId, Misuse, SessionId, SessionState, Violation,
     arena::Key,
-    codec::Value,
+    codec::{Str, Value},
     session::attach_of,
     types::{Attach, Detach, Error, Role, condition},
 };
 
 impl LinkEndpoint {
+    /// Whether both sides have detached the link, at least one of them for good.
+    pub(crate) fn is_over(&self) -> bool {
+        let detaches = [self.sent_detach, self.received_detach];
+        let closed = detaches.into_iter().flatten().any(DetachKind::is_final);
+        self.state == LinkState::Detached && closed && self.handle.is_none()
+    }
+
     /// Takes our handle away, if the link is attached on our side, and moves on: the detach may be written.
     pub(crate) fn detached(&mut self) -> Option<u32> {
         self.step(LinkStep::SendDetach);
@@ -66,7 +73,9 @@ impl Connection {
             return Err(Misuse::NothingToAnswer);
         }
         let session = self.sessions.get(session_key).ok_or(Misuse::Gone)?;
-        if session.end_due.is_some() || session.state != SessionState::Mapped {
+        // The answer to a begin that is still due goes before the answer to the attach behind it.
+        let open = matches!(session.state, SessionState::Mapped | SessionState::BeginReceived);
+        if session.end_due.is_some() || !open {
             return Err(Misuse::SessionNotOpen);
         }
         let mut answer = LinkEndpoint::new(session_key, link.role(), config);
@@ -135,9 +144,7 @@ impl Connection {
 
     /// Forgets a link that both sides have detached, unless it may be attached again.
     pub(crate) fn forget_link(&mut self, key: Key) {
-        let Some(link) = self.links.get(key) else { return };
-        let over = [link.sent_detach, link.received_detach].into_iter().flatten().any(DetachKind::is_final);
-        if link.state == LinkState::Detached && over && link.handle.is_none() {
+        if self.links.get(key).is_some_and(LinkEndpoint::is_over) {
             self.remove_link(key);
         }
     }
@@ -193,8 +200,7 @@ impl Connection {
             Role::Sender => Role::Receiver,
             Role::Receiver => Role::Sender,
         };
-        let known = self.links_by_name.get(&(attach.name.clone(), role)).copied();
-        let key = match known.and_then(|key| Some((key, self.links.get(key)?))) {
+        let key = match self.link_named(&attach.name, role) {
             Some((key, link))
                 if link.has_failed() && attach.unsettled.is_none() && link.session == session_key =>
             {
@@ -219,6 +225,12 @@ impl Connection {
             None => self.add_remote_link(session_key, role, &attach),
         };
         self.pair(session_key, key, attach)
+    }
+
+    /// The link of this name and role, unless it is over and only kept for the user to read.
+    pub(crate) fn link_named(&self, name: &Str, role: Role) -> Option<(Key, &LinkEndpoint)> {
+        let key = *self.links_by_name.get(&(name.clone(), role))?;
+        self.links.get(key).filter(|link| !link.is_over()).map(|link| (key, link))
     }
 
     fn add_remote_link(&mut self, session: Key, role: Role, attach: &Attach) -> Key {

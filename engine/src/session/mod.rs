@@ -217,7 +217,7 @@ impl Session<'_> {
         if !self.endpoint().is_usable() {
             return Err(Misuse::SessionNotOpen);
         }
-        if self.connection.links_by_name.contains_key(&(config.name.clone(), role)) {
+        if self.connection.link_named(&config.name, role).is_some() {
             return Err(Misuse::NameInUse);
         }
         let session = self.id.0;
