@@ -130,6 +130,11 @@ impl Connection {
             || self.outbox.len() >= limits.output_stop_reading
     }
 
+    /// Whether deliveries that have not arrived whole fill all the room: no user would make some by taking them.
+    pub(super) fn is_full_of_parts(&self) -> bool {
+        self.unread_bytes >= self.config.limits.unread_bytes && self.unread_messages == 0
+    }
+
     /// Goes on with what waited: for room to handle frames, or for the output to drain.
     pub(super) fn resume(&mut self) {
         self.wake_for_output();
@@ -143,7 +148,7 @@ impl Connection {
         let mut start = 0;
         while let Some(size) = block[start..].first_chunk::<4>() {
             if self.is_full() {
-                if self.unread_bytes >= self.config.limits.unread_bytes && self.unread_messages == 0 {
+                if self.is_full_of_parts() {
                     let text = "unfinished deliveries exceed the limit of unread bytes";
                     let limit = condition::RESOURCE_LIMIT_EXCEEDED;
                     return self.punish(Violation::connection(limit, "2.8.15", text));
@@ -281,6 +286,7 @@ impl Connection {
 
     fn on_close(&mut self, close: Close) {
         self.progress.received = Progress::Close;
+        self.drop_all_unfinished(None);
         self.events.push_back(Event::Closed { error: close.error.map(Box::new) });
         if self.progress.sent == Progress::Close {
             self.lose(DisconnectReason::Closed);
@@ -333,6 +339,7 @@ impl Connection {
         };
         session.incoming_channel = None;
         session.step(SessionStep::ReceiveEnd);
+        self.drop_all_unfinished(Some(key));
         self.events
             .push_back(Event::SessionEnded { session: SessionId(key), error: end.error.map(Box::new) });
         Ok(())

@@ -161,7 +161,7 @@ impl Connection {
     /// take or for the socket to write, that reading more would only pile it up.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        self.unread.is_empty() && !self.is_full()
+        self.unread.is_empty() && (!self.is_full() || self.is_full_of_parts())
     }
 
     /// What happened, oldest first. Poll until there is nothing, after every call that takes input or time.

@@ -223,6 +223,7 @@ impl Connection {
             self.outbox.clear();
         }
         self.unread = bytes::Bytes::new();
+        self.drop_all_unfinished(None);
         self.sessions_due.clear();
         self.open_due = false;
         self.close_due = None;

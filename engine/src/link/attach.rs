@@ -314,7 +314,10 @@ impl Connection {
         link.received_detach = Some(kind);
         link.step(LinkStep::ReceiveDetach);
         let ours = link.sent_detach;
-        let unfinished = link.receiver_mut().and_then(|end| end.unfinished.take());
+        let unfinished = link.receiver_mut().and_then(|end| {
+            end.dropping = false;
+            end.unfinished.take()
+        });
         if let LinkEnd::Sender(end) = &mut link.end {
             end.unfinished = None;
             end.waiting = Waiting::Credit;

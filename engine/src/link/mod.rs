@@ -125,6 +125,8 @@ pub(crate) struct ReceiverEnd {
     pub(crate) available: u32,
     /// The delivery whose last frame has not arrived.
     pub(crate) unfinished: Option<Serial>,
+    /// The last frame of a delivery that nobody wants has not arrived.
+    pub(crate) dropping: bool,
 }
 
 impl LinkEndpoint {

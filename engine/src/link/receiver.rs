@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Connection, Event, LinkId, Misuse, Serial, SessionId, SessionState, Violation,
     arena::Key,
-    codec::{composite::Fields, error::Place},
+    codec::{ValueRef, composite::Fields, error::Place},
     message::Payload,
     types::{
         DeliveryState, Error, Handle, Modified, ReceiverSettleMode, SenderSettleMode, Transfer, condition,
@@ -266,32 +266,36 @@ impl Connection {
             let text = "transfer on a link whose receiver is the peer";
             return Err(Violation::session(session_id, condition::NOT_ALLOWED, "2.6.3", text));
         };
-        match end.unfinished {
-            None => {
-                if let (Some(id), expected) = (transfer.delivery_id, session.expected_delivery_id) {
-                    if expected.is_some_and(|expected| expected != id) {
-                        let text = "delivery-id does not follow the one before";
-                        return Err(Violation::session(session_id, condition::INVALID_FIELD, "2.7.5", text));
-                    }
-                    session.expected_delivery_id = Some(id.next());
-                }
-                if link.sent_detach.is_some() || link.detach_due.is_some() {
-                    return self.discard_transfer(key, &transfer);
-                }
-                let number = self.start_incoming(session_key, key, &transfer)?;
-                self.continue_incoming(session_key, key, number, &transfer, payload)
-            }
-            Some(number) => {
-                let discards = link.sent_detach.is_some() || link.detach_due.is_some();
-                if discards && (transfer.aborted || !transfer.more) {
-                    end.unfinished = None;
-                }
-                if discards {
-                    return Ok(());
-                }
-                self.continue_incoming(session_key, key, number, &transfer, payload)
-            }
+        let discards = link.sent_detach.is_some() || link.detach_due.is_some();
+        let more = transfer.more && !transfer.aborted;
+        if end.dropping {
+            end.dropping = more;
+            return Ok(());
         }
+        let Some(number) = end.unfinished else {
+            if let (Some(id), expected) = (transfer.delivery_id, session.expected_delivery_id) {
+                if expected.is_some_and(|expected| expected != id) {
+                    let text = "delivery-id does not follow the one before";
+                    return Err(Violation::session(session_id, condition::INVALID_FIELD, "2.7.5", text));
+                }
+                session.expected_delivery_id = Some(id.next());
+            }
+            if discards {
+                return self.discard_transfer(key, more);
+            }
+            return match self.start_incoming(session_key, key, &transfer) {
+                Ok(number) => self.continue_incoming(session_key, key, number, &transfer, payload),
+                Err(violation) => {
+                    self.drop_rest(key, more);
+                    Err(violation)
+                }
+            };
+        };
+        if discards {
+            end.unfinished = more.then_some(number);
+            return Ok(());
+        }
+        self.continue_incoming(session_key, key, number, &transfer, payload)
     }
 
     /// Takes a `transfer` whose tag is above 32 bytes: a fault of its link alone (§2.8.7), if there is one.
@@ -311,23 +315,32 @@ impl Connection {
         if let Some(id) = delivery_id {
             session.expected_delivery_id = Some(id.next());
         }
+        let _tag: Option<ValueRef<'_>> = fields.optional(PLACE).ok()?;
+        let _message_format: Option<u32> = fields.optional(PLACE).ok()?;
+        let _settled: Option<bool> = fields.optional(PLACE).ok()?;
+        self.drop_rest(key, fields.optional(PLACE).ok()?.unwrap_or(false));
         let text = "delivery-tag above 32 bytes";
         Some(Err(Violation::link(LinkId(key), condition::INVALID_FIELD, "2.8.7", text)))
     }
 
     /// A new delivery on a link that we have detached: dropped, or an error where we told of an error (§2.6.5).
-    fn discard_transfer(&mut self, key: Key, transfer: &Transfer) -> Result<(), Box<Violation>> {
-        let link = self.links.get_mut(key).expect("the caller has looked it up");
+    fn discard_transfer(&mut self, key: Key, more: bool) -> Result<(), Box<Violation>> {
+        let link = self.links.get(key).expect("the caller has looked it up");
         if link.has_failed() {
             let text = "transfer on a link that was detached with an error";
             let session = SessionId(link.session);
             return Err(Violation::session(session, condition::SESSION_ERRANT_LINK, "2.6.5", text));
         }
-        let number = transfer.delivery_id;
-        if let Some(end) = link.receiver_mut() {
-            end.unfinished = number.filter(|_| transfer.more && !transfer.aborted);
-        }
+        self.drop_rest(key, more);
         Ok(())
+    }
+
+    /// The first transfer of a delivery was dropped; if there is more, that goes the same way: the peer sends it
+    /// before it can know.
+    fn drop_rest(&mut self, key: Key, more: bool) {
+        if let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::receiver_mut) {
+            end.dropping = more;
+        }
     }
 
     /// Judges the first frame of a delivery and makes its record.
@@ -511,6 +524,23 @@ impl Connection {
         self.drop_incoming(key, number);
         if announced {
             self.events.push_back(Event::Aborted(DeliveryId::new(key, number)));
+        }
+    }
+
+    /// Nothing more comes on the links of a session, or of all sessions: what has arrived in part is dropped.
+    pub(crate) fn drop_all_unfinished(&mut self, session: Option<Key>) {
+        let unfinished = |(key, link): (Key, &LinkEndpoint)| match &link.end {
+            LinkEnd::Receiver(end) if session.is_none_or(|session| session == link.session) => {
+                Some((key, end.unfinished?))
+            }
+            _ => None,
+        };
+        let dropped: Vec<_> = self.links.iter().filter_map(unfinished).collect();
+        for (key, number) in dropped {
+            if let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::receiver_mut) {
+                end.unfinished = None;
+            }
+            self.drop_unfinished(key, number);
         }
     }
 

@@ -160,6 +160,7 @@ impl Connection {
     /// before.
     pub(crate) fn fail_session(&mut self, key: Key, error: Error) -> bool {
         let Some(session) = self.sessions.get_mut(key) else { return false };
+        session.flow_due = false;
         for link in core::mem::take(&mut session.links_due) {
             if let Some(link) = self.links.get_mut(link) {
                 link.due = false;
