@@ -1,0 +1,44 @@
+//! The harness of the tests.
+//!
+//! [`Peer`] plays one side of a connection by a script: it expects frames, checks them, answers, sends whatever bytes
+//! it likes. What it talks to is behind a [`Wire`]: an engine in memory, on a virtual clock, or anything behind a
+//! socket. `Pair` lets two engines talk over a simulated network that fragments, delays, stalls and cuts.
+//!
+//! A failing assertion prints the frames that were exchanged: [`Peer`] and `Pair` do it when they are dropped by a
+//! panic. [`each_way`] runs a test for both sides and with the input whole, byte by byte and in random pieces, and
+//! sees to it that the outcome is the same.
+
+mod chunks;
+pub use chunks::{Chunks, Rng};
+mod frame;
+pub use frame::{Frame, IntoFrame, Item, Splitter, frame_of};
+mod judge;
+mod linked;
+pub use linked::{FAR, INITIAL_COUNT, Linked, NEAR, NEXT_OUTGOING, Numbers, WINDOW};
+mod memory;
+pub use memory::Memory;
+mod outcome;
+pub use outcome::{Journal, Way, each_chunking, each_way};
+mod peer;
+pub use peer::Peer;
+pub mod script;
+mod wire;
+pub use wire::{Socket, Wire};
+
+/// What nearly every test needs.
+pub mod prelude {
+    pub use std::time::Duration;
+
+    pub use amqp1_engine::{
+        codec::{Encode, Map, Str, Symbol, Value},
+        types::{condition, *},
+        *,
+    };
+    pub use bytes::{Bytes, BytesMut};
+
+    pub use crate::{
+        Chunks, FAR, Frame, INITIAL_COUNT, IntoFrame, Item, Linked, Memory, NEAR, NEXT_OUTGOING, Peer, Rng,
+        WINDOW, Way, each_chunking, each_way, expect, frame_of,
+        script::{attach, begin, detach, disposition, first, flow, open, settled, tag, transfer},
+    };
+}
