@@ -1,0 +1,549 @@
+//! D: deliveries (§2.6.12, §2.6.14, §2.7.5, §2.7.6).
+
+use amqp1_tests::prelude::*;
+
+/// A further transfer of a delivery.
+fn more(handle: u32) -> Transfer {
+    Transfer { more: true, ..transfer(handle) }
+}
+
+const SENDER: u32 = NEAR.peer_sender;
+
+/// Sends these transfers on the session that a test is about.
+fn send(linked: &mut Linked, transfers: impl IntoIterator<Item = Transfer>) {
+    for transfer in transfers {
+        linked.send(transfer.on(NEAR.peer).with("data"));
+    }
+}
+
+/// A receiver with credit gets these transfers, the last of which is wrong: it is detached, and that is all.
+#[track_caller]
+fn detaches(way: &Way, transfers: &[Transfer], condition: &Symbol) {
+    let mut linked = way.linked();
+    linked.credit(10);
+    send(&mut linked, transfers.iter().cloned());
+    linked.detaches_with(NEAR.engine, NEAR.engine_receiver, condition);
+    let link = linked.receiver;
+    linked.send(Detach { closed: true, ..detach(SENDER) }.on(NEAR.peer));
+    let events = linked.events();
+    assert!(
+        matches!(events.last(), Some(Event::LinkDetached { link: id, closed: true, .. }) if *id == link),
+        "{events:?}"
+    );
+    let session = linked.session;
+    assert_eq!(linked.engine_session().unsettled(Role::Receiver), 0, "nothing is left of {session:?}");
+    linked.session_is_fine();
+    linked.far_is_fine();
+}
+
+/// The same with settings of the link.
+#[track_caller]
+fn detaches_in_mode(way: &Way, modes: Attach, transfers: &[Transfer], condition: &Symbol) {
+    let mut linked = way.linked();
+    let session = linked.session;
+    let Attach { snd_settle_mode, rcv_settle_mode, .. } = modes;
+    linked.send(Attach { handle: Handle(30), ..modes }.on(NEAR.peer));
+    let Some(Event::LinkAttached(link)) = linked.event() else { panic!("no link") };
+    let config = LinkConfig { snd_settle_mode, rcv_settle_mode, ..LinkConfig::receiver("", "here") };
+    linked.engine().receiver(link).unwrap().attach(config).unwrap();
+    linked.engine().receiver(link).unwrap().set_credit(10);
+    expect!(linked, Attach { .. });
+    expect!(linked, Flow { .. });
+    send(&mut linked, transfers.iter().cloned());
+    linked.detaches_with(NEAR.engine, 2, condition);
+    assert_eq!(linked.engine().session(session).unwrap().state(), SessionState::Mapped);
+    linked.session_is_fine();
+    linked.far_is_fine();
+}
+
+fn mode(snd_settle_mode: SenderSettleMode) -> Attach {
+    let initial_delivery_count = Some(Serial::new(0));
+    Attach { snd_settle_mode, initial_delivery_count, ..attach("mode", 30, Role::Sender) }
+}
+
+#[test]
+fn d1_a_transfer_on_an_unknown_handle_ends_the_session() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.send(first(99, 0).on(NEAR.peer));
+        linked.ends_with(NEAR.engine, &condition::SESSION_UNATTACHED_HANDLE);
+        linked.far_is_fine();
+    });
+}
+
+#[test]
+fn d1_a_transfer_on_a_link_that_the_engine_sends_on_ends_the_session() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.send(first(NEAR.peer_receiver, 0).on(NEAR.peer));
+        linked.ends_with(NEAR.engine, &condition::NOT_ALLOWED);
+        linked.far_is_fine();
+    });
+}
+
+#[test]
+fn d2_a_first_transfer_without_its_fields_detaches() {
+    each_way(|way| {
+        for bad in [
+            Transfer { delivery_id: None, ..first(SENDER, 0) },
+            Transfer { delivery_tag: None, ..first(SENDER, 0) },
+            Transfer { message_format: None, ..first(SENDER, 0) },
+            transfer(SENDER),
+            Transfer { delivery_tag: None, more: true, ..first(SENDER, 0) },
+        ] {
+            detaches(way, &[bad], &condition::INVALID_FIELD);
+        }
+    });
+}
+
+#[test]
+fn d2_the_rest_of_a_delivery_whose_first_transfer_was_wrong_is_dropped() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.credit(10);
+        let bad = Transfer { delivery_tag: None, more: true, ..first(SENDER, 0) };
+        linked.send(bad.on(NEAR.peer).with("data"));
+        linked.detaches_with(NEAR.engine, NEAR.engine_receiver, &condition::INVALID_FIELD);
+        // The peer has not seen the detach, and goes on.
+        send(&mut linked, [more(SENDER), more(SENDER), transfer(SENDER)]);
+        linked.finish();
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn d3_delivery_ids_that_do_not_follow_end_the_session() {
+    each_way(|way| {
+        for (before, wrong) in [(0, 2), (5, 5), (5, 4), (5, 0x8000_0006), (u32::MAX, 1), (0, 1_000)] {
+            let mut linked = way.linked();
+            linked.credit(10);
+            send(&mut linked, [first(SENDER, before)]);
+            linked.delivery();
+            let bad = Transfer { delivery_tag: Some(tag(b"other")), ..first(SENDER, wrong) };
+            linked.send(bad.on(NEAR.peer));
+            linked.ends_with(NEAR.engine, &condition::INVALID_FIELD);
+            linked.far_is_fine();
+        }
+    });
+}
+
+#[test]
+fn d4_a_continuation_that_differs_from_its_first_transfer_detaches() {
+    each_way(|way| {
+        let start = Transfer { more: true, ..first(SENDER, 7) };
+        for bad in [
+            Transfer { delivery_id: Some(Serial::new(8)), ..transfer(SENDER) },
+            Transfer { delivery_id: Some(Serial::new(6)), ..transfer(SENDER) },
+            Transfer { delivery_tag: Some(tag(b"other")), ..transfer(SENDER) },
+            Transfer { message_format: Some(1), ..transfer(SENDER) },
+            // Two deliveries at a time on one link.
+            first(SENDER, 8),
+        ] {
+            detaches(way, &[start.clone(), bad], &condition::INVALID_FIELD);
+        }
+    });
+}
+
+#[test]
+fn d4_a_continuation_may_repeat_what_the_first_transfer_said() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.credit(10);
+        send(&mut linked, [Transfer { more: true, ..first(SENDER, 7) }, first(SENDER, 7)]);
+        let (id, payload) = linked.delivery();
+        assert_eq!(payload, "datadata");
+        assert!(linked.engine_receiver().delivery(id).unwrap().is_complete());
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn d5_tags_of_nothing_and_of_32_bytes_are_tags() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.credit(10);
+        let tags = [tag(b""), tag([9; 32])];
+        for (id, delivery_tag) in (0..).zip(tags) {
+            send(&mut linked, [Transfer { delivery_tag: Some(delivery_tag), ..first(SENDER, id) }]);
+            let (id, _) = linked.delivery();
+            assert_eq!(*linked.engine_receiver().delivery(id).unwrap().tag(), delivery_tag);
+        }
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn d5_a_tag_above_32_bytes_detaches() {
+    each_way(|way| {
+        for len in [33, 255, 256, 60_000_u32] {
+            let mut linked = way.linked();
+            linked.credit(10);
+            // transfer { handle, delivery-id, delivery-tag }
+            let mut body = b"\x00\x53\x14\xd0".to_vec();
+            body.extend((15 + len).to_be_bytes());
+            body.extend(b"\0\0\0\x04\x52\x08\x43\xb0");
+            body.extend(len.to_be_bytes());
+            body.extend(vec![7; len as usize]);
+            body.extend(b"\x43");
+            let size = body.len() as u32 - 8;
+            body[4..8].copy_from_slice(&size.to_be_bytes());
+            linked.send_raw(frame_of(NEAR.peer, &body));
+            linked.detaches_with(NEAR.engine, NEAR.engine_receiver, &condition::INVALID_FIELD);
+            linked.far_is_fine();
+        }
+    });
+}
+
+#[test]
+fn d5_a_tag_of_an_unsettled_delivery_detaches() {
+    each_way(|way| {
+        for delivery_tag in [tag(b""), tag(b"again"), tag([3; 32])] {
+            let same = |id| Transfer { delivery_tag: Some(delivery_tag), ..first(SENDER, id) };
+            let between = Transfer { delivery_tag: Some(tag(b"between")), ..first(SENDER, 1) };
+            detaches(way, &[same(0), between, same(2)], &condition::INVALID_FIELD);
+        }
+    });
+}
+
+#[test]
+fn d5_a_tag_is_free_again_once_its_delivery_is_settled() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.credit(10);
+        for id in 0..4 {
+            send(&mut linked, [Transfer { delivery_tag: Some(tag(b"same")), ..first(SENDER, id) }]);
+            let (delivery, _) = linked.delivery();
+            linked.engine_receiver().accept(delivery).unwrap();
+            linked.expect(settled(Role::Receiver, id, DeliveryState::Accepted));
+        }
+        for id in 4..8 {
+            let known =
+                Transfer { settled: Some(true), delivery_tag: Some(tag(b"same")), ..first(SENDER, id) };
+            send(&mut linked, [known]);
+            linked.delivery();
+        }
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn d6_a_delivery_without_end_is_stopped_at_the_limit_of_its_size() {
+    each_way(|way| {
+        let max_message_size = Some(1_000);
+        let link = |link| LinkConfig { max_message_size, ..link };
+        let mut linked = Linked::with(way.opened(), SessionConfig::default(), link);
+        linked.credit(10);
+        linked.send(Transfer { more: true, ..first(SENDER, 0) }.on(NEAR.peer).with(vec![0; 500]));
+        linked.send(more(SENDER).on(NEAR.peer).with(vec![0; 500]));
+        assert!(matches!(linked.event(), Some(Event::Delivery(_))));
+        linked.finish();
+        linked.send(more(SENDER).on(NEAR.peer).with(vec![0; 1]));
+        linked.detaches_with(NEAR.engine, NEAR.engine_receiver, &condition::LINK_MESSAGE_SIZE_EXCEEDED);
+        linked.send(more(SENDER).on(NEAR.peer).with(vec![0; 500]));
+        linked.session_is_fine();
+        linked.far_is_fine();
+    });
+}
+
+#[test]
+fn d6_unfinished_deliveries_above_the_limit_of_unread_bytes_close() {
+    each_way(|way| {
+        let mut config = way.config();
+        config.limits.unread_bytes = 10_000;
+        let mut peer = way.peer(config);
+        peer.open();
+        let mut linked = Linked::new(peer);
+        linked.credit(10);
+        linked.send(Transfer { more: true, ..first(SENDER, 0) }.on(NEAR.peer));
+        for _ in 0..11 {
+            linked.send(more(SENDER).on(NEAR.peer).with(vec![0; 1_000]));
+        }
+        linked.closes_with(&condition::RESOURCE_LIMIT_EXCEEDED);
+    });
+}
+
+#[test]
+fn d6_empty_continuations_without_end_detach() {
+    each_way(|way| {
+        let config = SessionConfig { incoming_window: 1_000_000, ..SessionConfig::default() };
+        let mut linked = Linked::with(way.opened(), config, |link| link);
+        linked.credit(10);
+        linked.send(Transfer { more: true, ..first(SENDER, 0) }.on(NEAR.peer));
+        linked.delivery();
+        for _ in 0..10_000 {
+            linked.send(more(SENDER).on(NEAR.peer));
+        }
+        linked.detaches_with(NEAR.engine, NEAR.engine_receiver, &condition::LINK_MESSAGE_SIZE_EXCEEDED);
+        linked.session_is_fine();
+        linked.far_is_fine();
+    });
+}
+
+#[test]
+fn d7_a_message_above_max_message_size_detaches() {
+    each_way(|way| {
+        for (size, fits) in [(999, true), (1_000, true), (1_001, false), (5_000, false)] {
+            let link = |link| LinkConfig { max_message_size: Some(1_000), ..link };
+            let mut linked = Linked::with(way.opened(), SessionConfig::default(), link);
+            linked.credit(10);
+            linked.send(first(SENDER, 0).on(NEAR.peer).with(vec![0; size]));
+            if fits {
+                assert_eq!(linked.delivery().1.len(), size);
+            } else {
+                linked.detaches_with(
+                    NEAR.engine,
+                    NEAR.engine_receiver,
+                    &condition::LINK_MESSAGE_SIZE_EXCEEDED,
+                );
+            }
+            linked.session_is_fine();
+            linked.far_is_fine();
+        }
+    });
+}
+
+#[test]
+fn d8_an_aborted_delivery_leaves_nothing_and_frees_its_tag() {
+    each_way(|way| {
+        let start = || Transfer { more: true, delivery_tag: Some(tag(b"t")), ..first(SENDER, 0) };
+        let abort = || Transfer { aborted: true, ..transfer(SENDER) };
+        let cases = [
+            vec![Transfer { aborted: true, more: false, ..start() }],
+            vec![Transfer { aborted: true, ..start() }],
+            vec![start(), abort()],
+            vec![start(), Transfer { more: true, ..abort() }],
+            vec![start(), more(SENDER), Transfer { settled: Some(false), ..abort() }],
+            vec![Transfer { settled: Some(true), ..start() }, abort()],
+        ];
+        for case in cases {
+            let mut linked = way.linked();
+            linked.credit(2);
+            send(&mut linked, case.clone());
+            let events = linked.events();
+            let told = events.iter().filter(|event| matches!(event, Event::Delivery(_))).count();
+            let untold = events.iter().filter(|event| matches!(event, Event::Aborted(_))).count();
+            assert_eq!(told, untold, "{case:?}: {events:?}");
+            assert_eq!(linked.engine_session().unsettled(Role::Receiver), 0, "{case:?}");
+            linked.silent();
+            // The tag is free; the aborted delivery has used up one of the two credits.
+            send(&mut linked, [Transfer { delivery_tag: Some(tag(b"t")), ..first(SENDER, 1) }]);
+            assert_eq!(linked.delivery().1, "data");
+            assert_eq!(linked.engine_receiver().credit(), 0);
+            linked.session_is_fine();
+        }
+    });
+}
+
+#[test]
+fn d8_a_second_abort_of_the_same_delivery_detaches() {
+    each_way(|way| {
+        let abort = || Transfer { aborted: true, ..transfer(SENDER) };
+        let start = Transfer { more: true, ..first(SENDER, 0) };
+        detaches(way, &[start, abort(), abort()], &condition::INVALID_FIELD);
+    });
+}
+
+#[test]
+fn d9_settled_true_and_then_false_detaches() {
+    each_way(|way| {
+        let start = Transfer { more: true, settled: Some(true), ..first(SENDER, 0) };
+        let end = Transfer { settled: Some(false), ..transfer(SENDER) };
+        detaches(way, &[start, end], &condition::INVALID_FIELD);
+    });
+}
+
+#[test]
+fn d9_a_delivery_settled_against_the_mode_of_its_link_detaches() {
+    each_way(|way| {
+        let settles = |settled| Transfer { settled, ..first(30, 0) };
+        let (unsettled, settled) = (SenderSettleMode::Unsettled, SenderSettleMode::Settled);
+        detaches_in_mode(way, mode(unsettled), &[settles(Some(true))], &condition::INVALID_FIELD);
+        detaches_in_mode(way, mode(settled), &[settles(Some(false))], &condition::INVALID_FIELD);
+        detaches_in_mode(way, mode(settled), &[settles(None)], &condition::INVALID_FIELD);
+    });
+}
+
+#[test]
+fn d9_the_receiver_of_a_link_that_settles_first_is_not_told_to_settle_second() {
+    each_way(|way| {
+        let rcv_settle_mode = Some(ReceiverSettleMode::Second);
+        let second = Transfer { rcv_settle_mode, ..first(SENDER, 0) };
+        detaches(way, &[second], &condition::INVALID_FIELD);
+    });
+}
+
+#[test]
+fn d11_a_resumed_delivery_that_is_unknown_is_a_delivery() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.credit(10);
+        send(&mut linked, [Transfer { resume: true, ..first(SENDER, 0) }]);
+        assert_eq!(linked.delivery().1, "data");
+        linked.session_is_fine();
+    });
+}
+
+/// The engine has sent four deliveries, of which the third is settled.
+fn sent(way: &Way) -> Linked {
+    let mut linked = way.linked();
+    linked.grant(10);
+    for n in 0..4_u8 {
+        linked.engine_sender().send(tag([n]), n == 2, "x").unwrap();
+        expect!(linked, Transfer { .. });
+    }
+    linked
+}
+
+#[test]
+fn d12_a_disposition_whose_last_precedes_its_first_ends_the_session() {
+    each_way(|way| {
+        for (first, last) in [(1, 0), (0, u32::MAX), (3, 0x8000_0003), (5, 4)] {
+            for role in [Role::Receiver, Role::Sender] {
+                let mut linked = sent(way);
+                let last = Some(Serial::new(last));
+                linked.send(Disposition { last, ..disposition(role, first) }.on(NEAR.peer));
+                linked.ends_with(NEAR.engine, &condition::INVALID_FIELD);
+                linked.far_is_fine();
+            }
+        }
+    });
+}
+
+#[test]
+fn d13_a_disposition_of_half_of_all_ids_touches_what_there_is() {
+    each_way(|way| {
+        let mut linked = sent(way);
+        let last = Some(Serial::new(0x7fff_ffff));
+        for _ in 0..1_000 {
+            linked.send(
+                Disposition { last, ..settled(Role::Receiver, 0, DeliveryState::Accepted) }.on(NEAR.peer),
+            );
+        }
+        let events = linked.events();
+        let ids: Vec<_> = events
+            .iter()
+            .map(|event| match event {
+                Event::Updated(id) => id.number().get(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(ids, [0, 1, 3]);
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn d14_a_disposition_of_what_is_not_there_is_ignored() {
+    each_way(|way| {
+        let mut linked = sent(way);
+        for (role, first, last) in [
+            (Role::Receiver, 2, 2),                     // sent settled
+            (Role::Receiver, 4, 1_000),                 // not sent yet
+            (Role::Receiver, 0x8000_0000, 0x8000_0005), // long ago
+            (Role::Sender, 0, 3),                       // of the other direction
+        ] {
+            let last = Some(Serial::new(last));
+            linked.send(Disposition { last, ..settled(role, first, DeliveryState::Released) }.on(NEAR.peer));
+        }
+        linked.send(settled(Role::Receiver, 0, DeliveryState::Accepted).on(NEAR.peer));
+        let Some(Event::Updated(id)) = linked.event() else { panic!("no update") };
+        assert_eq!(linked.engine_sender().settle(id, None), Ok(Some(DeliveryState::Accepted)));
+        // Settled by both: nothing more can be said of it.
+        linked.send(settled(Role::Receiver, 0, DeliveryState::Released).on(NEAR.peer));
+        linked.finish();
+        assert_eq!(linked.engine_session().unsettled(Role::Sender), 2);
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn d14_a_settled_outcome_is_final() {
+    each_way(|way| {
+        let mut linked = sent(way);
+        linked.send(settled(Role::Receiver, 0, DeliveryState::Accepted).on(NEAR.peer));
+        linked.send(settled(Role::Receiver, 0, DeliveryState::Released).on(NEAR.peer));
+        let Some(Event::Updated(id)) = linked.event() else { panic!("no update") };
+        linked.no_event();
+        assert_eq!(linked.engine_sender().settle(id, None), Ok(Some(DeliveryState::Accepted)));
+    });
+}
+
+#[test]
+fn d15_a_state_that_is_none_closes_and_an_unknown_one_is_passed_on() {
+    each_way(|way| {
+        // disposition { receiver, 0, null, false, error }: a described list, but of no state we know
+        let mut linked = sent(way);
+        let body = b"\x00\x53\x15\xc0\x0a\x05\x41\x43\x40\x42\x00\x53\x7f\xa1\x00";
+        linked.send_raw(frame_of(NEAR.peer, body));
+        let Some(Event::Updated(id)) = linked.event() else { panic!("no update") };
+        let state = linked.engine_sender().delivery(id).unwrap().remote_state().cloned();
+        assert!(matches!(state, Some(DeliveryState::Other(_))), "{state:?}");
+        linked.session_is_fine();
+
+        let mut linked = sent(way);
+        linked.send_raw(frame_of(NEAR.peer, b"\x00\x53\x15\xc0\x06\x05\x41\x43\x40\x42\x45"));
+        linked.closes_with(&condition::DECODE_ERROR);
+    });
+}
+
+#[test]
+fn d16_a_detach_in_the_middle_of_a_delivery_takes_it_away() {
+    each_way(|way| {
+        for closed in [false, true] {
+            let mut linked = way.linked();
+            linked.credit(10);
+            send(&mut linked, [Transfer { more: true, ..first(SENDER, 0) }, more(SENDER)]);
+            let (id, payload) = linked.delivery();
+            assert_eq!(payload, "datadata");
+            linked.send(Detach { closed, ..detach(SENDER) }.on(NEAR.peer));
+            let link = linked.receiver;
+            linked.expect_event(Event::Aborted(id));
+            linked.expect_event(Event::LinkDetached { link, closed, error: None });
+            assert_eq!(linked.engine_receiver().accept(id), Err(Misuse::Gone));
+            assert_eq!(linked.engine_receiver().take(id).err(), Some(Misuse::Gone));
+            assert_eq!(linked.engine_session().unsettled(Role::Receiver), 0);
+            linked.session_is_fine();
+        }
+    });
+}
+
+#[test]
+fn d16_an_end_in_the_middle_of_a_delivery_takes_it_away() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.credit(10);
+        send(&mut linked, [Transfer { more: true, ..first(SENDER, 0) }]);
+        let (id, _) = linked.delivery();
+        linked.send(End::default().on(NEAR.peer));
+        let session = linked.session;
+        linked.expect_event(Event::Aborted(id));
+        linked.expect_event(Event::SessionEnded { session, error: None });
+        linked.engine_session().end(None).unwrap();
+        linked.expect(End::default());
+        linked.no_event();
+        let receiver = linked.receiver;
+        assert_eq!(linked.engine().receiver(receiver).err(), Some(Misuse::Gone));
+        assert_eq!(id.link(), receiver);
+        linked.far_is_fine();
+    });
+}
+
+#[test]
+fn d16_the_end_of_the_stream_in_the_middle_of_a_delivery() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.credit(10);
+        linked.grant(10);
+        linked.engine_sender().start(tag(b"s"), false, 0, "part").unwrap();
+        expect!(linked, Transfer { more: true, .. });
+        send(&mut linked, [Transfer { more: true, ..first(SENDER, 0) }]);
+        let (id, _) = linked.delivery();
+        linked.shut();
+        linked.expect_event(Event::Aborted(id));
+        linked.expect_event(Event::Disconnected(DisconnectReason::Aborted));
+        assert_eq!(linked.engine_sender().write("more"), Err(SendError::Misuse(Misuse::ConnectionClosed)));
+        assert_eq!(linked.engine_receiver().accept(id), Err(Misuse::Gone));
+        assert_eq!(linked.engine_receiver().take(id).err(), Some(Misuse::Gone));
+        linked.expect_dropped();
+    });
+}

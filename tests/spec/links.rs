@@ -1,0 +1,313 @@
+//! K: links (§2.6).
+
+use amqp1_tests::prelude::*;
+
+const ROLES: [Role; 2] = [Role::Sender, Role::Receiver];
+
+#[test]
+fn k1_a_handle_above_handle_max_closes() {
+    each_way(|way| {
+        for role in ROLES {
+            for handle in [10, 1_024, u32::MAX] {
+                let config = SessionConfig { handle_max: 9, ..SessionConfig::default() };
+                let mut linked = Linked::with(way.opened(), config, |link| link);
+                linked.send(attach("link", 9, role).on(NEAR.peer));
+                assert!(matches!(linked.event(), Some(Event::LinkAttached(_))));
+                linked.send(attach("other", handle, role).on(NEAR.peer));
+                linked.closes_with(&condition::CONNECTION_FRAMING_ERROR);
+            }
+        }
+    });
+}
+
+#[test]
+fn k2_an_attach_with_a_handle_in_use_ends_the_session() {
+    each_way(|way| {
+        for role in ROLES {
+            for handle in [NEAR.peer_receiver, NEAR.peer_sender] {
+                let mut linked = way.linked();
+                linked.send(attach("other", handle, role).on(NEAR.peer));
+                linked.ends_with(NEAR.engine, &condition::SESSION_HANDLE_IN_USE);
+                linked.far_is_fine();
+            }
+        }
+    });
+}
+
+#[test]
+fn k3_a_link_attached_again_on_its_session_is_stolen() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.send(attach("out 0", 20, Role::Receiver).on(NEAR.peer));
+        let (events, stolen) = (linked.events(), linked.sender);
+        let [Event::Violated(violation), Event::LinkAttached(link)] = events.as_slice() else {
+            panic!("{events:?}");
+        };
+        assert_eq!(*violation.condition(), condition::LINK_STOLEN);
+        assert_eq!(violation.scope(), Scope::Link(stolen));
+        assert_ne!(*link, stolen);
+        let at = expect!(linked, Detach { handle, closed: true, error: Some(error) }
+            if error.condition == condition::LINK_STOLEN => handle);
+        assert_eq!(at.0, NEAR.engine_sender);
+        linked.engine().sender(*link).unwrap().attach(LinkConfig::sender("", "there")).unwrap();
+        let name = expect!(linked, Attach { name, role: Role::Sender, .. } => name);
+        assert_eq!(name, "out 0");
+        linked.send(Detach { closed: true, ..detach(NEAR.peer_receiver) }.on(NEAR.peer));
+        linked.expect_event(Event::LinkDetached { link: stolen, closed: true, error: None });
+        linked.session_is_fine();
+        linked.far_is_fine();
+    });
+}
+
+#[test]
+fn k3_a_link_attached_again_on_another_session_is_stolen() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.send(attach("in 0", 20, Role::Sender).on(FAR.peer));
+        let (events, stolen) = (linked.events(), linked.receiver);
+        let [Event::Violated(violation), Event::LinkAttached(link)] = events.as_slice() else {
+            panic!("{events:?}");
+        };
+        assert_eq!(violation.scope(), Scope::Link(stolen));
+        assert_ne!(*link, stolen);
+        let frame = linked.expect_frame("Detach");
+        assert_eq!(frame.channel, NEAR.engine, "{frame:?}");
+        linked.session_is_fine();
+        linked.far_is_fine();
+    });
+}
+
+#[test]
+fn k4_an_attach_of_a_sender_without_initial_delivery_count_is_detached() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        let bad = Attach { initial_delivery_count: None, ..attach("bad", 20, Role::Sender) };
+        linked.send(bad.on(NEAR.peer));
+        // Attached without a terminus first, for there is nothing to detach otherwise.
+        expect!(linked, Attach { role: Role::Receiver, source: None, target: None, .. });
+        linked.detaches_with(NEAR.engine, 2, &condition::INVALID_FIELD);
+        linked.session_is_fine();
+        linked.far_is_fine();
+    });
+}
+
+#[test]
+fn k4_an_answer_of_a_sender_without_initial_delivery_count_is_detached() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        let config = LinkConfig::receiver("new", "there");
+        linked.engine_session().attach_receiver(config).unwrap();
+        expect!(linked, Attach { role: Role::Receiver, .. });
+        let bad = Attach { initial_delivery_count: None, ..attach("new", 20, Role::Sender) };
+        linked.send(bad.on(NEAR.peer));
+        linked.detaches_with(NEAR.engine, 2, &condition::INVALID_FIELD);
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn k4_a_bad_attach_pipelined_behind_a_begin_is_detached_once_the_begin_is_answered() {
+    each_way(|way| {
+        let mut peer = way.opened();
+        let bad = Attach { initial_delivery_count: None, ..attach("bad", 20, Role::Sender) };
+        peer.send_all([begin(0, 1, 1).on(5), bad.on(5)]);
+        let Some(Event::SessionBegun(session)) = peer.event() else { panic!("no session") };
+        peer.engine().session(session).unwrap().accept(SessionConfig::default()).unwrap();
+        expect!(peer, Begin { remote_channel: Some(5), .. });
+        expect!(peer, Attach { role: Role::Receiver, source: None, target: None, .. });
+        peer.detaches_with(0, 0, &condition::INVALID_FIELD);
+    });
+}
+
+#[test]
+fn k5_a_refused_link_is_attached_without_a_terminus_and_closed() {
+    each_way(|way| {
+        for role in ROLES {
+            let mut linked = way.linked();
+            linked.send(attach("nowhere", 20, role).on(NEAR.peer));
+            let Some(Event::LinkAttached(link)) = linked.event() else { panic!("no link") };
+            let error = Error::new(condition::NOT_FOUND);
+            if role == Role::Sender {
+                linked.engine().receiver(link).unwrap().refuse(error.clone()).unwrap();
+                expect!(linked, Attach { role: Role::Receiver, target: None, .. });
+            } else {
+                linked.engine().sender(link).unwrap().refuse(error.clone()).unwrap();
+                expect!(linked, Attach { role: Role::Sender, source: None, .. });
+            }
+            linked.expect(Detach { closed: true, error: Some(error), ..detach(2) });
+            linked.send(Detach { closed: true, ..detach(20) }.on(NEAR.peer));
+            linked.expect_event(Event::LinkDetached { link, closed: true, error: None });
+            linked.no_event();
+            assert_eq!(linked.engine().role(link), Err(Misuse::Gone));
+            linked.session_is_fine();
+        }
+    });
+}
+
+#[test]
+fn k6_a_detach_or_flow_of_an_unknown_handle_ends_the_session() {
+    each_way(|way| {
+        let frames: [Frame; 3] = [
+            detach(99).into(),
+            Detach { closed: true, ..detach(u32::MAX) }.into(),
+            Flow { handle: Some(Handle(99)), ..flow(1, NEXT_OUTGOING, 1) }.into(),
+        ];
+        for frame in frames {
+            let mut linked = way.linked();
+            linked.send(frame.on(NEAR.peer));
+            linked.ends_with(NEAR.engine, &condition::SESSION_UNATTACHED_HANDLE);
+            linked.far_is_fine();
+        }
+    });
+}
+
+#[test]
+fn k6_a_second_detach_ends_the_session() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        for _ in 0..2 {
+            linked.send(detach(NEAR.peer_sender).on(NEAR.peer));
+        }
+        let link = linked.receiver;
+        linked.expect_event(Event::LinkDetached { link, closed: false, error: None });
+        linked.ends_with(NEAR.engine, &condition::SESSION_UNATTACHED_HANDLE);
+        linked.far_is_fine();
+    });
+}
+
+/// The engine closes its receiver with an error, and the peer has seen it.
+fn failed(way: &Way) -> Linked {
+    let mut linked = way.linked();
+    linked.credit(10);
+    linked.engine_receiver().close(Some(Error::new(condition::INTERNAL_ERROR))).unwrap();
+    expect!(linked, Detach { closed: true, error: Some(_), .. });
+    linked
+}
+
+#[test]
+fn k7_anything_but_a_detach_on_a_link_that_failed_ends_the_session() {
+    each_way(|way| {
+        let frames: [Frame; 3] = [
+            first(NEAR.peer_sender, 0).into(),
+            Flow { handle: Some(Handle(NEAR.peer_sender)), ..flow(1, NEXT_OUTGOING, 1) }.into(),
+            attach("in 0", 20, Role::Sender).into(),
+        ];
+        for frame in frames {
+            let mut linked = failed(way);
+            linked.send(frame.on(NEAR.peer));
+            linked.ends_with(NEAR.engine, &condition::SESSION_ERRANT_LINK);
+            linked.far_is_fine();
+        }
+    });
+}
+
+#[test]
+fn k7_a_link_that_failed_may_be_attached_anew_once_it_is_detached() {
+    each_way(|way| {
+        let mut linked = failed(way);
+        let link = linked.receiver;
+        linked.send(Detach { closed: true, ..detach(NEAR.peer_sender) }.on(NEAR.peer));
+        linked.expect_event(Event::LinkDetached { link, closed: true, error: None });
+        linked.send(attach("in 0", NEAR.peer_sender, Role::Sender).on(NEAR.peer));
+        let Some(Event::LinkAttached(fresh)) = linked.event() else { panic!("no link") };
+        assert_ne!(fresh, link);
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn k8_a_closing_detach_that_crosses_a_plain_one_is_answered_by_attaching_and_closing() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        let link = linked.receiver;
+        linked.engine_receiver().detach().unwrap();
+        linked.expect(detach(NEAR.engine_receiver));
+        linked.send(Detach { closed: true, ..detach(NEAR.peer_sender) }.on(NEAR.peer));
+        linked.expect_event(Event::LinkDetached { link, closed: true, error: None });
+        expect!(linked, Attach { handle, .. } if handle.0 == NEAR.engine_receiver);
+        linked.expect(Detach { closed: true, ..detach(NEAR.engine_receiver) });
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn k9_handles_are_used_again_and_nothing_is_left_behind() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        for round in 0..2_000 {
+            let role = ROLES[round % 2];
+            linked.send(attach("again", 20, role).on(NEAR.peer));
+            let Some(Event::LinkAttached(link)) = linked.event() else { panic!("no link in round {round}") };
+            linked.send(Detach { closed: true, ..detach(20) }.on(NEAR.peer));
+            linked.expect_event(Event::LinkDetached { link, closed: true, error: None });
+            if role == Role::Sender {
+                linked.engine().receiver(link).unwrap().close(None).unwrap();
+            } else {
+                linked.engine().sender(link).unwrap().close(None).unwrap();
+            }
+            expect!(linked, Attach { handle: Handle(2), .. });
+            linked.expect(Detach { closed: true, ..detach(2) });
+            assert_eq!(linked.engine().role(link), Err(Misuse::Gone));
+        }
+        linked.session_is_fine();
+        let session = linked.session;
+        assert_eq!(linked.engine().links(session).count(), 2);
+    });
+}
+
+#[test]
+fn k10_any_name_is_a_name() {
+    each_way(|way| {
+        let long = "n".repeat(60_000);
+        for name in ["", "ünïcödé \u{1F980} \u{0}", long.as_str()] {
+            let mut linked = way.linked();
+            linked.send(attach(name, 20, Role::Receiver).on(NEAR.peer));
+            let Some(Event::LinkAttached(link)) = linked.event() else { panic!("no link") };
+            linked.engine().sender(link).unwrap().attach(LinkConfig::sender("", "there")).unwrap();
+            let answered = expect!(linked, Attach { name, .. } => name);
+            assert_eq!(answered, name);
+            linked.session_is_fine();
+        }
+    });
+}
+
+#[test]
+fn k10_an_answer_that_is_too_large_for_the_peer_is_refused_locally() {
+    each_way(|way| {
+        let mut peer = way.peer(way.config());
+        peer.open_with(Open { max_frame_size: 512, ..open("peer") });
+        let session = peer.engine().begin(SessionConfig::default()).unwrap();
+        let long = "n".repeat(500);
+        let config = LinkConfig::sender(long.as_str(), "there");
+        assert_eq!(peer.engine().session(session).unwrap().attach_sender(config), Err(Misuse::FrameTooLarge),);
+        expect!(peer, Begin { .. });
+        peer.silent();
+    });
+}
+
+#[test]
+fn k11_termini_of_any_kind_reach_the_user() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        let filter = Map::new().with(Symbol::from_static("what"), 1);
+        let source = Source {
+            dynamic: true,
+            address: Some("set all the same".into()),
+            filter: Some(filter.clone()),
+            capabilities: vec![Symbol::from_static("unknown")],
+            distribution_mode: Some(Symbol::from_static("unknown")),
+            ..Source::default()
+        };
+        let coordinator = TargetKind::Coordinator(Coordinator::default());
+        let asked = Attach {
+            source: Some(Box::new(source)),
+            target: Some(Box::new(coordinator)),
+            ..attach("odd", 20, Role::Sender)
+        };
+        linked.send(asked.clone().on(NEAR.peer));
+        let Some(Event::LinkAttached(link)) = linked.event() else { panic!("no link") };
+        let receiver = linked.engine().receiver(link).unwrap();
+        assert_eq!(*receiver.remote_attach().unwrap(), asked);
+        linked.session_is_fine();
+    });
+}
