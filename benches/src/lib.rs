@@ -8,7 +8,28 @@ pub mod codec;
 mod report;
 pub use report::{Report, resident_kb};
 
-use std::str::FromStr;
+use std::{process::ExitCode, str::FromStr};
+
+/// How a program ends: with success when all that was asked for happened, else with one line of why on the standard
+/// error, if there is something to say.
+#[must_use]
+pub fn finish(result: Result<bool, String>) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The monotonic clock that all processes of this machine share, in nanoseconds; `None` where there is none.
+#[must_use]
+pub fn monotonic_ns() -> Option<u64> {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).ok()?;
+    u64::try_from(std::time::Duration::from(now).as_nanos()).ok()
+}
 
 /// The options a program was started with.
 pub struct Args(Vec<String>);

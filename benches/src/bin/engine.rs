@@ -6,7 +6,7 @@
 
 use std::{process::ExitCode, time::Instant as Clock};
 
-use amqp1_benches::{Args, Report};
+use amqp1_benches::{Args, Report, finish};
 use amqp1_engine::{
     Config, Connection, DeliveryId, Event, Instant, LinkConfig, LinkId, SessionConfig,
     codec::Encode,
@@ -19,14 +19,7 @@ use bytes::{Buf, Bytes, BytesMut};
 const SOCKET: usize = 64 * 1024;
 
 fn main() -> ExitCode {
-    match run(&Args::from_env()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(text) => {
-            eprintln!("{text}");
-            ExitCode::FAILURE
-        }
-    }
+    finish(run(&Args::from_env()))
 }
 
 fn run(args: &Args) -> Result<bool, String> {

@@ -1,0 +1,78 @@
+//! Listens, takes N messages as a container on the standard library's driver, and accepts them.
+//!
+//! `std-recv --listen HOST:PORT --count N --credit C`
+
+use std::{process::ExitCode, time::Instant};
+
+use amqp1_benches::{Args, Report, finish};
+use amqp1_std::{
+    ConnectionId, Container, Context, Delivery, Handler, Knobs, ListenerId, Url, message::BodyRef,
+};
+
+struct Receive {
+    address: Url,
+    credit: u32,
+    count: u64,
+    listener: Option<ListenerId>,
+    received: u64,
+    bytes: u64,
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Handler for &mut Receive {
+    fn knobs(&self) -> Knobs {
+        Knobs { prefetch: self.credit, ..Knobs::default() }
+    }
+
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        self.listener = Some(cx.listen(&self.address));
+    }
+
+    fn on_message(&mut self, _: &mut Context<'_>, delivery: &Delivery<'_>) {
+        if self.first.is_none() {
+            self.first = Some(Instant::now());
+        }
+        if let Ok(BodyRef::Data(data)) = delivery.message().map(|message| message.body()) {
+            self.bytes += data.iter().map(|part| part.len() as u64).sum::<u64>();
+        }
+        self.received += 1;
+        if self.received == self.count {
+            self.last = Some(Instant::now());
+        }
+    }
+
+    fn on_connection_closed(&mut self, cx: &mut Context<'_>, _: ConnectionId) {
+        if let Some(listener) = self.listener.take_if(|_| self.received >= self.count) {
+            cx.close(listener);
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    finish(run(&Args::from_env()))
+}
+
+fn run(args: &Args) -> Result<bool, String> {
+    let mut receive = Receive {
+        address: args.parse("--listen", "127.0.0.1:5672".parse().map_err(|error| format!("{error}"))?)?,
+        credit: args.parse("--credit", 100)?,
+        count: args.parse("--count", 1)?,
+        listener: None,
+        received: 0,
+        bytes: 0,
+        first: None,
+        last: None,
+    };
+    Container::new(&mut receive).run().map_err(|error| error.to_string())?;
+    let seconds = match (receive.first, receive.last) {
+        (Some(first), Some(last)) => (last - first).as_secs_f64(),
+        _ => 0.0,
+    };
+    Report::new()
+        .number("received", receive.received)
+        .number("bytes", receive.bytes)
+        .fraction("seconds", seconds, 6)
+        .print();
+    Ok(receive.received == receive.count)
+}
