@@ -5,9 +5,7 @@
 use std::{process::ExitCode, time::Instant};
 
 use amqp1_benches::{Args, Report, finish};
-use amqp1_std::{
-    ConnectionId, Container, Context, Delivery, Handler, Knobs, ListenerId, Url, message::BodyRef,
-};
+use amqp1_std::{BodyRef, ConnectionId, Container, Context, Delivery, Handler, Knobs, ListenerId, Url};
 
 struct Receive {
     address: Url,

@@ -95,10 +95,8 @@ fn run(args: &Args) -> Result<bool, String> {
         (Some(start), Some(end)) => (end - start).as_secs_f64(),
         _ => 0.0,
     };
-    let report = Report::new()
-        .number("sent", send.sent)
-        .number("acked", send.acked)
-        .fraction("seconds", seconds, 6);
+    let report =
+        Report::new().number("sent", send.sent).number("acked", send.acked).fraction("seconds", seconds, 6);
     match send.first_ack_ns {
         Some(ns) => report.number("first_ack_mono_ns", ns).print(),
         None => report.print(),

@@ -27,7 +27,7 @@ pub use amqp1_engine::{
         ListenerId, Name, Object, Prefetch, ReceiverId, Scheme, Security, SendRefused, SenderId, SessionId,
         TaskId, Tracker, Unhandled, Where,
     },
-    message::{Body, Message, MessageView},
+    message::{Body, BodyRef, Message, MessageView},
     sasl, types,
 };
 
