@@ -87,6 +87,9 @@ impl Connection {
             return Err(Misuse::FrameTooLarge);
         }
         let link = self.links.get_mut(key).expect("looked up above");
+        if let (LinkEnd::Sender(before), LinkEnd::Sender(after)) = (&link.end, &mut answer.end) {
+            after.credit.flow(None, before.credit.link_credit(), before.credit.is_draining());
+        }
         link.end = answer.end;
         link.config = answer.config;
         link.handle = Some(handle);
@@ -95,6 +98,7 @@ impl Connection {
         link.step(LinkStep::SendAttach);
         self.settle_terms(key);
         self.mark_link(key);
+        self.wake_sender(key);
         Ok(())
     }
 
