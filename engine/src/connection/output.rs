@@ -72,10 +72,7 @@ impl Connection {
         if self.progress.sent == Progress::Nothing {
             self.progress.sent = Progress::Header;
         }
-        if core::mem::take(&mut self.open_due) {
-            self.write_open();
-        }
-        if self.progress.sent == Progress::Open {
+        if self.open_is_written() {
             self.write_sessions();
             self.write_close(now);
         }
@@ -86,6 +83,14 @@ impl Connection {
             let range = self.outbox.frame(0, |_| {});
             self.trace_output(range);
         }
+    }
+
+    /// Whether frames of sessions may be written; writes the open before them if only that is missing.
+    pub(crate) fn open_is_written(&mut self) -> bool {
+        if self.progress.sent == Progress::Header && core::mem::take(&mut self.open_due) {
+            self.write_open();
+        }
+        self.progress.sent == Progress::Open
     }
 
     fn write_open(&mut self) {

@@ -147,8 +147,8 @@ impl Connection {
         if !link.is_usable() {
             return Err(Misuse::LinkNotOpen);
         }
-        if link.attach_due {
-            let session = link.session;
+        let session = link.session;
+        if link.attach_due && self.open_is_written() {
             self.write_session(session);
         }
         self.send_path(key).ok_or(Misuse::WrongRole)
