@@ -26,6 +26,19 @@ impl Core {
         {
             link.detaches = true;
         }
+        let refusing = match object {
+            Object::Connection(id) => self.links_of(id.0, None),
+            Object::Session(id) => match self.sessions.get(id.0) {
+                Some(session) => self.links_of(session.connection, Some(id.0)),
+                None => Vec::new(),
+            },
+            Object::Link(_) | Object::Listener(_) => Vec::new(),
+        };
+        for key in refusing {
+            if let Some(link) = self.links.get_mut(key) {
+                link.is_refusing = true;
+            }
+        }
         self.closing.push(Closing { object, how });
     }
 
@@ -51,11 +64,16 @@ impl Core {
     #[inline]
     pub(super) fn finish_closes(&mut self) {
         if !self.closing.is_empty() {
-            for Closing { object, how } in mem::take(&mut self.closing) {
-                let waits = matches!(how, How::Graceful | How::Detach) && self.has_queued(object);
-                if !waits {
-                    self.close_now(object, how);
-                }
+            self.finish_each_close();
+        }
+    }
+
+    #[cold]
+    fn finish_each_close(&mut self) {
+        for Closing { object, how } in mem::take(&mut self.closing) {
+            let waits = matches!(how, How::Graceful | How::Detach) && self.has_queued(object);
+            if !waits {
+                self.close_now(object, how);
             }
         }
     }

@@ -122,8 +122,20 @@ impl Dispatcher<'_> {
         }
     }
 
+    #[inline]
     fn event(&mut self, peer: Key, event: Event) {
         match event {
+            Event::Delivery(id) => {
+                // What arrives on what this side has closed goes back unsettled.
+                if let Some(key) = self.core.open_link_key(peer, id.link()) {
+                    self.delivery(peer, key, id);
+                }
+            }
+            Event::Updated(id) => {
+                if let Some(key) = self.core.link_key(peer, id.link()) {
+                    self.updated(key, id);
+                }
+            }
             Event::Opened => self.opened(peer),
             Event::Closed { error } => self.closed(peer, error),
             Event::Violated(violation) => self.violated(peer, &violation),
@@ -142,7 +154,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Events of a link that the container knows.
+    /// The rarer events of a link that the container knows.
     fn link_event(&mut self, peer: Key, event: Event) {
         let id = match &event {
             Event::LinkDetached { link, .. } => *link,
@@ -151,13 +163,11 @@ impl Dispatcher<'_> {
             | Event::Sendable(id)
             | Event::Drain(id)
             | Event::Drained(id) => *id,
-            Event::Delivery(id) | Event::Aborted(id) | Event::Updated(id) => id.link(),
+            Event::Aborted(id) => id.link(),
             _ => return,
         };
         let Some(key) = self.core.link_key(peer, id) else { return };
         match event {
-            Event::Delivery(id) => self.delivery(peer, key, id),
-            Event::Updated(id) => self.updated(key, id),
             Event::Sendable(_) => self.sendable(key),
             Event::LinkFlow(_) => self.for_link(key, |handler, cx, link| handler.on_link_flow(cx, link)),
             Event::Drain(_) => {
@@ -378,13 +388,7 @@ impl Dispatcher<'_> {
         }
     }
 
-    /// Tells of a delivery, unless this side has closed the link or connection: then it goes back unsettled.
     fn delivery(&mut self, peer: Key, key: Key, engine: crate::DeliveryId) {
-        if self.core.is_closed(peer)
-            || self.core.links.get(key).is_none_or(|link| link.stage == Stage::Closed)
-        {
-            return;
-        }
         let id = DeliveryId { link: key, number: Some(engine.number()) };
         self.call(At::Link(key), |handler, cx| {
             handler.on_delivery(cx, id);

@@ -133,8 +133,7 @@ impl Core {
     /// The protocol's side of a connection, about to be changed.
     #[inline]
     pub(super) fn engine(&mut self, key: Key) -> Result<&mut Connection, Misuse> {
-        self.touch(key);
-        self.connections.get_mut(key).and_then(|peer| peer.engine.as_deref_mut()).ok_or(Misuse::Gone)
+        self.touch(key).and_then(|peer| peer.engine.as_deref_mut()).ok_or(Misuse::Gone)
     }
 
     #[inline]
@@ -228,6 +227,7 @@ impl Core {
             Some(entry) if entry.stage <= Stage::Open => {
                 entry.links += 1;
                 match self.connections.get_mut(connection) {
+                    Some(peer) if peer.stage > Stage::Open => self.fail_link(key, Misuse::ConnectionClosed),
                     Some(peer) if peer.engine.is_none() => peer.pending.push(Pending::Link(key)),
                     _ => self.attach(key),
                 }
@@ -239,7 +239,10 @@ impl Core {
     }
 
     fn default_session(&mut self, connection: Key) -> Key {
-        if let Some(session) = self.connections.get(connection).and_then(|peer| peer.default_session) {
+        let session = self.connections.get(connection).and_then(|peer| peer.default_session);
+        if let Some(session) = session
+            && self.is_open(SessionId(session).into())
+        {
             return session;
         }
         let session = self.create_session(connection, None);
@@ -400,6 +403,14 @@ impl Core {
 
     pub(super) fn link_key(&self, peer: Key, id: LinkId) -> Option<Key> {
         *self.connections.get(peer)?.links.get(id.0.index() as usize)?
+    }
+
+    /// A link that this side has not closed, on a connection that it has not closed.
+    #[inline]
+    pub(super) fn open_link_key(&self, peer: Key, id: LinkId) -> Option<Key> {
+        let peer = self.connections.get(peer).filter(|peer| peer.stage != Stage::Closed)?;
+        let key = (*peer.links.get(id.0.index() as usize)?)?;
+        self.links.get(key).filter(|link| link.stage != Stage::Closed).map(|_| key)
     }
 
     pub(super) fn note_session(&mut self, peer: Key, id: crate::SessionId, key: Key) {

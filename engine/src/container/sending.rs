@@ -138,10 +138,10 @@ impl Core {
         key: Key,
         send: impl FnOnce(Sender<'_>, DeliveryTag, bool) -> Result<crate::DeliveryId, SendError>,
     ) -> Result<(DeliveryTag, bool), SendRefused> {
-        if self.sending_stage(key) > Stage::Open {
+        let link = self.links.get_mut(key).ok_or(SendRefused::Closed)?;
+        if link.is_refusing || link.stage > Stage::Open {
             return Err(SendRefused::Closed);
         }
-        let link = self.links.get_mut(key).ok_or(SendRefused::Closed)?;
         if link.is_streaming {
             return Err(SendRefused::Unfinished);
         }
@@ -158,15 +158,6 @@ impl Core {
             Err(SendError::Blocked(_)) => Ok((tag, false)),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// How far the link, its session and its connection have come, whichever is furthest.
-    #[inline]
-    fn sending_stage(&self, key: Key) -> Stage {
-        let Some(link) = self.links.get(key) else { return Stage::Closed };
-        let peer = self.connections.get(link.connection).map_or(Stage::Closed, |peer| peer.stage);
-        let session = self.sessions.get(link.session).map_or(Stage::Closed, |session| session.stage);
-        link.stage.max(session).max(peer)
     }
 
     fn enqueue(&mut self, key: Key, queued: Queued) -> Result<(), SendRefused> {
@@ -256,7 +247,7 @@ impl Core {
     pub(super) fn sender_credit(&mut self, key: Key) -> u32 {
         let Some(link) = self.links.get(key) else { return 0 };
         let queues = link.queue.as_ref().is_some_and(|queue| !queue.is_empty());
-        if queues || self.sending_stage(key) != Stage::Open {
+        if queues || link.is_refusing || link.stage != Stage::Open {
             return 0;
         }
         self.sender(key).map_or(0, |mut sender| if sender.is_sendable() { sender.credit() } else { 0 })

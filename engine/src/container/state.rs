@@ -147,6 +147,8 @@ pub(super) struct LinkEntry {
     pub(super) handled: u32,
     pub(super) stage: Stage,
     pub(super) is_ours: bool,
+    /// Its session or connection is being closed: it takes no message.
+    pub(super) is_refusing: bool,
     pub(super) sends_settled: bool,
     /// Closing it keeps its name (§2.6.4).
     pub(super) detaches: bool,
@@ -183,6 +185,7 @@ impl LinkEntry {
             handled: 0,
             stage: Stage::Unanswered,
             is_ours: false,
+            is_refusing: false,
             sends_settled: false,
             detaches: false,
             is_streaming: false,
@@ -304,20 +307,22 @@ impl Core {
         }
     }
 
-    /// To be called with each change of a connection: there may be output, events and another deadline.
+    /// A connection that is about to change: it is put on the lists of those to look at, for output, events and
+    /// another deadline.
     #[inline]
-    pub(super) fn touch(&mut self, key: Key) {
-        let Some(peer) = self.connections.get_mut(key) else { return };
-        if !peer.marks.unseen {
-            peer.marks.unseen = true;
-            self.unseen.push(key);
+    pub(super) fn touch(&mut self, key: Key) -> Option<&mut Peer> {
+        let peer = self.connections.get_mut(key)?;
+        if !(peer.marks.unseen && peer.marks.dirty) {
+            if !mem::replace(&mut peer.marks.unseen, true) {
+                self.unseen.push(key);
+            }
+            if let Some(io) = peer.io
+                && !mem::replace(&mut peer.marks.dirty, true)
+            {
+                self.dirty.push_back(io);
+            }
         }
-        if !peer.marks.dirty
-            && let Some(io) = peer.io
-        {
-            peer.marks.dirty = true;
-            self.dirty.push_back(io);
-        }
+        Some(peer)
     }
 
     /// The next byte stream to look at.
@@ -336,8 +341,7 @@ impl Core {
     /// The connection's output was taken: no news for the driver, but perhaps for the container.
     pub(super) fn written(&mut self, key: Key) {
         let Some(peer) = self.connections.get_mut(key) else { return };
-        if !peer.marks.unseen {
-            peer.marks.unseen = true;
+        if !mem::replace(&mut peer.marks.unseen, true) {
             self.unseen.push(key);
         }
     }
@@ -380,9 +384,10 @@ impl Core {
                 *turn = 0;
                 continue;
             };
-            let event = match peer.peeked.take() {
-                Some(event) => Some(event),
-                None => peer.engine.as_mut().and_then(|engine| engine.poll_event()),
+            let event = if peer.peeked.is_some() {
+                peer.peeked.take()
+            } else {
+                peer.engine.as_mut().and_then(|engine| engine.poll_event())
             };
             if let Some(event) = event {
                 *turn += 1;
@@ -513,14 +518,9 @@ impl Core {
     pub(super) fn free_session(&mut self, key: Key) {
         let Some(session) = self.sessions.get(key) else { return };
         let connection = session.connection;
-        if session.links > 0
-            && let Some(peer) = self.connections.get(connection)
-        {
-            let attached: Vec<Key> = peer.links.iter().flatten().copied().collect();
-            for link in attached {
-                if self.links.get(link).is_some_and(|link| link.session == key) {
-                    self.free_link(link);
-                }
+        if session.links > 0 {
+            for link in self.links_of(connection, Some(key)) {
+                self.free_link(link);
             }
         }
         let Some(session) = self.sessions.remove(key) else { return };
@@ -534,6 +534,20 @@ impl Core {
                 peer.default_session = None;
             }
         }
+    }
+
+    /// The links of a connection, or of one of its sessions.
+    pub(super) fn links_of(&self, connection: Key, session: Option<Key>) -> Vec<Key> {
+        let Some(peer) = self.connections.get(connection) else { return Vec::new() };
+        let pending = peer.pending.iter().filter_map(|pending| match pending {
+            Pending::Link(key) => Some(*key),
+            Pending::Session(_) => None,
+        });
+        let links = peer.links.iter().flatten().copied().chain(pending);
+        let is_meant = |key: &Key| {
+            self.links.get(*key).is_some_and(|link| session.is_none_or(|session| link.session == session))
+        };
+        links.filter(is_meant).collect()
     }
 
     /// Takes the handler that serves this out of its slot; none if the container's does.
