@@ -4,5 +4,7 @@
 
 mod codec;
 pub use codec::{frame, message, serial, value};
+mod ops;
+pub use ops::{Plan, ops};
 mod stream;
 pub use stream::{client, server};
