@@ -1,12 +1,12 @@
 //! The codec cases: what is encoded and decoded once per iteration.
 
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 use amqp1_engine::{
     Serial,
-    codec::{Decode, DecodeError, Encode, Map, MapRef, Symbol, Timestamp, Value, ValueRef},
+    codec::{Decode, DecodeError, Encode, Map, MapRef, Str, Symbol, Timestamp, Value, ValueRef},
     message::{Message, MessageView},
-    types::{DeliveryState, DeliveryTag, Disposition, Flow, Handle, Role, Transfer},
+    types::{DeliveryState, DeliveryTag, Disposition, Flow, Handle, Header, Properties, Role, Transfer},
 };
 use bytes::Bytes;
 
@@ -143,23 +143,32 @@ fn disposition(n: u32) -> Disposition {
 }
 
 fn message(n: u64) -> Message {
-    use amqp1_engine::codec::Str;
-
-    Message::new(Bytes::from_static(&DATA))
-        .with_durable(true)
-        .with_priority(5)
-        .with_ttl(Duration::from_secs(60))
-        .with_id(n)
-        .with_to(Str::from_static("queues/orders"))
-        .with_reply_to(Str::from_static("queues/replies"))
-        .with_correlation_id(n + 7)
-        .with_subject(Str::from_static("order-created"))
-        .with_content_type(Symbol::from_static("application/octet-stream"))
-        .with_property(Str::from_static("tenant"), Str::from_static("acme"))
-        .with_property(Str::from_static("attempt"), 3)
-        .with_property(Str::from_static("trace"), Str::from_static("0af7651916cd43dd8448eb211c80319c"))
-        .with_property(Str::from_static("size"), 123_456_789_i64)
-        .with_property(Str::from_static("urgent"), true)
+    let mut properties = Map::with_capacity(5);
+    properties.insert(Str::from_static("tenant"), Str::from_static("acme"));
+    properties.insert(Str::from_static("attempt"), 3);
+    properties.insert(Str::from_static("trace"), Str::from_static("0af7651916cd43dd8448eb211c80319c"));
+    properties.insert(Str::from_static("size"), 123_456_789_i64);
+    properties.insert(Str::from_static("urgent"), true);
+    Message {
+        header: Some(Header {
+            durable: Some(true),
+            priority: Some(5),
+            ttl: Some(60_000),
+            ..Header::default()
+        }),
+        properties: Some(Properties {
+            message_id: Some(n.into()),
+            to: Some(Str::from_static("queues/orders")),
+            reply_to: Some(Str::from_static("queues/replies")),
+            correlation_id: Some((n + 7).into()),
+            subject: Some(Str::from_static("order-created")),
+            content_type: Some(Symbol::from_static("application/octet-stream")),
+            ..Properties::default()
+        }),
+        application_properties: Some(properties),
+        body: Bytes::from_static(&DATA).into(),
+        ..Message::default()
+    }
 }
 
 fn read_message(encoded: &[u8]) -> Result<u64, DecodeError> {

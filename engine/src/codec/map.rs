@@ -23,6 +23,12 @@ impl Map {
         Self(Vec::new())
     }
 
+    /// A map without entries that has room for so many.
+    #[must_use]
+    pub fn with_capacity(entries: usize) -> Self {
+        Self(Vec::with_capacity(entries))
+    }
+
     /// These entries, whose keys are known to be distinct.
     pub(crate) const fn from_distinct(entries: Vec<(Value, Value)>) -> Self {
         Self(entries)
@@ -38,7 +44,14 @@ impl Map {
     /// Adds an entry at the end, or puts the value in the place of the one under an equal key, which comes back.
     pub fn insert(&mut self, key: impl Into<Value>, value: impl Into<Value>) -> Option<Value> {
         let (key, value) = (key.into(), value.into());
-        match self.0.iter_mut().find(|(known, _)| *known == key) {
+        // Nearly every key is a string: compared as such they cost a third.
+        let place = match &key {
+            Value::String(key) => {
+                self.0.iter().position(|(known, _)| matches!(known, Value::String(known) if known == key))
+            }
+            _ => self.0.iter().position(|(known, _)| *known == key),
+        };
+        match place.and_then(|place| self.0.get_mut(place)) {
             Some((_, old)) => Some(core::mem::replace(old, value)),
             None => {
                 self.0.push((key, value));

@@ -49,7 +49,7 @@ impl<'a> Sections<'a> {
     }
 
     /// Reads the next section with `parse`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read<T>(
         &mut self,
         parse: impl FnOnce(&'a [u8]) -> Parsed<'a, T>,
@@ -60,7 +60,7 @@ impl<'a> Sections<'a> {
     }
 
     /// Reads the next section with `parse` if it is this one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn optional<T>(
         &mut self,
         code: u8,
@@ -70,7 +70,7 @@ impl<'a> Sections<'a> {
     }
 
     /// Steps over the sections of this kind that come next; their bytes come back.
-    #[inline]
+    #[inline(always)]
     pub(super) fn skip_all<T>(
         &mut self,
         code: u8,
@@ -84,26 +84,33 @@ impl<'a> Sections<'a> {
     }
 
     /// There is nothing behind the last section.
-    #[inline]
+    #[inline(always)]
     pub(super) fn finish(self) -> Result<(), DecodeError> {
         if self.code == END { Ok(()) } else { Err(DecodeErrorKind::MisplacedSection.into()) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self, input: &'a [u8]) -> Result<(), DecodeError> {
         self.input = input;
         if input.is_empty() {
             self.code = END;
             return Ok(());
         }
-        match parse::descriptor(input)? {
-            (content, Some(code @ 0x70..=0x78)) => {
-                self.content = content;
-                self.code = code as u8;
-                Ok(())
-            }
-            _ => Err(DecodeErrorKind::UnknownDescriptor.into()),
-        }
+        (self.content, self.code) = match input {
+            [code::DESCRIBED, code::SMALLULONG, code @ HEADER..=FOOTER, content @ ..] => (content, *code),
+            _ => rare_descriptor(input)?,
+        };
+        Ok(())
+    }
+}
+
+/// Reads the descriptor of a section that is not in its usual encoding.
+#[cold]
+#[inline(never)]
+fn rare_descriptor(input: &[u8]) -> Result<(&[u8], u8), DecodeError> {
+    match parse::descriptor(input)? {
+        (content, Some(code @ 0x70..=0x78)) => Ok((content, code as u8)),
+        _ => Err(DecodeErrorKind::UnknownDescriptor.into()),
     }
 }
 
