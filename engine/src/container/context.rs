@@ -1,4 +1,4 @@
-use alloc::{boxed::Box, format};
+use alloc::{boxed::Box, format, sync::Arc};
 use core::{fmt, time::Duration};
 
 use bytes::Bytes;
@@ -33,26 +33,26 @@ impl Context<'_> {
     ///
     /// Sessions and links can be made on the connection at once: they wait for it.
     pub fn connect(&mut self, address: impl Into<Address>) -> ConnectionId {
-        let options = self.core.options.connection.clone();
-        self.connect_with(address, options)
+        let options = Arc::clone(&self.core.connection_options);
+        ConnectionId(self.core.connect(address.into(), options))
     }
 
     /// Connects to a peer with these options.
     pub fn connect_with(&mut self, address: impl Into<Address>, options: ConnectionOptions) -> ConnectionId {
-        ConnectionId(self.core.connect(address.into(), options))
+        ConnectionId(self.core.connect(address.into(), Arc::new(options)))
     }
 
     /// Accepts connections at a local interface and port, with the container's [`ConnectionOptions`].
     ///
     /// Connections live on when their listener is closed.
     pub fn listen(&mut self, address: impl Into<Address>) -> ListenerId {
-        let options = self.core.options.connection.clone();
-        self.listen_with(address, options)
+        let options = Arc::clone(&self.core.connection_options);
+        self.core.listen(address.into(), options)
     }
 
     /// Accepts connections at a local interface and port with these options.
     pub fn listen_with(&mut self, address: impl Into<Address>, options: ConnectionOptions) -> ListenerId {
-        self.core.listen(address.into(), options)
+        self.core.listen(address.into(), Arc::new(options))
     }
 
     /// Begins a session with the connection's [configuration](ConnectionOptions::session).
@@ -226,6 +226,20 @@ impl Context<'_> {
         }
     }
 
+    /// How many messages of a link are not settled by both sides. In
+    /// [`on_disconnected`](Handler::on_disconnected), how many of a sender's are in doubt: they may have arrived or not.
+    #[must_use]
+    pub fn unsettled(&self, link: impl Into<Link>) -> usize {
+        let link = self.core.links.get(link.into().key());
+        link.and_then(|link| {
+            Some(
+                self.core.connections.get(link.connection)?.engine.as_ref()?.links.get(link.engine?.0)?.live
+                    as usize,
+            )
+        })
+        .unwrap_or(0)
+    }
+
     /// How many messages wait in a sender's queue.
     #[must_use]
     pub fn queued(&self, sender: SenderId) -> usize {
@@ -371,7 +385,7 @@ impl Context<'_> {
     #[must_use]
     pub fn dialed(&self, connection: ConnectionId) -> Option<&Address> {
         match &self.core.connections.get(connection.0)?.origin {
-            Origin::Dialed(dialed) => Some(&dialed.0),
+            Origin::Dialed(address, _) => Some(address),
             Origin::Accepted(_) => None,
         }
     }
@@ -444,7 +458,7 @@ impl Context<'_> {
     #[must_use]
     pub fn listener_of(&self, connection: ConnectionId) -> Option<ListenerId> {
         match self.core.connections.get(connection.0)?.origin {
-            Origin::Dialed(_) => None,
+            Origin::Dialed(..) => None,
             Origin::Accepted(listener) => Some(ListenerId(listener)),
         }
     }

@@ -198,6 +198,9 @@ impl Dispatcher<'_> {
 
     fn opened(&mut self, key: Key) {
         let id = ConnectionId(key);
+        if self.core.is_closed(id) {
+            return;
+        }
         self.call(At::Connection(key), |handler, cx| {
             if cx.core.is_unanswered(id.into()) {
                 handler.on_connection_opening(cx, id);
@@ -290,10 +293,12 @@ impl Dispatcher<'_> {
 
     fn session_begun(&mut self, peer: Key, engine: crate::SessionId) {
         if let Some(key) = self.core.session_key(peer, engine) {
-            self.call(At::Session(key), |handler, cx| handler.on_session_opened(cx, SessionId(key)));
+            if !self.core.is_closed(SessionId(key)) {
+                self.call(At::Session(key), |handler, cx| handler.on_session_opened(cx, SessionId(key)));
+            }
             return;
         }
-        if self.core.is_closed(peer) {
+        if self.core.is_closed(ConnectionId(peer)) {
             return;
         }
         let key = self.core.sessions.insert(SessionEntry {
@@ -334,12 +339,12 @@ impl Dispatcher<'_> {
 
     fn link_attached(&mut self, peer: Key, engine: LinkId) {
         if let Some(key) = self.core.link_key(peer, engine) {
-            if self.core.learn_attach(key) {
+            if self.core.learn_attach(key) && self.core.open_link_key(peer, engine).is_some() {
                 self.for_link(key, |handler, cx, link| handler.on_link_opened(cx, link));
             }
             return;
         }
-        if self.core.is_closed(peer) {
+        if self.core.is_closed(ConnectionId(peer)) {
             return;
         }
         let Some((session, role)) = self.core.whose_link(peer, engine) else { return };

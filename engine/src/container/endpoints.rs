@@ -1,6 +1,6 @@
 //! Making, answering and closing connections, sessions and links.
 
-use alloc::{boxed::Box, format, vec::Vec};
+use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 use core::mem;
 
 use super::{
@@ -17,9 +17,8 @@ use crate::{
 };
 
 impl Core {
-    pub(super) fn connect(&mut self, address: Address, options: ConnectionOptions) -> Key {
-        let session_config = options.session.clone();
-        let key = self.add_connection(Origin::Dialed(Box::new((address.clone(), options))), session_config);
+    pub(super) fn connect(&mut self, address: Address, options: Arc<ConnectionOptions>) -> Key {
+        let key = self.add_connection(Origin::Dialed(Box::new(address.clone()), options));
         let io = self.ios.insert(key);
         if let Some(peer) = self.connections.get_mut(key) {
             peer.io = Some(io);
@@ -28,14 +27,9 @@ impl Core {
         key
     }
 
-    pub(super) fn listen(&mut self, address: Address, options: ConnectionOptions) -> ListenerId {
-        let entry = Listener {
-            address: address.clone(),
-            options: Box::new(options),
-            handler: None,
-            stage: Stage::Open,
-            connections: 0,
-        };
+    pub(super) fn listen(&mut self, address: Address, options: Arc<ConnectionOptions>) -> ListenerId {
+        let entry =
+            Listener { address: address.clone(), options, handler: None, stage: Stage::Open, connections: 0 };
         let listener = ListenerId(self.listeners.insert(entry));
         self.open_listeners += 1;
         self.actions.push_back(Action::Listen { listener, address });
@@ -46,11 +40,10 @@ impl Core {
     pub(super) fn connected(&mut self, key: Key, now: Instant) {
         let container_id = self.container_id();
         let Some(peer) = self.connections.get_mut(key) else { return };
-        let Origin::Dialed(dialed) = &peer.origin else { return };
+        let Origin::Dialed(address, options) = &peer.origin else { return };
         if peer.engine.is_some() {
             return;
         }
-        let (address, options) = &**dialed;
         let sasl = match &options.security {
             Security::Auto => Some(client_sasl(address, options)),
             Security::None => None,
@@ -80,8 +73,8 @@ impl Core {
         let Some(key) = self.ios.remove(io.0) else { return };
         let Some(peer) = self.connections.get_mut(key) else { return };
         peer.io = None;
-        if let Origin::Dialed(dialed) = &peer.origin {
-            let description = format!("cannot connect to {}: {reason}", dialed.0);
+        if let Origin::Dialed(address, _) = &peer.origin {
+            let description = format!("cannot connect to {address}: {reason}");
             self.notices.push_back(Notice::ConnectFailed(key, Disconnected::transport(description)));
         }
     }
@@ -93,7 +86,7 @@ impl Core {
         }
         let peer = self.connections.get(key)?;
         let with = match &peer.origin {
-            Origin::Dialed(dialed) => format!("{}", dialed.0),
+            Origin::Dialed(address, _) => format!("{address}"),
             Origin::Accepted(_) => "a peer".into(),
         };
         let description = match &peer.io_error {
@@ -115,8 +108,7 @@ impl Core {
         };
         let channel = Channel { encrypted: entry.address.scheme.is_encrypted(), ..Channel::default() };
         let config = Config { sasl, channel, ..config(Side::Server, &container_id, options) };
-        let session_config = options.session.clone();
-        let key = self.add_connection(Origin::Accepted(listener), session_config);
+        let key = self.add_connection(Origin::Accepted(listener));
         let io = self.ios.insert(key);
         let peer = self.connections.get_mut(key)?;
         peer.stage = Stage::Unanswered;
@@ -152,10 +144,9 @@ impl Core {
 
     /// Makes a session; trouble is told by a notice.
     pub(super) fn create_session(&mut self, connection: Key, config: Option<SessionConfig>) -> Key {
-        let peer = self.connections.get_mut(connection);
-        let config = match (config, &peer) {
+        let config = match (config, self.connections.get(connection)) {
             (Some(config), _) => config,
-            (None, Some(peer)) => (*peer.session_config).clone(),
+            (None, Some(peer)) => self.options_of(peer).session.clone(),
             (None, None) => SessionConfig::default(),
         };
         let key = self.sessions.insert(SessionEntry {
@@ -168,7 +159,7 @@ impl Core {
             stage: Stage::Open,
             is_ours: true,
         });
-        match peer {
+        match self.connections.get_mut(connection) {
             Some(peer) if peer.stage > Stage::Open => self.fail_session(key, Misuse::ConnectionClosed),
             Some(peer) if peer.engine.is_none() => peer.pending.push(Pending::Session(key)),
             Some(_) => self.begin(key),
@@ -215,7 +206,7 @@ impl Core {
                 {
                     settings.set_address(path.as_str());
                 }
-                let connection = self.connect(*address, self.options.connection.clone());
+                let connection = self.connect(*address, Arc::clone(&self.connection_options));
                 (connection, self.default_session(connection))
             }
         };
@@ -304,9 +295,9 @@ impl Core {
         self.stage(object) == Some(Stage::Open)
     }
 
-    /// Whether this side has closed a connection: what the peer begins on it now needs no answer.
-    pub(super) fn is_closed(&self, peer: Key) -> bool {
-        self.connections.get(peer).is_none_or(|peer| peer.stage == Stage::Closed)
+    /// Whether this side has closed an object: what the peer begins on it now needs no answer, nobody waits for it.
+    pub(super) fn is_closed(&self, object: impl Into<Object>) -> bool {
+        self.stage(object.into()).is_none_or(|stage| stage == Stage::Closed)
     }
 
     pub(super) fn answer_connection(&mut self, key: Key) {
@@ -324,7 +315,7 @@ impl Core {
         session.stage = Stage::Open;
         let (connection, id) = (session.connection, session.engine);
         let Some(peer) = self.connections.get(connection) else { return false };
-        let config = (*peer.session_config).clone();
+        let config = self.options_of(peer).session.clone();
         let answered = match id {
             Some(id) => self.engine(connection).and_then(|engine| engine.session(id)?.accept(config)),
             None => Err(Misuse::Gone),

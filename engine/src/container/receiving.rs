@@ -129,20 +129,18 @@ impl Core {
             state: delivery.remote_state().cloned(),
             settled: delivery.is_remotely_settled(),
         };
-        let told = self.links.get(key)?.told.contains(&engine.number().get());
+        let told = !self.told.is_empty() && self.told.contains(&(key, engine.number().get()));
         Some((tracker, told))
     }
 
     /// Remembers that a message's outcome was told while the message stays unsettled.
     pub(super) fn note_told(&mut self, key: Key, engine: crate::DeliveryId) {
-        if let Some(link) = self.links.get_mut(key) {
-            link.told.insert(engine.number().get());
-        }
+        self.told.insert((key, engine.number().get()));
     }
 
     pub(super) fn settle_sent(&mut self, key: Key, engine: crate::DeliveryId) -> Result<(), Misuse> {
-        if let Some(link) = self.links.get_mut(key) {
-            link.told.remove(&engine.number().get());
+        if !self.told.is_empty() {
+            self.told.remove(&(key, engine.number().get()));
         }
         self.sender(key)?.settle(engine, None).map(drop)
     }

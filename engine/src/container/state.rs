@@ -3,6 +3,7 @@
 use alloc::{
     boxed::Box,
     collections::{BTreeSet, VecDeque},
+    sync::Arc,
     vec::Vec,
 };
 use core::{any::Any, mem};
@@ -24,6 +25,8 @@ pub(super) type OwnHandler = Option<Box<dyn Handler + Send>>;
 /// Everything but the container's handler.
 pub(super) struct Core {
     pub(super) options: ContainerOptions,
+    /// For connections and listeners made without options of their own.
+    pub(super) connection_options: Arc<ConnectionOptions>,
     pub(super) names: Names,
     pub(super) phase: Phase,
     pub(super) connections: Arena<Peer>,
@@ -42,6 +45,8 @@ pub(super) struct Core {
     pub(super) closing: Vec<Closing>,
     /// The delivery that `on_message` looks at, until somebody settles it.
     pub(super) untouched: Option<super::DeliveryId>,
+    /// Unsettled messages whose outcome was told, by link and delivery-id.
+    pub(super) told: BTreeSet<(Key, u32)>,
     pub(super) failure: Option<Failure>,
     /// Reasons from outside not to finish.
     pub(super) holds: usize,
@@ -71,8 +76,6 @@ pub(super) struct Peer {
     pub(super) io: Option<Key>,
     pub(super) origin: Origin,
     pub(super) handler: OwnHandler,
-    /// The configuration of sessions made without one.
-    pub(super) session_config: Box<SessionConfig>,
     pub(super) default_session: Option<Key>,
     /// Our sessions and links by the index of the engine's id.
     pub(super) sessions: Vec<Option<Key>>,
@@ -92,7 +95,7 @@ pub(super) struct Peer {
 }
 
 pub(super) enum Origin {
-    Dialed(Box<(Address, ConnectionOptions)>),
+    Dialed(Box<Address>, Arc<ConnectionOptions>),
     Accepted(Key),
 }
 
@@ -156,8 +159,6 @@ pub(super) struct LinkEntry {
     pub(super) is_streaming: bool,
     pub(super) next_tag: u64,
     pub(super) queue: Option<Box<Queue>>,
-    /// Unsettled messages whose outcome was told.
-    pub(super) told: BTreeSet<u32>,
 }
 
 impl LinkEntry {
@@ -191,7 +192,6 @@ impl LinkEntry {
             is_streaming: false,
             next_tag: 0,
             queue: None,
-            told: BTreeSet::new(),
         }
     }
 
@@ -205,7 +205,7 @@ impl LinkEntry {
 
 pub(super) struct Listener {
     pub(super) address: Address,
-    pub(super) options: Box<ConnectionOptions>,
+    pub(super) options: Arc<ConnectionOptions>,
     pub(super) handler: OwnHandler,
     pub(super) stage: Stage,
     /// How many of its connections live: they may need its handler.
@@ -262,9 +262,11 @@ pub(super) enum How {
 }
 
 impl Core {
-    pub(super) fn new(options: ContainerOptions) -> Self {
+    pub(super) fn new(mut options: ContainerOptions) -> Self {
+        let connection_options = Arc::new(mem::take(&mut options.connection));
         Self {
             names: Names::new(options.seed),
+            connection_options,
             options,
             phase: Phase::New,
             connections: Arena::new(),
@@ -279,6 +281,7 @@ impl Core {
             actions: VecDeque::new(),
             closing: Vec::new(),
             untouched: None,
+            told: BTreeSet::new(),
             failure: None,
             holds: 0,
             has_own_handlers: false,
@@ -430,13 +433,12 @@ impl Core {
         }
     }
 
-    pub(super) fn add_connection(&mut self, origin: Origin, session_config: SessionConfig) -> Key {
+    pub(super) fn add_connection(&mut self, origin: Origin) -> Key {
         self.connections.insert(Peer {
             engine: None,
             io: None,
             origin,
             handler: None,
-            session_config: Box::new(session_config),
             default_session: None,
             sessions: Vec::new(),
             links: Vec::new(),
@@ -479,6 +481,15 @@ impl Core {
         }
     }
 
+    /// The options that a connection was made or accepted with.
+    pub(super) fn options_of(&self, peer: &Peer) -> Arc<ConnectionOptions> {
+        let options = match &peer.origin {
+            Origin::Dialed(_, options) => Some(options),
+            Origin::Accepted(listener) => self.listeners.get(*listener).map(|listener| &listener.options),
+        };
+        Arc::clone(options.unwrap_or(&self.connection_options))
+    }
+
     fn leave_listener(&mut self, key: Key) {
         if let Some(listener) = self.listeners.get_mut(key) {
             listener.connections -= 1;
@@ -500,6 +511,9 @@ impl Core {
     /// Forgets a link that both sides have closed.
     pub(super) fn free_link(&mut self, key: Key) {
         let Some(link) = self.links.remove(key) else { return };
+        while let Some(&told) = self.told.range((key, 0)..=(key, u32::MAX)).next() {
+            self.told.remove(&told);
+        }
         if let Some(queue) = &link.queue {
             self.forget_queued(link.connection, link.session, queue.len());
         }
@@ -585,7 +599,7 @@ impl Core {
             At::Container | At::Listener(_) => None,
             At::Connection(key) => match self.connections.get(key)?.origin {
                 Origin::Accepted(listener) => Some(At::Listener(listener)),
-                Origin::Dialed(_) => None,
+                Origin::Dialed(..) => None,
             },
             At::Session(key) => Some(At::Connection(self.sessions.get(key)?.connection)),
             At::Link(key) => Some(At::Session(self.links.get(key)?.session)),

@@ -269,3 +269,107 @@ fn h_06_a_cut_is_told_on_both_sides_and_ends_the_connection() {
     theirs.assert(&["connection opened", "transport error: the connection with a peer broke: cut", end]);
     assert_eq!(format!("{}", world.container(node).take_failure().unwrap()), text);
 }
+
+#[test]
+fn c10_after_a_cut_it_is_known_how_much_is_in_doubt() {
+    struct Doubting(Log, Option<SenderId>);
+    impl Handler for Doubting {
+        fn on_start(&mut self, cx: &mut Context<'_>) {
+            let sender = cx.create_sender(here(), ());
+            for _ in 0..5 {
+                cx.send(sender, &Message::from("in doubt")).unwrap();
+            }
+            self.1 = Some(sender);
+        }
+        fn on_disconnected(&mut self, cx: &mut Context<'_>, _: ConnectionId, _: &Disconnected) {
+            let sender = self.1.unwrap();
+            self.0.note(format!("in doubt: {}, never sent: {}", cx.unsettled(sender), cx.queued(sender)));
+        }
+    }
+    let log = Log::default();
+    let mut world = World::new();
+    world.add(Script {
+        knobs: Knobs { prefetch: 0, auto_accept: false, ..Knobs::default() },
+        opened: Some(Box::new(|cx, link| cx.add_credit(link.receiver().unwrap(), 3))),
+        ..server(|_, _| {})
+    });
+    world.add(Doubting(log.clone(), None));
+    world.settle();
+    world.cut();
+    world.settle();
+    log.assert(&["in doubt: 3, never sent: 2"]);
+}
+
+#[test]
+fn c_03_a_container_held_from_outside_does_not_finish() {
+    let mut world = World::new();
+    let log = Log::default();
+    let node = world.add(Script { log: log.clone(), ..client(|_| {}) });
+    world.container(node).hold();
+    world.settle();
+    assert!(!world.container(node).is_finished());
+    world.container(node).release();
+    assert!(world.run());
+    log.assert(&["stop"]);
+}
+
+#[test]
+fn c_06_injected_events_come_in_order_up_to_a_bound() {
+    struct Counting(Log);
+    impl Handler for Counting {
+        fn on_injected(&mut self, _: &mut Context<'_>, event: Box<dyn core::any::Any + Send>) {
+            self.0.note(*event.downcast::<&str>().unwrap());
+        }
+    }
+    let log = Log::default();
+    let mut world = World::new();
+    let options = ContainerOptions { injected_events: 2, ..ContainerOptions::default() };
+    let node = world.add_with(Counting(log.clone()), options);
+    assert!(world.container(node).inject(Box::new("one")).is_ok());
+    assert!(world.container(node).inject(Box::new("two")).is_ok());
+    assert!(world.container(node).inject(Box::new("three")).is_err());
+    world.settle();
+    log.assert(&["one", "two"]);
+}
+
+#[test]
+fn c_10_many_connections_are_served_side_by_side() {
+    let mut world = World::new();
+    let received = Log::default();
+    let noted = received.clone();
+    world.add(server(move |_, delivery| noted.note(body(delivery))));
+    for number in 0..50 {
+        world.add(client(move |cx| {
+            let sender = cx.create_sender(here(), ());
+            for _ in 0..3 {
+                cx.send(sender, &Message::from(&*format!("{number}"))).unwrap();
+            }
+            let connection = cx.connection_of(sender).unwrap();
+            cx.close(connection);
+        }));
+    }
+    world.settle();
+    assert_eq!(received.len(), 150);
+}
+
+#[test]
+fn what_is_closed_before_it_is_open_is_never_told_to_be_open() {
+    let log = Log::default();
+    let opened = log.clone();
+    let mut world = World::new();
+    world.add(server(|_, _| {}));
+    world.add(Script {
+        opened: Some(Box::new(move |_, _| opened.note("link opened"))),
+        log: log.clone(),
+        ..client(|cx| {
+            let connection = cx.connect(here());
+            let link = cx.create_receiver(connection, "q");
+            cx.schedule(Duration::ZERO, move |cx| {
+                cx.close(link);
+                cx.close(connection);
+            });
+        })
+    });
+    world.settle();
+    log.assert(&["link closed", "connection closed", "stop"]);
+}
