@@ -17,3 +17,4 @@ mod frames;
 mod header;
 mod links;
 mod sessions;
+mod values;
