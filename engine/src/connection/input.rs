@@ -325,8 +325,13 @@ impl Connection {
             next_outgoing_id: begin.next_outgoing_id,
             outgoing_window: begin.outgoing_window,
         });
+        let ended = matches!(session.state, SessionState::EndSent | SessionState::Discarding);
+        let ours = begin.remote_channel.filter(|_| ended);
         session.remote_begin = Some(Box::new(begin));
         self.incoming_channels.insert(channel.into(), key);
+        if let Some(ours) = ours {
+            self.release_channel(ours);
+        }
         self.events.push_back(Event::SessionBegun(SessionId(key)));
         Ok(())
     }

@@ -31,8 +31,12 @@ impl Connection {
             let step = if error.is_some() { SessionStep::SendEndWithError } else { SessionStep::SendEnd };
             session.step(step);
             session.outgoing_channel = None;
+            let answered = session.remote_begin.is_some();
             self.write_ending(channel, error, |error| End { error });
-            self.release_channel(channel);
+            // The answer to a begin that we ended at once will still name the channel.
+            if answered {
+                self.release_channel(channel);
+            }
             self.forget_session(key);
         }
     }
