@@ -2,12 +2,13 @@
 //!
 //! [`Peer`] plays one side of a connection by a script: it expects frames, checks them, answers, sends whatever bytes
 //! it likes. What it talks to is behind a [`Wire`]: an engine in memory, on a virtual clock, or anything behind a
-//! socket. `Pair` lets two engines talk over a simulated network that fragments, delays, stalls and cuts.
+//! socket. [`Pair`] lets two engines talk over a simulated network that fragments, delays, stalls and cuts.
 //!
-//! A failing assertion prints the frames that were exchanged: [`Peer`] and `Pair` do it when they are dropped by a
+//! A failing assertion prints the frames that were exchanged: [`Peer`] and [`Pair`] do it when they are dropped by a
 //! panic. [`each_way`] runs a test for both sides and with the input whole, byte by byte and in random pieces, and
 //! sees to it that the outcome is the same.
 
+mod audit;
 mod chunks;
 pub use chunks::{Chunks, Rng};
 mod frame;
@@ -17,8 +18,12 @@ mod linked;
 pub use linked::{FAR, INITIAL_COUNT, Linked, NEAR, NEXT_OUTGOING, Numbers, WINDOW};
 mod memory;
 pub use memory::Memory;
+mod net;
+pub use net::Net;
 mod outcome;
 pub use outcome::{Journal, Way, each_chunking, each_way};
+mod pair;
+pub use pair::{End, Pair, each_net};
 mod peer;
 pub use peer::Peer;
 pub mod script;
@@ -37,8 +42,8 @@ pub mod prelude {
     pub use bytes::{Bytes, BytesMut};
 
     pub use crate::{
-        Chunks, FAR, Frame, INITIAL_COUNT, IntoFrame, Item, Linked, Memory, NEAR, NEXT_OUTGOING, Peer, Rng,
-        WINDOW, Way, each_chunking, each_way, expect, frame_of,
+        Chunks, FAR, Frame, INITIAL_COUNT, IntoFrame, Item, Linked, Memory, NEAR, NEXT_OUTGOING, Net, Pair,
+        Peer, Rng, WINDOW, Way, each_chunking, each_net, each_way, expect, frame_of,
         script::{attach, begin, detach, disposition, first, flow, open, settled, tag, transfer},
     };
 }

@@ -1,0 +1,4 @@
+//! Two engines, or an engine and a scripted peer, in the course of a connection.
+
+mod lifecycle;
+mod transfer;
