@@ -4,10 +4,13 @@ use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use super::{
-    Decode, DecodeError, DecodeErrorKind, Encode, MAX_ZERO_WIDTH, Symbol, Value, ValueRef,
-    borrowed::{DescribedRef, constructor, deeper, left_over},
-    code, elements,
-    parse::{Compound, Parsed, byte, unexpected},
+    Decode, DecodeError, DecodeErrorKind, DescribedRef, Encode, MAX_ZERO_WIDTH, Symbol, Value, ValueRef,
+    code,
+    described::read_constructor,
+    elements,
+    parse::{Compound, Parsed, unexpected},
+    value_ref::deeper,
+    walk::left_over,
     write,
 };
 
@@ -138,12 +141,12 @@ pub struct ArrayRef<'a> {
 }
 
 impl<'a> ArrayRef<'a> {
+    #[inline(never)]
     pub(crate) fn new(array: Compound<'a>) -> Result<Self, DecodeError> {
-        let (elements, code) = match byte(array.items) {
-            Ok((rest, code::DESCRIBED)) => constructor(rest)?,
-            Ok(simple) => simple,
-            Err(_) => return Err(DecodeErrorKind::SizeMismatch.into()),
+        let Some((code, mut elements)) = array.items.split_first() else {
+            return Err(DecodeErrorKind::SizeMismatch.into());
         };
+        let code = if *code == code::DESCRIBED { read_constructor(&mut elements)? } else { *code };
         let fits = match fixed_width(code) {
             Some(0) if array.count > MAX_ZERO_WIDTH => return Err(DecodeErrorKind::TooManyElements.into()),
             Some(width) => u64::from(array.count) * width == elements.len() as u64,
@@ -172,7 +175,7 @@ impl<'a> ArrayRef<'a> {
     /// Walks the elements.
     #[must_use]
     pub fn iter(&self) -> ArrayIter<'a> {
-        ArrayIter { constructor: self.constructor(), elements: self.undescribed() }
+        ArrayIter { bytes: self.bytes, elements: self.undescribed() }
     }
 
     /// The constructor, which all elements share; its last byte is a format code.
@@ -197,7 +200,8 @@ impl<'a> ArrayRef<'a> {
         let mut input = self.constructor();
         while let [code::DESCRIBED, descriptor @ ..] = input {
             depth = deeper(depth)?;
-            (input, _) = ValueRef::parse_descriptor(descriptor)?;
+            input = descriptor;
+            ValueRef::read_descriptor(&mut input)?;
         }
         if self.is_zero_width() {
             return self.undescribed().take(1).try_for_each(|element| element?.validate_at(depth));
@@ -227,7 +231,8 @@ impl<'a> IntoIterator for ArrayRef<'a> {
 /// Walks the elements of an [`ArrayRef`]; nothing follows an error.
 #[derive(Clone)]
 pub struct ArrayIter<'a> {
-    constructor: &'a [u8],
+    /// Constructor and elements.
+    bytes: &'a [u8],
     elements: Elements<'a>,
 }
 
@@ -235,11 +240,15 @@ impl<'a> Iterator for ArrayIter<'a> {
     type Item = Result<ValueRef<'a>, DecodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let before = self.elements.input;
+        let start = self.bytes.len() - self.elements.input.len();
         let element = self.elements.next()?;
-        let [code::DESCRIBED, constructor @ ..] = self.constructor else { return Some(element) };
-        let used = before.len() - self.elements.input.len();
-        Some(element.map(|_| ValueRef::Described(DescribedRef::from_parts(constructor, &before[..used]))))
+        let end = self.bytes.len() - self.elements.input.len();
+        match self.bytes[..end].split_first() {
+            Some((&code::DESCRIBED, bytes)) => {
+                Some(element.map(|_| ValueRef::Described(DescribedRef::element(bytes, start as u32 - 1))))
+            }
+            _ => Some(element),
+        }
     }
 }
 
@@ -258,18 +267,12 @@ impl<'a> Iterator for Elements<'a> {
         if self.left == 0 {
             return left_over(&mut self.input);
         }
-        match ValueRef::parse_data(self.code, self.input) {
-            Ok((rest, value)) => {
-                self.left -= 1;
-                self.input = rest;
-                Some(Ok(value))
-            }
-            Err(error) => {
-                self.left = 0;
-                self.input = &[];
-                Some(Err(error.into()))
-            }
+        self.left -= 1;
+        let value = ValueRef::read_data(self.code, &mut self.input);
+        if value.is_err() {
+            *self = Self { left: 0, code: self.code, input: &[] };
         }
+        Some(value)
     }
 }
 

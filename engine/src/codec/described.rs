@@ -4,10 +4,9 @@ use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use super::{
-    Decode, Encode, Symbol, ValueRef,
-    borrowed::DescribedRef,
-    code,
-    parse::{Parsed, unexpected},
+    Decode, DecodeError, DecodeErrorKind, Encode, MAX_DEPTH, Symbol, ValueRef, code,
+    parse::{Parsed, byte, unexpected},
+    value_ref::deeper,
 };
 
 /// A value with a descriptor that says what it means (§1.1.2), kept as its encoded bytes: what was received is
@@ -41,11 +40,8 @@ impl Described {
 
     /// Copies what was validated.
     pub(crate) fn copied(described: DescribedRef<'_>) -> Self {
-        let (constructor, data) = described.parts();
-        let mut bytes = Vec::with_capacity(1 + constructor.len() + data.len());
-        bytes.push(code::DESCRIBED);
-        bytes.extend_from_slice(constructor);
-        bytes.extend_from_slice(data);
+        let mut bytes = Vec::from([code::DESCRIBED]);
+        described.copy_to(&mut bytes);
         Self(bytes.into())
     }
 
@@ -119,4 +115,88 @@ impl From<Symbol> for Descriptor {
     fn from(name: Symbol) -> Self {
         Self::Name(name)
     }
+}
+
+/// An encoded described value: a descriptor and the value it describes (§1.1.2).
+#[derive(Clone, Copy)]
+pub struct DescribedRef<'a> {
+    /// Begins with the constructor, without the leading zero: `descriptor constructor`. Ends with the data.
+    bytes: &'a [u8],
+    /// Where the untyped bytes begin that the constructor is for: behind it, or in an array among the elements.
+    data: u32,
+}
+
+impl<'a> DescribedRef<'a> {
+    /// Reads what follows the zero byte.
+    #[inline(never)]
+    pub(crate) fn parse_after_zero(input: &'a [u8]) -> Parsed<'a, Self> {
+        let mut rest = input;
+        let code = read_constructor(&mut rest)?;
+        let data = u32::try_from(input.len() - rest.len()).map_err(|_| DecodeErrorKind::SizeMismatch)?;
+        ValueRef::read_data(code, &mut rest)?;
+        Ok((rest, Self { bytes: &input[..input.len() - rest.len()], data }))
+    }
+
+    /// The element of an array whose data begins at `data` and ends with `bytes`.
+    pub(crate) const fn element(bytes: &'a [u8], data: u32) -> Self {
+        Self { bytes, data }
+    }
+
+    /// The descriptor, most often an ulong or a symbol.
+    #[must_use]
+    pub fn descriptor(&self) -> ValueRef<'a> {
+        ValueRef::read_descriptor(&mut &*self.bytes).expect(READ_BEFORE)
+    }
+
+    /// The encoding of the descriptor.
+    pub(crate) fn descriptor_bytes(&self) -> &'a [u8] {
+        let mut rest = self.bytes;
+        ValueRef::read_descriptor(&mut rest).expect(READ_BEFORE);
+        &self.bytes[..self.bytes.len() - rest.len()]
+    }
+
+    /// The value that is described.
+    ///
+    /// # Errors
+    ///
+    /// When it is malformed.
+    pub fn value(&self) -> Result<ValueRef<'a>, DecodeError> {
+        let mut inner = self.bytes;
+        ValueRef::read_descriptor(&mut inner)?;
+        let (inner, code) = byte(inner)?;
+        if code == code::DESCRIBED {
+            let before = (self.bytes.len() - inner.len()) as u32;
+            return Ok(ValueRef::Described(Self { bytes: inner, data: self.data - before }));
+        }
+        let mut data = &self.bytes[self.data as usize..];
+        let value = ValueRef::read_data(code, &mut data)?;
+        if data.is_empty() { Ok(value) } else { Err(DecodeErrorKind::SizeMismatch.into()) }
+    }
+
+    pub(crate) fn validate_at(&self, depth: usize) -> Result<(), DecodeError> {
+        self.value()?.validate_at(deeper(depth)?)
+    }
+
+    /// Appends the encoding, without the leading zero.
+    fn copy_to(&self, out: &mut Vec<u8>) {
+        let mut rest = self.bytes;
+        read_constructor(&mut rest).expect(READ_BEFORE);
+        out.extend_from_slice(&self.bytes[..self.bytes.len() - rest.len()]);
+        out.extend_from_slice(&self.bytes[self.data as usize..]);
+    }
+}
+
+const READ_BEFORE: &str = "the constructor was read when this was made";
+
+/// Reads `descriptor constructor`, down to the format code of what is described in the end.
+pub(crate) fn read_constructor(input: &mut &[u8]) -> Result<u8, DecodeError> {
+    for _ in 0..MAX_DEPTH {
+        ValueRef::read_descriptor(input)?;
+        let (rest, code) = byte(input)?;
+        *input = rest;
+        if code != code::DESCRIBED {
+            return Ok(code);
+        }
+    }
+    Err(DecodeErrorKind::TooDeep.into())
 }

@@ -35,7 +35,16 @@ pub(crate) struct TransferHead<'a> {
 /// Writes a transfer, descriptor included.
 #[inline]
 pub(crate) fn write_transfer(out: &mut Vec<u8>, head: &TransferHead<'_>) {
-    write_list(out, 0x14, |list| write_transfer_fields!(list, head, head.delivery_tag));
+    write_list(out, 0x14, |list| {
+        write_transfer_fields!(list, head, head.delivery_tag);
+        if head.aborted {
+            // No rcv-settle-mode, no state, no resume.
+            list.null();
+            list.null();
+            list.null();
+            list.flag(true);
+        }
+    });
 }
 
 /// The fields that a `TransferHead` and a `Transfer` have both; read one by one, they need few registers.
@@ -53,13 +62,6 @@ macro_rules! write_transfer_fields {
             None => $list.null(),
         }
         $list.flag($transfer.more);
-        if $transfer.aborted {
-            // No rcv-settle-mode, no state, no resume.
-            $list.null();
-            $list.null();
-            $list.null();
-            $list.flag(true);
-        }
     }};
 }
 use write_transfer_fields;
@@ -89,7 +91,10 @@ impl Hot for Transfer {
 
     #[inline]
     fn write(&self, out: &mut Vec<u8>) -> bool {
-        if self.rcv_settle_mode.is_some() || self.state.is_some() || (self.resume | self.batchable) {
+        if self.rcv_settle_mode.is_some()
+            || self.state.is_some()
+            || (self.resume | self.aborted | self.batchable)
+        {
             return false;
         }
         write_list(out, 0x14, |list| write_transfer_fields!(list, self, &self.delivery_tag));

@@ -28,13 +28,11 @@ use nom::IResult;
 
 mod array;
 pub use array::{Array, ArrayIter, ArrayRef, MixedTypes};
-mod borrowed;
-pub use borrowed::{DescribedRef, ListIter, ListRef, MapIter, MapRef, ValueRef};
 pub(crate) mod code;
 pub(crate) mod composite;
 mod described;
 mod elements;
-pub use described::{Described, Descriptor};
+pub use described::{Described, DescribedRef, Descriptor};
 pub(crate) mod display;
 pub(crate) mod error;
 pub use error::{DecodeError, DecodeErrorKind};
@@ -55,6 +53,10 @@ mod text;
 pub use text::{NotAscii, Str, Symbol};
 mod value;
 pub use value::Value;
+mod value_ref;
+pub use value_ref::ValueRef;
+mod walk;
+pub use walk::{ListIter, ListRef, MapIter, MapRef};
 pub(crate) mod write;
 
 /// How many lists, maps, arrays and descriptions may enclose each other in one value.

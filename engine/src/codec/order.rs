@@ -100,25 +100,19 @@ fn described(a: &DescribedRef<'_>, b: &DescribedRef<'_>) -> Ordering {
 /// Compares the descriptors of two constructors.
 fn constructors(mut a: &[u8], mut b: &[u8]) -> Ordering {
     loop {
-        match (a.split_first(), b.split_first()) {
-            (Some((&code::DESCRIBED, inner_a)), Some((&code::DESCRIBED, inner_b))) => {
-                match (ValueRef::parse_descriptor(inner_a), ValueRef::parse_descriptor(inner_b)) {
-                    (Ok((rest_a, descriptor_a)), Ok((rest_b, descriptor_b))) => {
-                        match compare(&descriptor_a, &descriptor_b) {
-                            Ordering::Equal => (a, b) = (rest_a, rest_b),
-                            unequal => return unequal,
-                        }
-                    }
-                    (a, b) => return a.is_ok().cmp(&b.is_ok()),
-                }
-            }
-            (a, b) => {
-                let is_described =
-                    |head: Option<(&u8, &[u8])>| head.is_some_and(|(code, _)| *code == code::DESCRIBED);
-                return is_described(a).cmp(&is_described(b));
-            }
+        match (next_descriptor(&mut a), next_descriptor(&mut b)) {
+            (Some(a), Some(b)) => match compare(&a, &b) {
+                Ordering::Equal => {}
+                unequal => return unequal,
+            },
+            (a, b) => return a.is_some().cmp(&b.is_some()),
         }
     }
+}
+
+fn next_descriptor<'a>(constructor: &mut &'a [u8]) -> Option<ValueRef<'a>> {
+    *constructor = constructor.strip_prefix(&[code::DESCRIBED])?;
+    ValueRef::read_descriptor(constructor).ok()
 }
 
 /// The type's place in §1.6; described values come last.

@@ -7,21 +7,25 @@ use super::{DecodeError, DecodeErrorKind, code};
 pub(crate) type Parsed<'a, T> = IResult<&'a [u8], T, DecodeError>;
 
 /// A failed parse.
-#[cold]
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn fail<'a, T>(kind: DecodeErrorKind) -> Parsed<'a, T> {
     Err(kind.into())
 }
 
 /// What to say of a constructor that stands where its type may not.
+#[inline(always)]
+pub(crate) fn unexpected<'a, T>(constructor: u8) -> Parsed<'a, T> {
+    fail(misplaced(constructor))
+}
+
 #[cold]
 #[inline(never)]
-pub(crate) fn unexpected<'a, T>(constructor: u8) -> Parsed<'a, T> {
-    fail(if constructor == code::DESCRIBED || code::is_known(constructor) {
+fn misplaced(constructor: u8) -> DecodeErrorKind {
+    if constructor == code::DESCRIBED || code::is_known(constructor) {
         DecodeErrorKind::UnexpectedType(constructor)
     } else {
         DecodeErrorKind::UnknownFormatCode(constructor)
-    })
+    }
 }
 
 /// The next `N` bytes.
@@ -156,8 +160,8 @@ fn rare_descriptor(input: &[u8]) -> Parsed<'_, Option<u64>> {
     if constructor != code::DESCRIBED {
         return unexpected(constructor);
     }
-    let (rest, value) = super::ValueRef::parse_descriptor(rest)?;
-    let number = match value {
+    let mut rest = rest;
+    let number = match super::ValueRef::read_descriptor(&mut rest)? {
         super::ValueRef::Ulong(number) => Some(number),
         super::ValueRef::Symbol(name) => crate::types::descriptor::number_of(name),
         _ => None,

@@ -7,8 +7,11 @@ use super::code;
 /// A constructor and the bytes of its fixed-width value.
 #[inline(always)]
 pub(crate) fn fixed<const N: usize>(out: &mut Vec<u8>, constructor: u8, bytes: [u8; N]) {
-    out.push(constructor);
-    out.extend_from_slice(&bytes);
+    const LONGEST: usize = 17;
+    let mut value = [0; LONGEST];
+    value[0] = constructor;
+    value[1..=N].copy_from_slice(&bytes);
+    out.extend_from_slice(&value[..=N]);
 }
 
 /// What the format code for sizes of one byte becomes for sizes of four (0xa0 → 0xb0, 0xc0 → 0xd0, …).
