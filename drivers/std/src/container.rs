@@ -145,6 +145,9 @@ impl<H: Handler> Container<H> {
     /// # Errors
     /// As [`run`](Self::run); the next call goes on.
     pub fn process(&mut self, timeout: impl Into<Option<Duration>>) -> Result<bool, Error> {
+        if self.is_finished() {
+            return Ok(false);
+        }
         if self.started {
             self.wait(timeout.into());
             self.take_in();
@@ -164,7 +167,12 @@ impl<H: Handler> Container<H> {
         if let Some(failure) = self.engine.take_failure() {
             return Err(Error::Unhandled(failure));
         }
-        Ok(!self.engine.is_finished() || !self.lingering.is_empty())
+        Ok(!self.is_finished())
+    }
+
+    /// Nothing is left to do, and the peers of all sockets have had their time.
+    fn is_finished(&self) -> bool {
+        self.engine.is_finished() && self.lingering.is_empty()
     }
 
     /// The handler.

@@ -21,6 +21,7 @@ use amqp1_engine::{
 use super::{
     Receiver, Sender,
     error::{Error, Waiting},
+    link::LinkHandle,
     shared::{Link, Shared},
 };
 use crate::{
@@ -228,7 +229,7 @@ impl Connection {
     /// # Errors
     /// As [`sender`](Self::sender), and [`Error::Misuse`] when the name is in use.
     pub fn attach_sender(&self, config: LinkConfig) -> Result<Sender, Error> {
-        self.attach(Role::Sender, config, 0).map(|link| Sender::new(self.clone(), link))
+        self.attach(Role::Sender, config, 0).map(Sender::new)
     }
 
     /// Makes a link that receives, in every detail as told, with up to `prefetch` messages (at least one) on their way
@@ -237,7 +238,7 @@ impl Connection {
     /// # Errors
     /// As [`attach_sender`](Self::attach_sender).
     pub fn attach_receiver(&self, config: LinkConfig, prefetch: u32) -> Result<Receiver, Error> {
-        self.attach(Role::Receiver, config, prefetch.max(1)).map(|link| Receiver::new(self.clone(), link))
+        self.attach(Role::Receiver, config, prefetch.max(1)).map(Receiver::new)
     }
 
     /// A name that no other link has, for a link's configuration.
@@ -284,9 +285,8 @@ impl Connection {
         &self.shared
     }
 
-    fn attach(&self, role: Role, config: LinkConfig, prefetch: u32) -> Result<amqp1_engine::LinkId, Error> {
-        let shared = &self.shared;
-        let link = shared.tell(|state| {
+    fn attach(&self, role: Role, config: LinkConfig, prefetch: u32) -> Result<LinkHandle, Error> {
+        let link = self.shared.tell(|state| {
             state.alive()?;
             let mut session = state.engine.session(state.session)?;
             let link = match role {
@@ -299,7 +299,8 @@ impl Connection {
             }
             Ok::<_, Error>(link)
         })?;
-        let attached = shared.wait(shared.deadline(shared.timeout), Waiting::Attach, |state| {
+        let handle = LinkHandle::new(self.clone(), link);
+        handle.wait(Waiting::Attach, |state| {
             state.link_alive(link)?;
             // A peer that refuses answers without a terminus of its own, then detaches and says why.
             let is_there = match role {
@@ -311,16 +312,7 @@ impl Connection {
                 }
             };
             Ok(is_there.then_some(()))
-        });
-        attached.inspect_err(|_| forget(shared, link)).map(|()| link)
+        })?;
+        Ok(handle)
     }
-}
-
-/// Closes a link that is of no more use.
-pub(super) fn forget(shared: &Shared, link: amqp1_engine::LinkId) {
-    shared.tell(|state| {
-        if state.links.remove(&link).is_some() {
-            state.close_link(link);
-        }
-    });
 }

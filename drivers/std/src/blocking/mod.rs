@@ -19,6 +19,7 @@
 
 mod connection;
 mod error;
+mod link;
 mod receiver;
 mod sender;
 mod shared;

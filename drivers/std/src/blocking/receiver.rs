@@ -3,7 +3,7 @@
 use std::{io, mem, time::Duration};
 
 use amqp1_engine::{
-    DeliveryId, LinkId,
+    DeliveryId,
     codec::DecodeError,
     message::{Message, MessageView},
     types::{self, Attach, DeliveryState, Modified, ReceiverSettleMode},
@@ -11,23 +11,21 @@ use amqp1_engine::{
 use bytes::{Buf, Bytes};
 
 use super::{
-    Connection,
-    connection::forget,
     error::{Error, Waiting},
-    sender::close,
+    link::LinkHandle,
     shared::{Arrived, State},
 };
 
-/// A link that receives. Dropping it closes the link; what it received and nobody settled goes back to the sender.
+/// A link that receives. It is closed when it and all that was received by it are dropped; messages that came and were
+/// not received go back to the sender.
 #[derive(Debug)]
 pub struct Receiver {
-    connection: Connection,
-    link: LinkId,
+    link: LinkHandle,
 }
 
 impl Receiver {
-    pub(super) const fn new(connection: Connection, link: LinkId) -> Self {
-        Self { connection, link }
+    pub(super) const fn new(link: LinkHandle) -> Self {
+        Self { link }
     }
 
     /// Waits for the next message.
@@ -35,7 +33,7 @@ impl Receiver {
     /// # Errors
     /// [`Error::TimedOut`], or why the link cannot be used. Messages that had arrived by then are still received.
     pub fn recv(&self) -> Result<Delivery, Error> {
-        self.recv_timeout(self.connection.shared().timeout)
+        self.recv_timeout(self.link.shared().timeout)
     }
 
     /// Waits so long for the next message; with no time at all it takes what is there.
@@ -43,21 +41,21 @@ impl Receiver {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Delivery, Error> {
-        let link = self.link;
+        let link = self.link.id();
         let arrived = self.next(timeout, |state| {
             if !state.gather(link) {
                 return None;
             }
             state.links.get_mut(&link)?.arrived.pop_front()
         })?;
-        Ok(Delivery::new(self.connection.clone(), arrived))
+        Ok(Delivery::new(self.link.clone(), arrived))
     }
 
     /// Waits for the next message to begin to arrive, to read it piece by piece, however large it is. It can be settled
     /// once it is read.
     ///
     /// The link takes messages up to 16 MiB unless it is made by
-    /// [`attach_receiver`](Connection::attach_receiver) with another `max_message_size`.
+    /// [`attach_receiver`](super::Connection::attach_receiver) with another `max_message_size`.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -75,13 +73,12 @@ impl Receiver {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn stream(&self) -> Result<MessageReader, Error> {
-        let link = self.link;
-        let mut arrived = self.next(self.connection.shared().timeout, |state| {
-            state.links.get_mut(&link)?.arrived.pop_front()
-        })?;
+        let link = self.link.id();
+        let mut arrived =
+            self.next(self.link.shared().timeout, |state| state.links.get_mut(&link)?.arrived.pop_front())?;
         let unread = mem::take(&mut arrived.payload).into_bytes();
         let complete = arrived.complete;
-        Ok(MessageReader { delivery: Delivery::new(self.connection.clone(), arrived), unread, complete })
+        Ok(MessageReader { delivery: Delivery::new(self.link.clone(), arrived), unread, complete })
     }
 
     /// The peer's side of the link: the source that it has in force, with the address that it made for a dynamic one, and
@@ -90,9 +87,10 @@ impl Receiver {
     /// # Errors
     /// Why the link cannot be used.
     pub fn remote_attach(&self) -> Result<Attach, Error> {
-        self.connection.shared().tell(|state| {
-            state.link_alive(self.link)?;
-            state.engine.receiver(self.link)?.remote_attach().cloned().ok_or(Error::Detached(None))
+        let link = self.link.id();
+        self.link.shared().tell(|state| {
+            state.link_alive(link)?;
+            state.engine.receiver(link)?.remote_attach().cloned().ok_or(Error::Detached(None))
         })
     }
 
@@ -102,7 +100,7 @@ impl Receiver {
     /// [`Error::Detached`] with the peer's reason when it closed with an error, [`Error::TimedOut`], or why the connection
     /// is over.
     pub fn close(self) -> Result<(), Error> {
-        close(self.connection.shared(), self.link)
+        self.link.close()
     }
 
     /// Waits for a message that `look` finds, and lets more come in its place.
@@ -111,20 +109,14 @@ impl Receiver {
         timeout: Duration,
         mut look: impl FnMut(&mut State) -> Option<Arrived>,
     ) -> Result<Arrived, Error> {
-        let shared = self.connection.shared();
+        let (link, shared) = (self.link.id(), self.link.shared());
         shared.wait(shared.deadline(timeout), Waiting::Message, |state| {
             if let Some(arrived) = look(state) {
-                state.top_up(self.link);
+                state.top_up(link);
                 return Ok(Some(arrived));
             }
-            state.link_alive(self.link).map(|()| None)
+            state.link_alive(link).map(|()| None)
         })
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        forget(self.connection.shared(), self.link);
     }
 }
 
@@ -133,7 +125,7 @@ impl Drop for Receiver {
 /// it again.
 #[derive(Debug)]
 pub struct Delivery {
-    connection: Connection,
+    link: LinkHandle,
     id: DeliveryId,
     message_format: u32,
     bytes: Bytes,
@@ -142,9 +134,9 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    fn new(connection: Connection, arrived: Arrived) -> Self {
+    fn new(link: LinkHandle, arrived: Arrived) -> Self {
         let Arrived { id, payload, message_format, settled, .. } = arrived;
-        Self { connection, id, message_format, bytes: payload.into_bytes(), settled }
+        Self { link, id, message_format, bytes: payload.into_bytes(), settled }
     }
 
     /// The message, borrowed: its sections are found now and decoded when asked.
@@ -218,11 +210,11 @@ impl Delivery {
     }
 
     fn settle(mut self, outcome: DeliveryState) -> Result<(), Error> {
-        let (id, link, shared) = (self.id, self.id.link(), self.connection.shared());
+        let (id, link) = (self.id, self.link.id());
         if mem::replace(&mut self.settled, true) {
             return Ok(());
         }
-        let settles_second = shared.tell(|state| {
+        let settles_second = self.link.shared().tell(|state| {
             state.link_alive(link)?;
             let mut receiver = state.engine.receiver(link)?;
             receiver.update(id, outcome)?;
@@ -231,7 +223,7 @@ impl Delivery {
         if !settles_second {
             return Ok(());
         }
-        shared.wait(shared.deadline(shared.timeout), Waiting::Settlement, |state| {
+        self.link.wait(Waiting::Settlement, |state| {
             let settled = state
                 .engine
                 .receiver(link)
@@ -248,10 +240,10 @@ impl Delivery {
 impl Drop for Delivery {
     fn drop(&mut self) {
         if !self.settled {
-            self.connection.shared().tell(|state| {
+            let link = self.link.id();
+            self.link.shared().tell(|state| {
                 // A delivery whose link is gone has gone back already.
-                let _ =
-                    state.engine.receiver(self.id.link()).and_then(|mut receiver| receiver.release(self.id));
+                let _ = state.engine.receiver(link).and_then(|mut receiver| receiver.release(self.id));
             });
         }
     }
@@ -282,9 +274,8 @@ impl MessageReader {
         if self.complete {
             return Ok(None);
         }
-        let (id, link, shared) =
-            (self.delivery.id, self.delivery.id.link(), self.delivery.connection.shared());
-        let (piece, complete) = shared.wait(shared.deadline(shared.timeout), Waiting::Message, |state| {
+        let (id, link) = (self.delivery.id, self.delivery.link.id());
+        let (piece, complete) = self.delivery.link.wait(Waiting::Message, |state| {
             let taken = state.engine.receiver(link).and_then(|mut receiver| {
                 let delivery = receiver.delivery(id)?;
                 let complete = delivery.is_complete();

@@ -3,7 +3,7 @@
 use std::{fmt, io};
 
 use amqp1_engine::{
-    self as engine, DeliveryId, LinkId, Misuse, SendError,
+    self as engine, DeliveryId, Misuse, SendError,
     codec::Encode,
     message::{Body, Message},
     types::{self, Attach, DeliveryState, DeliveryTag, Modified, SenderSettleMode},
@@ -11,25 +11,23 @@ use amqp1_engine::{
 use bytes::Bytes;
 
 use super::{
-    Connection,
-    connection::forget,
     error::{Error, Reason, Waiting},
-    shared::{Shared, State, is_decided},
+    link::LinkHandle,
+    shared::{State, is_decided},
 };
 
 /// The most bytes that one [`io::Write::write`] takes.
 const PIECE: usize = 64 * 1024;
 
-/// A link that sends. Dropping it closes the link.
+/// A link that sends. It is closed when it and all that was sent with it are dropped.
 #[derive(Debug)]
 pub struct Sender {
-    connection: Connection,
-    link: LinkId,
+    link: LinkHandle,
 }
 
 impl Sender {
-    pub(super) const fn new(connection: Connection, link: LinkId) -> Self {
-        Self { connection, link }
+    pub(super) const fn new(link: LinkHandle) -> Self {
+        Self { link }
     }
 
     /// Sends a message and waits for what the receiver makes of it.
@@ -46,11 +44,11 @@ impl Sender {
     /// # Errors
     /// [`Error::TimedOut`] when the receiver takes no message in time, [`Error::Refused`], or why the link cannot be
     /// used.
-    pub fn submit(&self, message: impl Into<Message>) -> Result<Submitted<'_>, Error> {
+    pub fn submit(&self, message: impl Into<Message>) -> Result<Submitted, Error> {
         let message = message.into();
         let (id, settled) =
             self.start(|mut sender, tag, settled| sender.send_message(tag, settled, &message))?;
-        Ok(self.submitted(id, settled))
+        Ok(Submitted { link: self.link.clone(), id, open: !settled })
     }
 
     /// Starts a message that is written piece by piece, however large it is.
@@ -60,10 +58,10 @@ impl Sender {
     ///
     /// # Errors
     /// [`Error::TimedOut`] when the receiver takes no message in time, or why the link cannot be used.
-    pub fn stream(&self) -> Result<MessageWriter<'_>, Error> {
+    pub fn stream(&self) -> Result<MessageWriter, Error> {
         let (id, settled) =
             self.start(|mut sender, tag, settled| sender.start(tag, settled, 0, Bytes::new()))?;
-        Ok(MessageWriter { sender: self, id, settled, open: true })
+        Ok(MessageWriter { link: self.link.clone(), id, settled, open: true })
     }
 
     /// Starts a message with `length` bytes of data, which are written piece by piece. `head` gives its other sections;
@@ -85,7 +83,7 @@ impl Sender {
     /// writer.finish()?.accepted()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn stream_data(&self, head: &Message, length: u32) -> Result<MessageWriter<'_>, Error> {
+    pub fn stream_data(&self, head: &Message, length: u32) -> Result<MessageWriter, Error> {
         let mut start = Vec::new();
         Message { body: Body::Data(Vec::new()), footer: None, ..head.clone() }.encode(&mut start);
         // It ends in an empty binary, `a0 00`, the whole of the data section (§3.2.6): one with a length of four bytes
@@ -103,9 +101,10 @@ impl Sender {
     /// # Errors
     /// Why the link cannot be used.
     pub fn remote_attach(&self) -> Result<Attach, Error> {
-        self.connection.shared().tell(|state| {
-            state.link_alive(self.link)?;
-            state.engine.sender(self.link)?.remote_attach().cloned().ok_or(Error::Detached(None))
+        let link = self.link.id();
+        self.link.shared().tell(|state| {
+            state.link_alive(link)?;
+            state.engine.sender(link)?.remote_attach().cloned().ok_or(Error::Detached(None))
         })
     }
 
@@ -115,7 +114,7 @@ impl Sender {
     /// [`Error::Detached`] with the peer's reason when it closed with an error, [`Error::TimedOut`], or why the connection
     /// is over.
     pub fn close(self) -> Result<(), Error> {
-        close(self.connection.shared(), self.link)
+        self.link.close()
     }
 
     /// Starts a delivery once there is credit: its id, and whether it was sent settled.
@@ -123,48 +122,30 @@ impl Sender {
         &self,
         mut start: impl FnMut(engine::Sender<'_>, DeliveryTag, bool) -> Result<DeliveryId, SendError>,
     ) -> Result<(DeliveryId, bool), Error> {
-        self.when_possible(|state| {
-            let sender = state.engine.sender(self.link)?;
-            let link = state.links.get_mut(&self.link).ok_or(Misuse::Gone)?;
+        when_possible(&self.link, |state| {
+            let sender = state.engine.sender(self.link.id())?;
+            let link = state.links.get_mut(&self.link.id()).ok_or(Misuse::Gone)?;
             let settled = sender.snd_settle_mode() == SenderSettleMode::Settled;
             let id = start(sender, DeliveryTag::from(link.next_tag), settled)?;
             link.next_tag += 1;
             Ok((id, settled))
         })
     }
-
-    /// Waits while nothing but a lack of credit or room stands in the way of sending.
-    fn when_possible<T>(&self, mut send: impl FnMut(&mut State) -> Result<T, SendError>) -> Result<T, Error> {
-        let shared = self.connection.shared();
-        shared.wait(shared.deadline(shared.timeout), Waiting::Credit, |state| {
-            state.link_alive(self.link)?;
-            match send(state) {
-                Ok(sent) => Ok(Some(sent)),
-                Err(SendError::Blocked(_)) => Ok(None),
-                Err(SendError::Misuse(misuse)) => Err(misuse.into()),
-                Err(refused) => Err(Error::Refused(refused)),
-            }
-        })
-    }
-
-    fn submitted(&self, id: DeliveryId, settled: bool) -> Submitted<'_> {
-        Submitted { sender: self, id, open: !settled }
-    }
 }
 
-impl Drop for Sender {
-    fn drop(&mut self) {
-        forget(self.connection.shared(), self.link);
-    }
-}
-
-/// Closes a link and waits for the peer's answer.
-pub(super) fn close(shared: &Shared, link: LinkId) -> Result<(), Error> {
-    shared.tell(|state| state.close_link(link));
-    shared.wait(shared.deadline(shared.timeout), Waiting::Close, |state| match state.link_alive(link) {
-        Ok(()) => Ok(None),
-        Err(Error::Detached(None)) => Ok(Some(())),
-        Err(error) => Err(error),
+/// Waits while nothing but a lack of credit or room stands in the way of sending.
+fn when_possible<T>(
+    link: &LinkHandle,
+    mut send: impl FnMut(&mut State) -> Result<T, SendError>,
+) -> Result<T, Error> {
+    link.wait(Waiting::Credit, |state| {
+        state.link_alive(link.id())?;
+        match send(state) {
+            Ok(sent) => Ok(Some(sent)),
+            Err(SendError::Blocked(_)) => Ok(None),
+            Err(SendError::Misuse(misuse)) => Err(misuse.into()),
+            Err(refused) => Err(Error::Refused(refused)),
+        }
     })
 }
 
@@ -223,13 +204,13 @@ impl fmt::Display for Outcome {
 /// A message that was sent and whose outcome may be awaited. Dropping it lets the outcome pass unseen.
 #[derive(Debug)]
 #[must_use = "the message may have been rejected"]
-pub struct Submitted<'a> {
-    sender: &'a Sender,
+pub struct Submitted {
+    link: LinkHandle,
     id: DeliveryId,
     open: bool,
 }
 
-impl Submitted<'_> {
+impl Submitted {
     /// Waits for what the receiver makes of the message.
     ///
     /// # Errors
@@ -238,8 +219,8 @@ impl Submitted<'_> {
         if !self.open {
             return Ok(Outcome::Settled);
         }
-        let (id, link, shared) = (self.id, self.sender.link, self.sender.connection.shared());
-        let outcome = shared.wait(shared.deadline(shared.timeout), Waiting::Outcome, |state| {
+        let (id, link) = (self.id, self.link.id());
+        let outcome = self.link.wait(Waiting::Outcome, |state| {
             let decided = state.engine.sender(link).and_then(|sender| sender.delivery(id).map(is_decided));
             match decided {
                 Ok(true) => Ok(Some(Outcome::new(state.engine.sender(link)?.settle(id, None)?))),
@@ -252,10 +233,10 @@ impl Submitted<'_> {
     }
 }
 
-impl Drop for Submitted<'_> {
+impl Drop for Submitted {
     fn drop(&mut self) {
         if self.open {
-            self.sender.connection.shared().tell(|state| state.abandon(self.id));
+            self.link.shared().tell(|state| state.abandon(self.id));
         }
     }
 }
@@ -263,14 +244,14 @@ impl Drop for Submitted<'_> {
 /// Writes one message piece by piece. Dropping it before [`finish`](Self::finish) gives the message up, as if it had
 /// never been.
 #[derive(Debug)]
-pub struct MessageWriter<'a> {
-    sender: &'a Sender,
+pub struct MessageWriter {
+    link: LinkHandle,
     id: DeliveryId,
     settled: bool,
     open: bool,
 }
 
-impl<'a> MessageWriter<'a> {
+impl MessageWriter {
     /// Writes a piece; large ones are not copied.
     ///
     /// # Errors
@@ -278,8 +259,8 @@ impl<'a> MessageWriter<'a> {
     /// used.
     pub fn write_piece(&mut self, piece: impl Into<Bytes>) -> Result<(), Error> {
         let piece = piece.into();
-        let link = self.sender.link;
-        self.sender.when_possible(|state| state.engine.sender(link)?.write(piece.clone()))
+        let link = self.link.id();
+        when_possible(&self.link, |state| state.engine.sender(link)?.write(piece.clone()))
     }
 
     /// Ends the message and waits for what the receiver makes of it.
@@ -287,14 +268,14 @@ impl<'a> MessageWriter<'a> {
     /// # Errors
     /// As [`Submitted::outcome`].
     pub fn finish(mut self) -> Result<Outcome, Error> {
-        let link = self.sender.link;
-        self.sender.when_possible(|state| state.engine.sender(link)?.finish())?;
+        let link = self.link.id();
+        when_possible(&self.link, |state| state.engine.sender(link)?.finish())?;
         self.open = false;
-        self.sender.submitted(self.id, self.settled).outcome()
+        Submitted { link: self.link.clone(), id: self.id, open: !self.settled }.outcome()
     }
 }
 
-impl io::Write for MessageWriter<'_> {
+impl io::Write for MessageWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let piece = &bytes[..bytes.len().min(PIECE)];
         self.write_piece(Bytes::copy_from_slice(piece))?;
@@ -306,12 +287,13 @@ impl io::Write for MessageWriter<'_> {
     }
 }
 
-impl Drop for MessageWriter<'_> {
+impl Drop for MessageWriter {
     fn drop(&mut self) {
         if self.open {
-            self.sender.connection.shared().tell(|state| {
+            let link = self.link.id();
+            self.link.shared().tell(|state| {
                 // A link that is gone has given the message up already.
-                let _ = state.engine.sender(self.sender.link).and_then(|mut sender| sender.abort());
+                let _ = state.engine.sender(link).and_then(|mut sender| sender.abort());
             });
         }
     }

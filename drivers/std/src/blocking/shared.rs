@@ -480,6 +480,13 @@ impl State {
         gather(&mut self.engine, first)
     }
 
+    /// The link is of no more use to anybody.
+    pub(super) fn forget_link(&mut self, link: LinkId) {
+        if self.links.remove(&link).is_some() {
+            self.close_link(link);
+        }
+    }
+
     /// Tells the peer that a link is closed; one that is closed already stays so.
     pub(super) fn close_link(&mut self, link: LinkId) {
         let _ = match self.engine.role(link) {

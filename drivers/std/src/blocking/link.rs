@@ -1,0 +1,63 @@
+//! What both ends of links have in common.
+
+use std::sync::Arc;
+
+use amqp1_engine::LinkId;
+
+use super::{
+    Connection,
+    error::{Error, Waiting},
+    shared::{Shared, State},
+};
+
+/// A link that is open until nobody has a use for it.
+#[derive(Clone, Debug)]
+pub(super) struct LinkHandle(Arc<Owned>);
+
+#[derive(Debug)]
+struct Owned {
+    connection: Connection,
+    id: LinkId,
+}
+
+impl LinkHandle {
+    pub(super) fn new(connection: Connection, id: LinkId) -> Self {
+        Self(Arc::new(Owned { connection, id }))
+    }
+
+    pub(super) fn id(&self) -> LinkId {
+        self.0.id
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        self.0.connection.shared()
+    }
+
+    /// Waits, as long as any call may take, until `look` finds what it wants or fails.
+    pub(super) fn wait<T>(
+        &self,
+        waiting: Waiting,
+        look: impl FnMut(&mut State) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        let shared = self.shared();
+        shared.wait(shared.deadline(shared.timeout), waiting, look)
+    }
+
+    /// Closes the link and waits for the peer's answer.
+    pub(super) fn close(&self) -> Result<(), Error> {
+        let id = self.id();
+        self.shared().tell(|state| state.close_link(id));
+        self.wait(Waiting::Close, |state| match state.link_alive(id) {
+            Ok(()) => Ok(None),
+            Err(Error::Detached(None)) => Ok(Some(())),
+            Err(error) => Err(error),
+        })
+    }
+}
+
+impl Drop for Owned {
+    /// Closes the link without waiting for the peer's answer.
+    fn drop(&mut self) {
+        self.connection.shared().tell(|state| state.forget_link(self.id));
+    }
+}
