@@ -44,6 +44,7 @@ pub use link_options::{
 mod names;
 mod options;
 pub use options::{ConnectionOptions, ContainerOptions, Security};
+mod own_handlers;
 mod receiving;
 mod schedule;
 mod sending;
