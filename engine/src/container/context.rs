@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Instant, Misuse, SessionConfig,
     arena::Key,
-    codec::Str,
+    codec::{Map, Str},
     message::{Message, Payload},
     sasl::Identity,
     types::{Attach, DeliveryState, DeliveryTag, Error, Modified, Open, Role, Source, Target, TargetKind},
@@ -422,6 +422,12 @@ impl Context<'_> {
     #[must_use]
     pub fn available(&mut self, receiver: ReceiverId) -> u32 {
         self.core.receiver(receiver.0).map_or(0, |receiver| receiver.available())
+    }
+
+    /// What the peer's last flow for a link carried besides numbers (§2.7.4 properties).
+    #[must_use]
+    pub fn flow_properties(&self, link: impl Into<Link>) -> Option<&Map> {
+        self.core.flow_properties(link.into().key())
     }
 
     /// The peer's part in a link: its name, settle modes, capabilities, properties (§2.7.3).

@@ -11,7 +11,8 @@ use super::{
 use crate::{
     Config, Connection, DisconnectReason, Instant, LinkId, Misuse, Receiver, Sender, SessionConfig, Side,
     arena::Key,
-    codec::Str,
+    codec::{Map, Str},
+    link::LinkEndpoint,
     sasl::{Channel, Sasl},
     types::{Attach, Error, Role, SenderSettleMode, condition},
 };
@@ -383,9 +384,17 @@ impl Core {
     }
 
     pub(super) fn remote_attach(&self, key: Key) -> Option<&Attach> {
+        self.link_endpoint(key)?.remote_attach.as_deref()
+    }
+
+    pub(super) fn flow_properties(&self, key: Key) -> Option<&Map> {
+        self.link_endpoint(key)?.flow_properties.as_ref()
+    }
+
+    fn link_endpoint(&self, key: Key) -> Option<&LinkEndpoint> {
         let link = self.links.get(key)?;
         let engine = self.connections.get(link.connection)?.engine.as_ref()?;
-        engine.links.get(link.engine?.0)?.remote_attach.as_deref()
+        engine.links.get(link.engine?.0)
     }
 
     pub(super) fn session_key(&self, peer: Key, id: crate::SessionId) -> Option<Key> {

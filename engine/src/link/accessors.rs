@@ -61,6 +61,12 @@ macro_rules! link_accessors {
                 self.endpoint().rcv_settle_mode
             }
 
+            /// What the peer's last flow for this link carried besides numbers (§2.7.4 properties).
+            #[must_use]
+            pub fn flow_properties(&self) -> Option<&$crate::codec::Map> {
+                self.endpoint().flow_properties.as_ref()
+            }
+
             /// How many deliveries of this link are not settled, or not taken.
             #[must_use]
             pub fn unsettled(&self) -> usize {
