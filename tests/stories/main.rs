@@ -1,4 +1,6 @@
 //! Two engines, or an engine and a scripted peer, in the course of a connection.
 
+mod flow;
 mod lifecycle;
+mod settle;
 mod transfer;
