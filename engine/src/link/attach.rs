@@ -69,7 +69,8 @@ impl Connection {
     pub(crate) fn answer_attach(&mut self, key: Key, config: LinkConfig) -> Result<(), Misuse> {
         let link = self.links.get(key).ok_or(Misuse::Gone)?;
         let session_key = link.session;
-        if link.handle.is_some() || link.sent_detach.is_some_and(DetachKind::is_final) {
+        let closed = link.sent_detach.is_some_and(DetachKind::is_final);
+        if link.handle.is_some() || link.state == LinkState::DetachSent || closed {
             return Err(Misuse::NothingToAnswer);
         }
         let session = self.sessions.get(session_key).ok_or(Misuse::Gone)?;
@@ -87,11 +88,15 @@ impl Connection {
             return Err(Misuse::FrameTooLarge);
         }
         let link = self.links.get_mut(key).expect("looked up above");
+        if link.state == LinkState::Detached {
+            link.forget_attachment();
+        }
         if let (LinkEnd::Sender(before), LinkEnd::Sender(after)) = (&link.end, &mut answer.end) {
             after.credit.flow(None, before.credit.link_credit(), before.credit.is_draining());
         }
         link.end = answer.end;
         link.config = answer.config;
+        (link.snd_settle_mode, link.rcv_settle_mode) = (answer.snd_settle_mode, answer.rcv_settle_mode);
         link.handle = Some(handle);
         link.attach_due = true;
         link.sent_detach = None;
@@ -245,6 +250,9 @@ impl Connection {
     fn pair(&mut self, session_key: Key, key: Key, attach: Attach) -> Result<(), Box<Violation>> {
         let id = LinkId(key);
         let link = self.links.get_mut(key).expect("the caller has found or made it");
+        if link.state == LinkState::Detached {
+            link.forget_attachment();
+        }
         link.step(LinkStep::ReceiveAttach);
         link.remote_handle = Some(attach.handle.0);
         link.received_detach = None;

@@ -109,6 +109,20 @@ pub(crate) enum LinkEnd {
     Receiver(ReceiverEnd),
 }
 
+impl LinkEnd {
+    fn new(role: Role, config: &LinkConfig) -> Self {
+        match role {
+            Role::Sender => Self::Sender(SenderEnd {
+                credit: SenderCredit::new(config.initial_delivery_count),
+                available: 0,
+                unfinished: None,
+                waiting: Waiting::Credit,
+            }),
+            Role::Receiver => Self::Receiver(ReceiverEnd::default()),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct SenderEnd {
     pub(crate) credit: SenderCredit,
@@ -131,20 +145,11 @@ pub(crate) struct ReceiverEnd {
 
 impl LinkEndpoint {
     pub(crate) fn new(session: Key, role: Role, config: LinkConfig) -> Self {
-        let end = match role {
-            Role::Sender => LinkEnd::Sender(SenderEnd {
-                credit: SenderCredit::new(config.initial_delivery_count),
-                available: 0,
-                unfinished: None,
-                waiting: Waiting::Credit,
-            }),
-            Role::Receiver => LinkEnd::Receiver(ReceiverEnd::default()),
-        };
         Self {
             session,
             name: config.name.clone(),
             state: LinkState::Detached,
-            end,
+            end: LinkEnd::new(role, &config),
             handle: None,
             remote_handle: None,
             snd_settle_mode: config.snd_settle_mode,
@@ -162,6 +167,13 @@ impl LinkEndpoint {
             sent_detach: None,
             received_detach: None,
         }
+    }
+
+    /// Forgets what the peer said over an attachment that is over: nothing of it holds for the next.
+    pub(crate) fn forget_attachment(&mut self) {
+        self.end = LinkEnd::new(self.role(), &self.config);
+        self.remote_attach = None;
+        self.flow_properties = None;
     }
 
     pub(crate) fn role(&self) -> Role {
