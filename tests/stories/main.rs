@@ -1,6 +1,11 @@
 //! Two engines, or an engine and a scripted peer, in the course of a connection.
 
+mod cut;
 mod flow;
 mod lifecycle;
+mod links;
+mod pressure;
+mod sasl;
 mod settle;
+mod socket;
 mod transfer;

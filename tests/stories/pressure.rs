@@ -1,0 +1,163 @@
+//! Back-pressure: every queue has a limit and says so (E-06).
+
+use amqp1_tests::prelude::*;
+
+const SENDER: u32 = NEAR.peer_sender;
+
+fn linked(way: &Way, limit: impl Fn(&mut Limits)) -> Linked {
+    let mut config = way.config();
+    limit(&mut config.limits);
+    let mut peer = way.peer(config);
+    peer.open();
+    Linked::new(peer)
+}
+
+#[test]
+fn e06_above_the_limit_of_unread_bytes_nothing_is_read_until_some_are_taken() {
+    each_way(|way| {
+        let mut linked = linked(way, |limits| limits.unread_bytes = 10_000);
+        linked.credit(100);
+        for id in 0..40 {
+            linked.send(first(SENDER, id).on(NEAR.peer).with(vec![id as u8; 1_000]));
+        }
+        assert!(!linked.engine().wants_input());
+        assert_eq!(linked.engine_session().unsettled(Role::Receiver), 10, "the rest was not looked at");
+        for id in 0..40 {
+            let (delivery, payload) = linked.delivery();
+            assert_eq!((delivery.number().get(), payload.len()), (id, 1_000));
+            linked.engine_receiver().accept(delivery).unwrap();
+        }
+        linked.no_event();
+        assert!(linked.engine().wants_input());
+    });
+}
+
+#[test]
+fn e06_above_the_limit_of_events_nothing_is_read_until_some_are_polled() {
+    each_way(|way| {
+        let mut linked = linked(way, |limits| limits.events = 5);
+        linked.credit(100);
+        for id in 0..40 {
+            linked.send(Transfer { settled: Some(true), ..first(SENDER, id) }.on(NEAR.peer));
+        }
+        assert!(!linked.engine().wants_input());
+        assert_eq!(linked.engine_session().unsettled(Role::Receiver), 5);
+        for id in 0..40 {
+            assert_eq!(linked.delivery().0.number().get(), id);
+        }
+        linked.finish();
+        assert!(linked.engine().wants_input());
+    });
+}
+
+#[test]
+fn e06_a_delivery_above_the_limit_of_unsettled_ones_ends_the_session() {
+    each_way(|way| {
+        let mut linked = linked(way, |limits| limits.unsettled = 10);
+        linked.credit(100);
+        for id in 0..11 {
+            linked.send(first(SENDER, id).on(NEAR.peer));
+        }
+        for _ in 0..10 {
+            linked.delivery();
+        }
+        linked.ends_with(NEAR.engine, &condition::RESOURCE_LIMIT_EXCEEDED);
+        linked.far_is_fine();
+    });
+}
+
+#[test]
+fn e06_a_sender_with_too_many_unsettled_deliveries_is_told_to_wait_and_when_to_go_on() {
+    each_way(|way| {
+        let mut linked = linked(way, |limits| limits.unsettled = 3);
+        linked.grant(100);
+        let ids: Vec<_> =
+            (0..3_u8).map(|n| linked.engine_sender().send(tag([n]), false, "x").unwrap()).collect();
+        assert_eq!(
+            linked.engine_sender().send(tag(b"4"), false, "x"),
+            Err(SendError::Blocked(Blocked::Unsettled))
+        );
+        for _ in 0..3 {
+            expect!(linked, Transfer { .. });
+        }
+        linked.send(settled(Role::Receiver, 1, DeliveryState::Accepted).on(NEAR.peer));
+        linked.expect_event(Event::Updated(ids[1]));
+        linked.no_event();
+        linked.engine_sender().settle(ids[1], None).unwrap();
+        let sender = linked.sender;
+        linked.expect_event(Event::Sendable(sender));
+        linked.engine_sender().send(tag(b"4"), false, "x").unwrap();
+        expect!(linked, Transfer { .. });
+        linked.finish();
+    });
+}
+
+#[test]
+fn e06_above_the_high_water_of_output_no_message_is_taken_until_some_is_written() {
+    each_way(|way| {
+        let mut linked = linked(way, |limits| limits.output_high_water = 10_000);
+        linked.grant(1_000);
+        let mut sent = 0;
+        while linked.engine_sender().send(tag(sent_tag(sent)), true, vec![0; 1_000]).is_ok() {
+            sent += 1;
+        }
+        assert!((9..=11).contains(&sent), "{sent}");
+        assert_eq!(linked.engine_sender().blocked(), Some(Blocked::Output));
+        linked.no_event();
+        for _ in 0..sent {
+            expect!(linked, Transfer { .. });
+        }
+        let sender = linked.sender;
+        linked.expect_event(Event::Sendable(sender));
+        linked.engine_sender().send(tag(b"next"), true, "x").unwrap();
+        expect!(linked, Transfer { .. });
+        linked.finish();
+    });
+}
+
+fn sent_tag(n: u32) -> [u8; 4] {
+    n.to_be_bytes()
+}
+
+#[test]
+fn a2_a_peer_that_never_reads_is_not_read_either_and_dropped_when_idle() {
+    each_way(|way| {
+        let mut config = Config { idle_time_out: Some(Duration::from_secs(60)), ..way.config() };
+        config.limits.output_stop_reading = 100_000;
+        let mut peer = way.peer(config);
+        peer.open();
+        let mut linked = Linked::new(peer);
+        linked.grant(10_000);
+        // The user sends as much as it may; nobody writes.
+        while linked.engine_sender().send(tag(b"same"), true, vec![0; 60_000]).is_ok() {}
+        assert!(!linked.engine().wants_input());
+        let ask = Flow { echo: true, ..linked.link_flow(0, 10) };
+        for _ in 0..100 {
+            linked.send(ask.clone().on(NEAR.peer));
+        }
+        linked.no_event();
+        // Once the socket takes bytes again, all goes on.
+        while linked.next_item().is_some() {}
+        assert!(linked.engine().wants_input());
+        let events = linked.events();
+        assert!(
+            matches!(events.as_slice(), [Event::LinkFlow(_), ..] | [Event::Sendable(_), ..]),
+            "{events:?}"
+        );
+    });
+}
+
+#[test]
+fn e06_a_flood_of_flows_is_one_event() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        for credit in 0..1_000 {
+            let flow = linked.link_flow(0, credit);
+            linked.send(flow.on(NEAR.peer));
+        }
+        let sender = linked.sender;
+        assert_eq!(linked.events(), [Event::LinkFlow(sender), Event::Sendable(sender)]);
+        assert_eq!(linked.engine_sender().credit(), 999);
+        linked.finish();
+    });
+}
