@@ -1,4 +1,43 @@
 //! AMQP 1.0 on the standard library's sockets.
+//!
+//! There are two ways to use it. Both need no other crate: the engine's types that programs work with are here, too.
+//!
+//! **Handlers**: a [`Handler`] says what to do when something happens, and a [`Container`] runs it over many connections
+//! and listeners in one thread.
+//!
+//! ```no_run
+//! use amqp1_std::{Container, Context, Delivery, Handler, Url};
+//!
+//! struct Printer(Url);
+//!
+//! impl Handler for Printer {
+//!     fn on_start(&mut self, cx: &mut Context<'_>) {
+//!         // The path of the URL is the address to receive from.
+//!         cx.create_receiver(&self.0, ());
+//!     }
+//!     fn on_message(&mut self, _: &mut Context<'_>, delivery: &Delivery<'_>) {
+//!         match delivery.message() {
+//!             Ok(message) => println!("{}", message.body()),
+//!             // The container rejects it.
+//!             Err(error) => eprintln!("not a message: {error}"),
+//!         }
+//!     }
+//! }
+//!
+//! Container::new(Printer("localhost:5672/examples".parse()?)).run()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **Calls that wait**, each with a deadline, from any number of threads: [`connect`] and the rest of [`blocking`].
+//!
+//! ```no_run
+//! let connection = amqp1_std::connect("localhost:5672")?;
+//! connection.sender("examples")?.send("Hello World!")?.accepted()?;
+//! # Ok::<(), amqp1_std::blocking::Error>(())
+//! ```
+//!
+//! What it needs of the operating system are the sockets and the poll(2) of Unix. It speaks plain TCP; TLS and WebSocket
+//! are to come.
 
 #![forbid(unsafe_code)]
 
@@ -19,17 +58,20 @@ mod waker;
 
 pub use amqp1_driver::{Failure as SocketFailure, Url, UrlError};
 pub use amqp1_engine::{
-    LinkConfig, LinkId,
+    Limits, LinkConfig, LinkId, Misuse, SessionConfig,
     codec::{self, Map, Str, Symbol, Value},
     container::{
         Address, AtLeastOnce, AtMostOnce, Capabilities, ConnectionId, ConnectionOptions, ContainerOptions,
-        Context, Delivery, DeliveryId, Disconnected, ExactlyOnce, Failure, Handler, Knobs, Link, LinkOption,
-        ListenerId, Name, Object, Prefetch, ReceiverId, Scheme, Security, SendRefused, SenderId, SessionId,
-        TaskId, Tracker, Unhandled, Where,
+        Context, DefaultOutcome, Delivery, DeliveryId, DesiredCapabilities, Disconnected, Durability,
+        Dynamic, ExactlyOnce, Expiry, Failure, Handler, Knobs, Link, LinkOption, LinkProperties,
+        LinkSettings, ListenerId, MaxMessageSize, Name, Object, OfferedCapabilities, Outcomes, Prefetch,
+        ReceiverId, Scheme, Security, SendRefused, SenderId, SessionId, SourceAddress, SourceCapabilities,
+        TargetAddress, TargetCapabilities, TaskId, Timeout, Tracker, Unhandled, Where,
     },
-    message::{Body, BodyRef, Message, MessageView},
+    message::{self, Body, BodyRef, Message, MessageView},
     sasl, types,
 };
+pub use bytes::Bytes;
 
 /// Whether the environment asks for the frame trace.
 fn trace_is_wanted() -> bool {
