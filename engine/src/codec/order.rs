@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::{ArrayRef, DecodeError, DecodeErrorKind, DescribedRef, MapRef, ValueRef, code};
 
 /// Orders values: first by type, then by what they mean, however they are encoded. Floats go by their bits, so
-/// that NaN equals itself. Stops at what is malformed; callers validate first.
+/// that NaN equals itself. Stops at what is malformed; whether anything is, callers find out by themselves.
 pub(crate) fn compare(a: &ValueRef<'_>, b: &ValueRef<'_>) -> Ordering {
     use ValueRef as V;
     match (a, b) {

@@ -25,6 +25,7 @@ pub struct Symbol(Text);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAscii;
 
+/// Not a view of [`Bytes`](bytes::Bytes): without `unsafe` that would be checked for UTF-8 at each use.
 #[derive(Clone)]
 enum Text {
     Static(&'static str),

@@ -172,12 +172,12 @@ impl<'a> MapRef<'a> {
 
     pub(crate) fn to_map_at(self, depth: usize) -> Result<Map, DecodeError> {
         let depth = deeper(depth)?;
+        order::check_distinct(&self)?;
         let mut entries = Vec::with_capacity(self.len());
         for entry in self {
             let (key, value) = entry?;
             entries.push((key.to_value_at(depth)?, value.to_value_at(depth)?));
         }
-        order::check_distinct(&self)?;
         Ok(Map::from_distinct(entries))
     }
 }
