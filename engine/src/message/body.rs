@@ -1,6 +1,8 @@
 use alloc::{string::String, vec, vec::Vec};
+use core::ops::Deref;
 
 use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
 
 use super::section;
 use crate::codec::{Encode, Map, Str, Value};
@@ -10,19 +12,62 @@ use crate::codec::{Encode, Map, Str, Value};
 /// `Display` shows it in one line; see [`Value`] for how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Binary data, one part a section; none is written as one empty part.
-    Data(Vec<Bytes>),
+    /// Binary data, one part a section.
+    Data(Data),
     /// Structured data, one list a section; none is written as one empty list.
     Sequence(Vec<Vec<Value>>),
     /// One value.
     Value(Value),
 }
 
+/// Binary data in parts, each a section of its own (§3.2.6); no part at all is written as an empty one.
+///
+/// One part, which is nearly always what there is, takes no allocation. Where the parts are cut has no meaning of
+/// its own: [`join`](Self::join) puts them together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Data(SmallVec<[Bytes; 1]>);
+
+impl Data {
+    /// Adds a part at the end.
+    pub fn push(&mut self, part: impl Into<Bytes>) {
+        self.0.push(part.into());
+    }
+
+    /// All octets; not copied if there is one part.
+    #[must_use]
+    pub fn join(mut self) -> Bytes {
+        match self.0.as_mut_slice() {
+            [only] => core::mem::take(only),
+            parts => parts.concat().into(),
+        }
+    }
+}
+
+impl Deref for Data {
+    type Target = [Bytes];
+
+    fn deref(&self) -> &[Bytes] {
+        &self.0
+    }
+}
+
+impl From<Bytes> for Data {
+    fn from(part: Bytes) -> Self {
+        Self(smallvec![part])
+    }
+}
+
+impl<T: Into<Bytes>> FromIterator<T> for Data {
+    fn from_iter<I: IntoIterator<Item = T>>(parts: I) -> Self {
+        Self(parts.into_iter().map(Into::into).collect())
+    }
+}
+
 impl Body {
     /// Binary data in one section.
     #[must_use]
     pub fn data(bytes: impl Into<Bytes>) -> Self {
-        Self::Data(vec![bytes.into()])
+        Self::Data(bytes.into().into())
     }
 
     /// The value, if the body is one.
@@ -44,7 +89,7 @@ impl Body {
     #[must_use]
     pub fn as_binary(&self) -> Option<&Bytes> {
         match self {
-            Self::Data(parts) => match parts.as_slice() {
+            Self::Data(parts) => match &**parts {
                 [only] => Some(only),
                 _ => None,
             },
@@ -123,12 +168,10 @@ impl<'a> arbitrary::Arbitrary<'a> for Body {
     fn arbitrary(u: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
         Ok(match u.int_in_range(0..=2)? {
             0 => {
-                let mut parts: Vec<Bytes> = u
-                    .arbitrary_iter::<Vec<u8>>()?
-                    .map(|part| part.map(Bytes::from))
-                    .collect::<Result<_, _>>()?;
-                parts.push(Vec::arbitrary(u)?.into());
-                Self::Data(parts)
+                let parts: Vec<Vec<u8>> = u.arbitrary()?;
+                let mut data: Data = parts.into_iter().collect();
+                data.push(Vec::arbitrary(u)?);
+                Self::Data(data)
             }
             1 => {
                 let mut lists: Vec<Vec<Value>> = u.arbitrary()?;

@@ -224,6 +224,13 @@ impl Encode for Message {
 }
 
 impl Message {
+    /// Writes all that stands in front of `length` octets of data, which follow in pieces and end the message: body and
+    /// footer of `self` are not written.
+    pub fn encode_before_data(&self, length: u32, out: &mut Vec<u8>) {
+        self.encode_front(out);
+        section::write_data_head(out, length);
+    }
+
     /// Writes the message; large data at its end is not copied but comes back, to be sent right behind `out`.
     pub(crate) fn encode_sharing(&self, out: &mut Vec<u8>) -> Option<Bytes> {
         let (Body::Data(parts), None) = (&self.body, &self.footer) else {
@@ -236,7 +243,7 @@ impl Message {
         };
         self.encode_front(out);
         front.iter().for_each(|part| section::write(out, section::DATA, part));
-        section::write_data_head(out, last.len());
+        section::write_data_head(out, last.len() as u32);
         Some(last.clone())
     }
 
@@ -292,7 +299,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::codec::DecodeErrorKind;
+    use crate::{codec::DecodeErrorKind, message::Data};
 
     fn encode(message: &Message) -> Bytes {
         let mut encoded = Vec::new();
@@ -330,7 +337,9 @@ mod tests {
     #[test]
     fn m_04_repeated_data_and_sequences_are_kept() {
         for body in [
-            Body::Data(vec![Bytes::from_static(b"one"), Bytes::new(), vec![3; 70_000].into()]),
+            Body::Data(
+                [Bytes::from_static(b"one"), Bytes::new(), vec![3; 70_000].into()].into_iter().collect(),
+            ),
             Body::Sequence(vec![vec![1u8.into(), "two".into()], vec![], vec![Value::List(vec![])]]),
         ] {
             let message = Message { body, ..Message::default() };
@@ -378,8 +387,20 @@ mod tests {
         footed.footer = Some(Map::new());
         for (message, shared) in [
             (Message::new(large()).with_id(1u64), true),
-            (Message { body: Body::Data(vec!["small".into(), large()]), ..Message::default() }, true),
-            (Message { body: Body::Data(vec![large(), "small".into()]), ..Message::default() }, false),
+            (
+                Message {
+                    body: Body::Data(["small".into(), large()].into_iter().collect()),
+                    ..Message::default()
+                },
+                true,
+            ),
+            (
+                Message {
+                    body: Body::Data([large(), "small".into()].into_iter().collect()),
+                    ..Message::default()
+                },
+                false,
+            ),
             (Message::new(Value::Binary(large())), false),
             (footed, false),
         ] {
@@ -392,8 +413,17 @@ mod tests {
     }
 
     #[test]
+    fn w_14_data_may_follow_in_pieces() {
+        let mut encoded = Vec::new();
+        full().encode_before_data(3, &mut encoded);
+        encoded.extend_from_slice(b"abc");
+        let expected = Message { body: Body::data("abc"), footer: None, ..full() };
+        assert_eq!(Message::decode(&encoded.into()), Ok(expected));
+    }
+
+    #[test]
     fn a_body_without_sections_is_written_as_an_empty_one() {
-        let [data, sequence] = [Body::Data(vec![]), Body::Sequence(vec![])]
+        let [data, sequence] = [Body::Data(Data::default()), Body::Sequence(vec![])]
             .map(|body| Message::decode(&encode(&Message { body, ..Message::default() })).unwrap().body);
         assert_eq!(data, Body::data(""));
         assert_eq!(sequence, Body::Sequence(vec![vec![]]));
@@ -418,7 +448,7 @@ mod tests {
         assert_eq!(print(Map::new().with("sequence", 1u64).into()), "{'sequence': 1}");
         assert_eq!(print("Hello World!".into()), "Hello World!");
         assert_eq!(print(Body::data("a'\\\n\0b")), r"b'a\'\\\n\x00b'");
-        assert_eq!(print(Body::Data(vec!["a".into(), "b".into()])), "[b'a', b'b']");
+        assert_eq!(print(Body::Data(["a", "b"].into_iter().collect())), "[b'a', b'b']");
         assert_eq!(print(Body::Sequence(vec![vec![1.into(), "two".into()]])), "[1, 'two']");
         assert_eq!(print(Body::Sequence(vec![vec![1.into()], vec![]])), "[[1], []]");
         assert_eq!(print(Body::default()), "None");

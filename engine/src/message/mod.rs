@@ -18,7 +18,7 @@
 //! ```
 
 mod body;
-pub use body::Body;
+pub use body::{Body, Data};
 mod display;
 mod header;
 #[expect(clippy::module_inception, reason = "the type that the module is named for")]

@@ -135,10 +135,10 @@ pub(super) fn write(out: &mut Vec<u8>, code: u8, content: &(impl Encode + ?Sized
     content.encode(out);
 }
 
-/// Writes a data section but for its `len` octets, which are too many for the short encoding.
-pub(super) fn write_data_head(out: &mut Vec<u8>, len: usize) {
+/// Writes a data section but for its `length` octets, which may be more than the short encoding takes.
+pub(super) fn write_data_head(out: &mut Vec<u8>, length: u32) {
     out.extend_from_slice(&[code::DESCRIBED, code::SMALLULONG, DATA, code::BINARY32]);
-    out.extend_from_slice(&(len as u32).to_be_bytes());
+    out.extend_from_slice(&length.to_be_bytes());
 }
 
 /// Writes a section that is a map, if there is one.

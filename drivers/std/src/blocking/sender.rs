@@ -4,8 +4,7 @@ use std::{fmt, io};
 
 use amqp1_engine::{
     self as engine, DeliveryId, Misuse, SendError,
-    codec::Encode,
-    message::{Body, Message},
+    message::Message,
     types::{self, Attach, DeliveryState, DeliveryTag, Modified, SenderSettleMode},
 };
 use bytes::Bytes;
@@ -85,12 +84,7 @@ impl Sender {
     /// ```
     pub fn stream_data(&self, head: &Message, length: u32) -> Result<MessageWriter, Error> {
         let mut start = Vec::new();
-        Message { body: Body::Data(Vec::new()), footer: None, ..head.clone() }.encode(&mut start);
-        // It ends in an empty binary, `a0 00`, the whole of the data section (§3.2.6): one with a length of four bytes
-        // takes its place (§1.6.19).
-        start.truncate(start.len() - 2);
-        start.push(0xb0);
-        start.extend_from_slice(&length.to_be_bytes());
+        head.encode_before_data(length, &mut start);
         let mut writer = self.stream()?;
         writer.write_piece(start)?;
         Ok(writer)
