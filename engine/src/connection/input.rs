@@ -204,7 +204,7 @@ impl Connection {
                     self.on_transfer(session, transfer, payload)
                 }
                 Err(error) if error.kind() == DecodeErrorKind::TagTooLong => {
-                    self.on_overlong_tag(session, fields).unwrap_or(Err(undecodable(error)))
+                    self.on_overlong_tag(session, fields).unwrap_or_else(|| Err(undecodable(error)))
                 }
                 Err(error) => Err(undecodable(error)),
             };

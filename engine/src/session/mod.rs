@@ -182,7 +182,7 @@ impl Session<'_> {
         let endpoint = self.endpoint_mut();
         endpoint.outgoing_channel = Some(channel);
         endpoint.window.configure(config.incoming_window, config.next_outgoing_id);
-        endpoint.config = Box::new(config);
+        *endpoint.config = config;
         endpoint.begin_due = true;
         endpoint.step(SessionStep::SendBegin);
         let id = self.id;
