@@ -14,6 +14,7 @@ mod attach;
 pub(crate) mod credit;
 mod delivery;
 mod receiver;
+mod receiving;
 mod sender;
 mod sending;
 pub(crate) mod settle;
