@@ -146,3 +146,75 @@ fn start(address: &SocketAddr) -> io::Result<TcpStream> {
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, sync::mpsc};
+
+    use amqp1_driver::Url;
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    use super::*;
+
+    fn dial(host: &str) -> (Dial, Found) {
+        let (sender, found) = mpsc::channel();
+        let address = host.parse::<Url>().unwrap().into();
+        (Dial::new(address, move |found| sender.send(found).unwrap()).unwrap(), found.recv().unwrap())
+    }
+
+    fn connect(mut dial: Dial) -> Result<TcpStream, Failure> {
+        loop {
+            poll(&mut [PollFd::new(dial.socket().unwrap(), PollFlags::OUT)], None).unwrap();
+            match dial.advance(Instant::ZERO)? {
+                Dialed::Connected(socket) => return Ok(socket),
+                Dialed::Pending(next) => dial = next,
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_is_not_looked_up_and_a_name_is() {
+        assert_eq!(dial("127.0.0.1:7").1.unwrap(), [SocketAddr::from(([127, 0, 0, 1], 7))]);
+        assert_eq!(dial("[::1]:7").1.unwrap(), [SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 7))]);
+        assert!(dial("localhost:7").1.unwrap().iter().all(|address| address.ip().is_loopback()));
+    }
+
+    #[test]
+    fn all_addresses_of_a_host_are_tried_in_order() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let answering = listener.local_addr().unwrap();
+        let start =
+            |addresses: Vec<SocketAddr>| dial("127.0.0.1").0.found(Ok(addresses), Instant::ZERO).unwrap();
+
+        let socket = connect(start(vec![refusing, refusing, answering])).unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), answering);
+        let failure = connect(start(vec![refusing, refusing])).unwrap_err();
+        assert_eq!(failure.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn an_address_that_does_not_answer_has_its_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let started = dial("127.0.0.1").0.found(Ok(vec![address]), Instant::ZERO).unwrap();
+        let silent = Dial { attempt: Some(unconnected()), ..started };
+        assert_eq!(silent.deadline(), Some(Instant::ZERO + ATTEMPT));
+        let Ok(Dialed::Pending(silent)) = silent.advance(Instant::from_millis(9_999)) else {
+            panic!("gave up")
+        };
+        let failure = silent.advance(Instant::from_millis(10_000)).unwrap_err();
+        assert_eq!(failure.kind(), io::ErrorKind::TimedOut);
+    }
+
+    fn unconnected() -> TcpStream {
+        rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap().into()
+    }
+
+    #[test]
+    fn a_host_without_an_address_is_unknown() {
+        let failure =
+            dial("127.0.0.1").0.found(Err(io::Error::other("no such name")), Instant::ZERO).unwrap_err();
+        assert!(failure.to_string().contains("the host's name is unknown"), "{failure}");
+    }
+}

@@ -85,3 +85,42 @@ fn listen(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
     }
     if listeners.is_empty() { Err(failed) } else { Ok(listeners) }
 }
+
+#[cfg(test)]
+mod tests {
+    use amqp1_driver::Url;
+
+    use super::*;
+
+    fn open(url: &str) -> Result<Listener, Failure> {
+        Listener::open(&url.parse::<Url>().unwrap().into())
+    }
+
+    #[test]
+    fn all_addresses_of_a_name_share_one_port() {
+        let listener = open("localhost:0").unwrap();
+        let port = |socket: &TcpListener| socket.local_addr().unwrap().port();
+        let first = port(&listener.sockets[0]);
+        assert!(first > 0 && listener.sockets.iter().all(|socket| port(socket) == first));
+        assert!(listener.local_address().unwrap().ends_with(&format!(":{first}")));
+    }
+
+    #[test]
+    fn a_port_in_use_is_a_failure_of_its_own_kind() {
+        let taken = open("127.0.0.1:0").unwrap();
+        let failure = open(&taken.local_address().unwrap()).unwrap_err();
+        assert_eq!(failure.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn all_that_wait_are_accepted() {
+        let mut listener = open("127.0.0.1:0").unwrap();
+        let address = listener.local_address().unwrap();
+        let clients: Vec<_> = (0..3).map(|_| TcpStream::connect(&address).unwrap()).collect();
+        let mut accepted = Vec::new();
+        while accepted.len() < clients.len() {
+            listener.accept(Instant::ZERO, |socket| accepted.push(socket));
+        }
+        assert_eq!(listener.deadline(Instant::ZERO), None, "it need not rest");
+    }
+}

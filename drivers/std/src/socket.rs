@@ -77,3 +77,54 @@ impl Lingering {
         self.0.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, net::TcpListener};
+
+    use super::*;
+
+    fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let ours = listener.accept().unwrap().0;
+        prepare(&ours).unwrap();
+        (ours, peer)
+    }
+
+    #[test]
+    fn a_socket_lingers_until_its_peer_is_gone_or_its_time_is_over() {
+        let mut lingering = Lingering::default();
+        let ((first, mut gone), (second, _stays)) = (pair(), pair());
+        lingering.add(first, Instant::ZERO);
+        lingering.add(second, Instant::from_millis(100));
+        assert_eq!(lingering.deadline(), Some(Instant::ZERO + LINGER));
+
+        gone.write_all(b"not for you").unwrap();
+        assert_eq!(gone.read(&mut [0; 8]).unwrap(), 0, "our side said that nothing follows");
+        drop(gone);
+        while lingering.sockets().count() == 2 {
+            lingering.close_finished(Instant::from_millis(200));
+        }
+        assert_eq!(lingering.deadline(), Some(Instant::from_millis(100) + LINGER));
+        lingering.close_finished(Instant::from_millis(1_099));
+        assert!(!lingering.is_empty());
+        lingering.close_finished(Instant::from_millis(1_100));
+        assert!(lingering.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_sockets_make_room() {
+        let mut lingering = Lingering::default();
+        let peers: Vec<_> = (0..MAX_LINGERING as u64 + 2)
+            .map(|millis| {
+                let (ours, peer) = pair();
+                lingering.add(ours, Instant::from_millis(millis));
+                peer
+            })
+            .collect();
+        assert_eq!(lingering.sockets().count(), MAX_LINGERING);
+        assert_eq!(lingering.deadline(), Some(Instant::from_millis(2) + LINGER));
+        drop(peers);
+    }
+}

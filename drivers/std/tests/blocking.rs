@@ -6,7 +6,10 @@ use std::{
     collections::BTreeSet,
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    sync::Arc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -394,26 +397,41 @@ fn c_10_a_connection_that_breaks_ends_every_call() {
     });
 }
 
-/// Stands between a client and a server, and can go away.
+/// Stands between a client and a server, and can stop or go away.
 struct Relay {
     url: Url,
-    sockets: Arc<std::sync::Mutex<Vec<TcpStream>>>,
+    sockets: Arc<Mutex<Vec<TcpStream>>>,
+    stopped: Arc<AtomicBool>,
 }
 
 impl Relay {
     fn start(to: &Url) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = listener.local_addr().unwrap().to_string().parse().unwrap();
-        let sockets = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let (kept, to) = (Arc::clone(&sockets), (to.host().to_owned(), to.port()));
+        let (sockets, stopped) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (kept, stop, to) =
+            (Arc::clone(&sockets), Arc::clone(&stopped), (to.host().to_owned(), to.port()));
         thread::spawn(move || {
             let (client, server) = (listener.accept().unwrap().0, TcpStream::connect(to).unwrap());
             kept.lock().unwrap().extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
             let (mut from, mut into) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            thread::spawn(move || std::io::copy(&mut from, &mut into));
+            thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(count @ 1..) = from.read(&mut buffer) {
+                    into.write_all(&buffer[..count]).unwrap();
+                    while stop.load(Ordering::Relaxed) {
+                        thread::sleep(Duration::from_millis(5));
+                    }
+                }
+            });
             let _ = std::io::copy(&mut &server, &mut &client);
         });
-        Self { url, sockets }
+        Self { url, sockets, stopped }
+    }
+
+    /// Passes nothing more on from the client to the server, for a while.
+    fn stop(&self, stopped: bool) {
+        self.stopped.store(stopped, Ordering::Relaxed);
     }
 
     fn cut(&self) {
@@ -421,6 +439,36 @@ impl Relay {
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
+}
+
+#[test]
+fn r_07_a_peer_that_does_not_read_holds_no_call_past_its_deadline() {
+    within_patience(|| {
+        let server = Server::start();
+        let relay = Relay::start(&server.url);
+        let connection = quick().connect(&relay.url).unwrap();
+        let sender = connection.sender("queue").unwrap();
+        let receiver = connection.receiver("queue").unwrap();
+        relay.stop(true);
+        let start = Instant::now();
+        let other = thread::spawn(move || {
+            let waited = receiver.recv_timeout(Duration::from_millis(100));
+            assert!(matches!(waited, Err(Error::TimedOut(Waiting::Message))));
+            assert!((100..250).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+            receiver
+        });
+        let mut writer = sender.stream().unwrap();
+        let mut write = || (0..10_000).try_for_each(|_| writer.write_piece(vec![0; 65_536]));
+        let error = write().unwrap_err();
+        assert!(matches!(error, Error::TimedOut(Waiting::Credit)), "{error}");
+        assert!((300..1_500).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+
+        relay.stop(false);
+        drop(writer);
+        let receiver = other.join().unwrap();
+        sender.send("it reads again").unwrap().accepted().unwrap();
+        receiver.recv().unwrap().accept().unwrap();
+    });
 }
 
 #[test]

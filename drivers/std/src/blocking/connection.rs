@@ -22,7 +22,8 @@ use super::{
     Receiver, Sender,
     error::{Error, Waiting},
     link::LinkHandle,
-    shared::{Link, Shared},
+    shared::Shared,
+    state::Link,
 };
 use crate::{
     dial::{Dial, Dialed},
@@ -269,7 +270,7 @@ impl Connection {
     /// [`Error::Closed`] with the peer's reason when it closed with an error, [`Error::TimedOut`], or what else
     /// ended the connection.
     pub fn close(&self) -> Result<(), Error> {
-        self.shared.wait(self.shared.deadline(self.shared.timeout), Waiting::Close, |state| {
+        let closed = self.shared.wait(self.shared.deadline(self.shared.timeout), Waiting::Close, |state| {
             state.engine.close(None);
             if !state.is_done() {
                 return Ok(None);
@@ -278,7 +279,9 @@ impl Connection {
                 Ok(()) | Err(Error::Closed(None)) => Ok(Some(())),
                 Err(error) => Err(error),
             }
-        })
+        });
+        self.shared.hang_up();
+        closed
     }
 
     pub(super) fn shared(&self) -> &Shared {

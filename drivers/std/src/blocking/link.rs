@@ -7,7 +7,8 @@ use amqp1_engine::LinkId;
 use super::{
     Connection,
     error::{Error, Waiting},
-    shared::{Shared, State},
+    shared::Shared,
+    state::State,
 };
 
 /// A link that is open until nobody has a use for it.

@@ -23,6 +23,7 @@ mod link;
 mod receiver;
 mod sender;
 mod shared;
+mod state;
 
 pub use connection::{Connection, Options, connect};
 pub use error::{Error, Waiting};

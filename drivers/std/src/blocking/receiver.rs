@@ -13,7 +13,7 @@ use bytes::{Buf, Bytes};
 use super::{
     error::{Error, Waiting},
     link::LinkHandle,
-    shared::{Arrived, State},
+    state::{Arrived, State},
 };
 
 /// A link that receives. It is closed when it and all that was received by it are dropped; messages that came and were

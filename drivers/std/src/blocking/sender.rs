@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::{
     error::{Error, Reason, Waiting},
     link::LinkHandle,
-    shared::{State, is_decided},
+    state::{State, is_decided},
 };
 
 /// The most bytes that one [`io::Write::write`] takes.

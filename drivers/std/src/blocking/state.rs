@@ -1,0 +1,315 @@
+//! What is known of one connection: the engine's part, and what its users have yet to be told.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    io,
+    sync::Arc,
+};
+
+use amqp1_engine::{
+    Connection, DeliveryId, DisconnectReason, Event, Instant, LinkId, Misuse, OutgoingDelivery, Scope,
+    SessionId,
+    codec::Symbol,
+    message::Payload,
+    types::{self, DeliveryState, condition},
+};
+
+use super::error::Error;
+
+/// One connection, its links and how it ended.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) engine: Connection,
+    /// The one session that carries all links.
+    pub(super) session: SessionId,
+    pub(super) links: HashMap<LinkId, Link>,
+    /// How many links were ever made: names them.
+    pub(super) links_made: u64,
+    /// Nothing more will be read or written.
+    pub(super) lost: bool,
+    /// Why, if the socket broke.
+    broken: Option<Arc<io::Error>>,
+    /// Why the session cannot be used any more.
+    ended: Option<Error>,
+    /// Why the connection cannot be used any more.
+    over: Option<Error>,
+    trace: bool,
+}
+
+/// What a link has beside what the engine knows of it.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    /// Why it cannot be used any more.
+    gone: Option<Error>,
+    /// Messages that have begun to arrive and that nobody has asked for yet, oldest first.
+    pub(super) arrived: VecDeque<Arrived>,
+    /// The newest message that has begun to arrive.
+    newest: Option<DeliveryId>,
+    /// Messages sent whose outcome nobody waits for any more.
+    pub(super) abandoned: HashSet<DeliveryId>,
+    /// The next message's tag.
+    pub(super) next_tag: u64,
+    /// A receiver's credit, topped up at one half.
+    pub(super) prefetch: u32,
+}
+
+impl Link {
+    pub(super) fn new(prefetch: u32) -> Self {
+        Self { prefetch, ..Self::default() }
+    }
+}
+
+/// A message on its way to the user.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) id: DeliveryId,
+    /// What was taken from the engine so far.
+    pub(super) payload: Payload,
+    pub(super) complete: bool,
+    pub(super) message_format: u32,
+    pub(super) settled: bool,
+}
+
+impl State {
+    pub(super) fn new(engine: Connection, session: SessionId) -> Self {
+        let trace = engine.config().trace;
+        Self {
+            engine,
+            session,
+            links: HashMap::new(),
+            links_made: 0,
+            lost: false,
+            broken: None,
+            ended: None,
+            over: None,
+            trace,
+        }
+    }
+
+    /// Nothing more will be read or written, because of this error if there was one.
+    pub(super) fn lose(&mut self, error: Option<io::Error>, now: Instant) {
+        self.lost = true;
+        self.broken = self.broken.take().or_else(|| error.map(Arc::new));
+        self.engine.handle_eof(now);
+    }
+
+    /// Fails if the connection cannot be used any more.
+    pub(super) fn alive(&self) -> Result<(), Error> {
+        self.over.as_ref().or(self.ended.as_ref()).cloned().map_or(Ok(()), Err)
+    }
+
+    /// Fails if the link cannot be used any more.
+    pub(super) fn link_alive(&self, link: LinkId) -> Result<(), Error> {
+        self.alive()?;
+        match self.links.get(&link) {
+            Some(Link { gone: None, .. }) => Ok(()),
+            Some(Link { gone: Some(error), .. }) => Err(error.clone()),
+            None => Err(Error::Detached(None)),
+        }
+    }
+
+    /// Whether the last word on the connection is said.
+    pub(super) fn is_done(&self) -> bool {
+        self.lost || self.engine.is_done()
+    }
+
+    /// Handles all that the engine has to tell: whether there was anything.
+    pub(super) fn handle_events(&mut self) -> bool {
+        let mut any = false;
+        while let Some(event) = self.engine.poll_event() {
+            any = true;
+            self.handle(event);
+        }
+        any
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Closed { error } => {
+                self.finish(Error::Closed(error));
+                self.engine.close(None);
+            }
+            Event::Disconnected(reason) => {
+                let error = match (reason, self.broken.take()) {
+                    (DisconnectReason::Closed, _) => Error::Closed(None),
+                    (DisconnectReason::Aborted, Some(error)) => Error::Broken(error),
+                    (reason, _) => Error::Disconnected(reason),
+                };
+                self.finish(error);
+            }
+            Event::Violated(violation) => {
+                let scope = violation.scope();
+                let error = Error::Violated(violation);
+                match scope {
+                    Scope::Connection => self.finish(error),
+                    Scope::Session(_) => self.end(error),
+                    Scope::Link(link) => self.detach(link, error),
+                }
+            }
+            Event::SessionBegun(session) if session != self.session => {
+                // Refused as far as AMQP lets one: answered and ended.
+                let refusal = error(condition::NOT_ALLOWED, "this client serves no sessions");
+                let _ = self.engine.session(session).and_then(|mut session| session.end(Some(refusal)));
+            }
+            Event::SessionEnded { session, error } if session == self.session => {
+                self.end(Error::Ended(error));
+                let _ = self.engine.session(session).and_then(|mut session| session.end(None));
+            }
+            Event::LinkAttached(link) if !self.links.contains_key(&link) => {
+                let refusal = error(condition::NOT_ALLOWED, "this client serves no links");
+                let _ = match self.engine.role(link) {
+                    Ok(types::Role::Sender) => {
+                        self.engine.sender(link).and_then(|mut link| link.refuse(refusal))
+                    }
+                    _ => self.engine.receiver(link).and_then(|mut link| link.refuse(refusal)),
+                };
+            }
+            Event::LinkDetached { link, error, .. } => {
+                self.detach(link, Error::Detached(error));
+                self.close_link(link);
+            }
+            Event::LinkTooLarge(link) => self.detach(link, Error::Misuse(Misuse::FrameTooLarge)),
+            Event::Drain(link) => {
+                if let Ok(mut sender) = self.engine.sender(link) {
+                    sender.drained();
+                }
+            }
+            Event::Delivery(id) => self.note_arrival(id),
+            Event::Aborted(id) => {
+                if let Some(link) = self.links.get_mut(&id.link()) {
+                    link.arrived.retain(|arrived| arrived.id != id);
+                }
+            }
+            Event::Updated(id) => self.settle_abandoned(id),
+            _ => {}
+        }
+    }
+
+    fn note_arrival(&mut self, id: DeliveryId) {
+        let Some(link) = self.links.get_mut(&id.link()) else { return };
+        if link.newest == Some(id) {
+            return;
+        }
+        let Ok(receiver) = self.engine.receiver(id.link()) else { return };
+        let Ok(delivery) = receiver.delivery(id) else { return };
+        link.newest = Some(id);
+        link.arrived.push_back(Arrived {
+            id,
+            payload: Payload::new(),
+            complete: false,
+            message_format: delivery.message_format(),
+            settled: delivery.is_remotely_settled(),
+        });
+    }
+
+    /// Nobody waits for the outcome of this message any more: it is settled when it comes.
+    pub(super) fn abandon(&mut self, id: DeliveryId) {
+        if let Some(link) = self.links.get_mut(&id.link()) {
+            link.abandoned.insert(id);
+            self.settle_abandoned(id);
+        }
+    }
+
+    /// Lets as many messages come as the user has taken, once those are half of what may be on its way.
+    pub(super) fn top_up(&mut self, id: LinkId) {
+        let Some(link) = self.links.get(&id) else { return };
+        let Ok(mut receiver) = self.engine.receiver(id) else { return };
+        let waiting = u32::try_from(link.arrived.len()).unwrap_or(u32::MAX);
+        let ahead = receiver.credit().saturating_add(waiting);
+        if ahead <= link.prefetch / 2 {
+            receiver.add_credit(link.prefetch - ahead);
+        }
+    }
+
+    fn settle_abandoned(&mut self, id: DeliveryId) {
+        let Some(link) = self.links.get_mut(&id.link()) else { return };
+        if !link.abandoned.contains(&id) {
+            return;
+        }
+        let Ok(mut sender) = self.engine.sender(id.link()) else { return };
+        let is_open = sender.delivery(id).is_ok_and(|delivery| !is_decided(delivery));
+        if !is_open {
+            let _ = sender.settle(id, None);
+            link.abandoned.remove(&id);
+        }
+    }
+
+    /// Takes what has arrived of the oldest message: whether that is all of it.
+    pub(super) fn gather(&mut self, link: LinkId) -> bool {
+        let Some(first) = self.links.get_mut(&link).and_then(|link| link.arrived.front_mut()) else {
+            return false;
+        };
+        gather(&mut self.engine, first)
+    }
+
+    /// The link is of no more use to anybody.
+    pub(super) fn forget_link(&mut self, link: LinkId) {
+        if self.links.remove(&link).is_some() {
+            self.close_link(link);
+        }
+    }
+
+    /// Tells the peer that a link is closed; one that is closed already stays so.
+    pub(super) fn close_link(&mut self, link: LinkId) {
+        let _ = match self.engine.role(link) {
+            Ok(types::Role::Sender) => self.engine.sender(link).and_then(|mut link| link.close(None)),
+            _ => self.engine.receiver(link).and_then(|mut link| link.close(None)),
+        };
+    }
+
+    /// The link is of no more use, but for messages that have arrived in whole.
+    fn detach(&mut self, id: LinkId, error: Error) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.gone.get_or_insert(error);
+        link.arrived.retain_mut(|arrived| gather(&mut self.engine, arrived));
+    }
+
+    fn end(&mut self, error: Error) {
+        self.ended.get_or_insert(error);
+        self.rescue();
+    }
+
+    fn finish(&mut self, error: Error) {
+        self.over.get_or_insert(error);
+        self.rescue();
+    }
+
+    /// Takes the messages that have arrived in whole out of links that are going.
+    fn rescue(&mut self) {
+        for link in self.links.values_mut() {
+            link.arrived.retain_mut(|arrived| gather(&mut self.engine, arrived));
+        }
+    }
+
+    pub(super) fn print_trace(&mut self) {
+        if self.trace {
+            while let Some(line) = self.engine.poll_trace() {
+                eprintln!("{line}");
+            }
+        }
+    }
+}
+
+/// Takes what has arrived of a message: whether that is all of it.
+fn gather(engine: &mut Connection, arrived: &mut Arrived) -> bool {
+    if !arrived.complete
+        && let Ok(mut receiver) = engine.receiver(arrived.id.link())
+        && let Ok(delivery) = receiver.delivery(arrived.id)
+    {
+        arrived.complete = delivery.is_complete();
+        arrived.settled |= delivery.is_remotely_settled();
+        if let Ok(payload) = receiver.take(arrived.id) {
+            arrived.payload.push(payload.into_bytes());
+        }
+    }
+    arrived.complete
+}
+
+/// Whether the receiver has said its last word on a message.
+pub(super) fn is_decided(delivery: &OutgoingDelivery) -> bool {
+    delivery.is_remotely_settled() || delivery.remote_state().is_some_and(DeliveryState::is_outcome)
+}
+
+fn error(condition: Symbol, description: &str) -> types::Error {
+    types::Error { condition, description: Some(description.into()), info: None }
+}
