@@ -17,6 +17,8 @@ const NOW: Instant = Instant::ZERO;
 pub struct Plan {
     /// Added to the least frame size that there is.
     frame_sizes: [u8; 2],
+    /// Whether a session with a link in each direction is there to begin with.
+    attached: bool,
     steps: Vec<Step>,
 }
 
@@ -70,6 +72,9 @@ pub fn ops(plan: &Plan) {
         sizes: BTreeMap::new(),
     };
     pair.ends[0].connection.open();
+    if plan.attached {
+        pair.attach().expect("nothing stands in the way");
+    }
     for Step { by_server, act } in &plan.steps {
         // A refusal is a fine answer, too.
         let _ = pair.act(usize::from(*by_server), act);
@@ -102,11 +107,22 @@ struct End {
 }
 
 impl Pair {
+    fn attach(&mut self) -> Result<(), SendError> {
+        self.act(0, &Act::Begin { incoming_window: 7 })?;
+        self.act(0, &Act::AttachSender { session: 0, settled: false })?;
+        self.act(0, &Act::AttachReceiver { session: 0, second: false })?;
+        self.settle_down();
+        self.act(1, &Act::AddCredit { link: 0, count: 10 })?;
+        self.act(0, &Act::AddCredit { link: 1, count: 10 })?;
+        self.settle_down();
+        Ok(())
+    }
+
     fn act(&mut self, by: usize, act: &Act) -> Result<(), SendError> {
         let tag = DeliveryTag::from(self.sizes.len() as u64);
         let (end, sizes) = (&mut self.ends[by], &mut self.sizes);
         match *act {
-            Act::Carry { bytes } => self.carry(by, bytes.into()),
+            Act::Carry { bytes } => drop(self.carry(by, bytes.into())),
             Act::Take { delivery } => take(end, sizes, pick(&end.received, delivery)?)?,
             Act::Poll { events } => {
                 (0..events).all(|_| end.poll());
@@ -136,8 +152,8 @@ impl Pair {
         Ok(())
     }
 
-    /// Has up to `limit` bytes that one end wants to write read by the other.
-    fn carry(&mut self, from: usize, limit: usize) {
+    /// Has up to `limit` bytes that one end wants to write read by the other; whether there were any.
+    fn carry(&mut self, from: usize, limit: usize) -> bool {
         let [a, b] = &mut self.ends;
         let (from, to) = if from == 0 { (a, b) } else { (b, a) };
         let mut left = limit;
@@ -152,6 +168,7 @@ impl Pair {
             left -= written;
         }
         to.connection.handle_input(&mut to.wire, NOW);
+        left < limit
     }
 
     /// Until nothing moves any more: events are answered, messages taken and accepted, started ones finished.
@@ -159,17 +176,23 @@ impl Pair {
         for _ in 0..10_000 {
             let mut moved = false;
             for by in [0, 1] {
-                self.carry(by, usize::MAX);
+                moved |= self.carry(by, usize::MAX);
                 let end = &mut self.ends[by];
                 for (link, _) in std::mem::take(&mut end.started) {
                     let _ = end.connection.sender(link).map(|mut sender| sender.finish());
+                    moved = true;
                 }
                 while end.poll() {
                     moved = true;
                 }
+                // Those that were not written to their end when the outcome came are left.
+                for id in end.sent.clone() {
+                    moved |= end.settle_sent(id).is_ok_and(|settled| settled);
+                }
                 for id in end.received.clone() {
                     let _ = take(end, &self.sizes, id);
-                    let _ = end.connection.receiver(id.link()).and_then(|mut receiver| receiver.accept(id));
+                    let accepted = end.connection.receiver(id.link()).and_then(|mut link| link.accept(id));
+                    moved |= accepted.is_ok();
                 }
             }
             if !moved {
@@ -340,9 +363,7 @@ impl End {
             Event::Drain(link) => connection.sender(link)?.drained(),
             Event::Delivery(id) if !self.received.contains(&id) => self.received.push(id),
             Event::Updated(id) => match connection.role(id.link())? {
-                Role::Sender => {
-                    connection.sender(id.link())?.settle(id, None)?;
-                }
+                Role::Sender => drop(self.settle_sent(id)?),
                 Role::Receiver => {
                     let mut receiver = connection.receiver(id.link())?;
                     if receiver.delivery(id)?.is_remotely_settled() {
@@ -353,6 +374,20 @@ impl End {
             _ => {}
         }
         Ok(())
+    }
+}
+
+impl End {
+    /// Settles a delivery whose outcome is known.
+    fn settle_sent(&mut self, id: DeliveryId) -> Result<bool, Misuse> {
+        let mut sender = self.connection.sender(id.link())?;
+        let delivery = sender.delivery(id)?;
+        let known =
+            delivery.is_remotely_settled() || delivery.remote_state().is_some_and(DeliveryState::is_outcome);
+        if known {
+            sender.settle(id, None)?;
+        }
+        Ok(known)
     }
 }
 
