@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::mem;
 
 use super::{
-    Action, ConnectionId, ListenerId, Object,
+    Action, ConnectionId, ListenerId, Object, SessionId,
     state::{Closing, Core, How, Notice, Stage},
 };
 use crate::{
@@ -88,6 +88,23 @@ impl Core {
                 .is_some_and(|link| link.queue.as_ref().is_some_and(|queue| !queue.is_empty())),
             Object::Listener(_) => false,
         }
+    }
+
+    /// Whether the user has closed an object, or what it stands on, and nothing waits to be sent on it: then it is all
+    /// the same who was first to say so.
+    pub(super) fn is_given_up(&self, object: Object) -> bool {
+        let (session, connection) = match object {
+            Object::Link(link) => match self.links.get(link.key()) {
+                Some(link) => (Some(link.session), Some(link.connection)),
+                None => (None, None),
+            },
+            Object::Session(id) => (None, self.sessions.get(id.0).map(|session| session.connection)),
+            Object::Connection(_) | Object::Listener(_) => (None, None),
+        };
+        let session = session.map(|key| SessionId(key).into());
+        let connection = connection.map(|key| ConnectionId(key).into());
+        let is_closed = |object| self.stage(object).is_none_or(|stage| stage >= Stage::Closing);
+        [Some(object), session, connection].into_iter().flatten().any(is_closed) && !self.has_queued(object)
     }
 
     pub(super) fn close_now(&mut self, object: Object, how: How) {

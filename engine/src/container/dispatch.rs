@@ -218,7 +218,7 @@ impl Dispatcher<'_> {
         self.call(At::Connection(key), |handler, cx| {
             let stage = cx.core.connections.get(key).map_or(Stage::Closed, |peer| peer.stage);
             let is_ours = stage == Stage::Closed;
-            if let Some(error) = error.or_else(|| closed_first(handler, is_ours)) {
+            if let Some(error) = error.or_else(|| closed_first(handler, cx, id.into())) {
                 handler.on_connection_error(cx, id, &error);
             } else if !is_ours {
                 handler.on_connection_closing(cx, id);
@@ -326,7 +326,7 @@ impl Dispatcher<'_> {
         self.call(At::Session(key), |handler, cx| {
             let stage = cx.core.sessions.get(key).map_or(Stage::Closed, |session| session.stage);
             let is_ours = stage == Stage::Closed;
-            if let Some(error) = error.or_else(|| closed_first(handler, is_ours)) {
+            if let Some(error) = error.or_else(|| closed_first(handler, cx, id.into())) {
                 handler.on_session_error(cx, id, &error);
             } else if !is_ours {
                 handler.on_session_closing(cx, id);
@@ -366,7 +366,7 @@ impl Dispatcher<'_> {
         self.for_link(key, |handler, cx, link| {
             let stage = cx.core.links.get(key).map_or(Stage::Closed, |link| link.stage);
             let is_ours = stage == Stage::Closed;
-            if let Some(error) = error.or_else(|| closed_first(handler, is_ours)) {
+            if let Some(error) = error.or_else(|| closed_first(handler, cx, link.into())) {
                 handler.on_link_error(cx, link, &error);
             } else if !is_ours {
                 handler.on_link_closing(cx, link);
@@ -460,8 +460,8 @@ impl Dispatcher<'_> {
 }
 
 /// The error that stands for a peer's close without one, where the handler wants that.
-fn closed_first(handler: &dyn Handler, is_ours: bool) -> Option<Box<Error>> {
-    (!is_ours && handler.knobs().peer_close_is_error).then(|| {
+fn closed_first(handler: &dyn Handler, cx: &Context<'_>, object: Object) -> Option<Box<Error>> {
+    (handler.knobs().peer_close_is_error && !cx.core.is_given_up(object)).then(|| {
         let description = "the peer closed it first, which is an error to this handler";
         Box::new(Error {
             condition: condition::ILLEGAL_STATE,

@@ -147,6 +147,34 @@ fn h_09_a_close_by_the_peer_can_count_as_an_error() {
     ]);
 }
 
+#[test]
+fn h_09_both_sides_closing_at_once_is_no_error() {
+    let log = Log::default();
+    let mut world = World::new();
+    // The outcome, the detach and the close arrive together.
+    world.add(server(|cx, delivery| {
+        cx.close(delivery.receiver());
+        cx.close(delivery.connection());
+    }));
+    let knobs = Knobs { peer_close_is_error: true, ..Knobs::default() };
+    world.add(Script {
+        knobs,
+        log: log.clone(),
+        sendable: Some(Box::new(|cx, sender| {
+            cx.send(sender, &Message::from("last")).unwrap();
+        })),
+        update: Some(Box::new(|cx, tracker| {
+            let connection = cx.connection_of(tracker.sender()).unwrap();
+            cx.close(connection);
+        })),
+        ..client(|cx| {
+            cx.create_sender(here(), ());
+        })
+    });
+    world.settle();
+    log.assert(&["connection opened", "link closing", "link closed", "connection closed", "stop"]);
+}
+
 /// A handler of its own for one object.
 struct Named(&'static str, Log);
 
