@@ -1,6 +1,7 @@
 # Qpid Proton for Python from PyPI; its broker and programs from Debian's examples. Sourced by scripts/peers.
 
 proton_version=0.40.0
+proton_build=cyrus
 proton_package=libqpid-proton11-dev-examples
 
 proton_is_given() {
@@ -8,7 +9,7 @@ proton_is_given() {
 }
 
 proton_is_installed() {
-    [[ $(cat "$peers/proton/installed" 2>/dev/null) == "$proton_version" ]]
+    [[ $(cat "$peers/proton/installed" 2>/dev/null) == "$proton_version $proton_build" ]]
 }
 
 proton_address() {
@@ -21,12 +22,15 @@ proton_install() {
     proton_needs || install_packages gcc libssl-dev libsasl2-dev libsasl2-modules libsasl2-modules-db \
         python3 python3-dev python3-venv || { echo "no gcc, OpenSSL and Cyrus SASL headers, or Python with venv"; return 1; }
     "$python" -m venv "$home/venv"
-    "$home/venv/bin/pip" install --quiet --disable-pip-version-check "python-qpid-proton==$proton_version"
+    # Built here: a wheel in pip's cache may be one that was built without Cyrus SASL, and offers no PLAIN.
+    "$home/venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir \
+        "python-qpid-proton==$proton_version"
+    "$home/venv/bin/python" -c 'import proton; assert proton.SASL.extended(), "built without Cyrus SASL"'
     unpack_packages "$home/deb" "$proton_package" sasl2-bin
     mv "$home/deb/usr/share/proton/examples/python" "$home/examples"
     mv "$home/deb/usr/sbin/saslpasswd2" "$home/"
     rm -r "$home/deb"
-    echo "$proton_version" >"$home/installed"
+    echo "$proton_version $proton_build" >"$home/installed"
 }
 
 proton_needs() {
