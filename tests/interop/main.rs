@@ -1,0 +1,11 @@
+//! Tests with real peers: Qpid Proton for Python and RabbitMQ 4, both started by `scripts/peers`.
+//!
+//! A test whose peer is not there returns at once, after one line that says so; under `CI=true` it fails.
+
+mod examples;
+mod nodes;
+mod process;
+mod proton;
+mod proton_client;
+mod proton_listener;
+mod samples;
