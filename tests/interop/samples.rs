@@ -148,7 +148,7 @@ fn sections() -> Message {
                 properties.with(format!("property {at}"), value)
             }),
         ),
-        body: Body::Data(vec!["first".into(), Bytes::new(), "third".into()]),
+        body: Body::Data(["first", "", "third"].into_iter().collect()),
         footer: Some(Map::default().with(symbol("x-opt-footer"), Bytes::from_static(b"sum"))),
     }
 }
