@@ -7,4 +7,4 @@ pub use codec::{frame, message, serial, value};
 mod ops;
 pub use ops::{Plan, ops};
 mod stream;
-pub use stream::{client, server};
+pub use stream::{client, sasl, server};

@@ -3,7 +3,7 @@
 use amqp1_engine::{
     Config, Connection, ConnectionState, Event, Instant, LinkConfig, Misuse, SendError, SessionConfig,
     message::Message,
-    sasl::Sasl,
+    sasl::{Refusal, Sasl},
     types::{DeliveryTag, Role},
 };
 use bytes::{Buf, BytesMut};
@@ -24,6 +24,31 @@ pub fn client(input: &[u8]) {
         let sasl = Sasl::client().plain("guest", "guest").anonymous().allow_clear_text();
         begin(Config { sasl: Some(sasl.into()), ..Config::client("fuzz") })
     });
+}
+
+/// The bodies of SASL frames, each behind a byte with its length, to a server and a client; then the peer acts as if
+/// authentication had succeeded. A server that accepts nobody is not taken in.
+pub fn sasl(input: &[u8]) {
+    let mut stream = b"AMQP\x03\x01\x00\x00".to_vec();
+    let mut input = input;
+    while let [length, rest @ ..] = input {
+        let (body, rest) = rest.split_at(rest.len().min((*length).into()));
+        stream.extend_from_slice(&(body.len() as u32 + 8).to_be_bytes());
+        stream.extend_from_slice(&[2, 1, 0, 0]);
+        stream.extend_from_slice(body);
+        input = rest;
+    }
+    stream.extend_from_slice(b"AMQP\x00\x01\x00\x00");
+    stream.extend_from_slice(b"\0\0\0\x11\x02\0\0\0\0\x53\x10\xc0\x04\x01\xa1\x01\x78");
+    server(&stream);
+    client(&stream);
+
+    let refusing = || {
+        let sasl = Sasl::server().plain(|_, _| Err(Refusal::Credentials));
+        Connection::new(Config { sasl: Some(sasl.into()), ..Config::server("fuzz") }, Instant::ZERO)
+    };
+    let taken_in = |event: &Event| matches!(event, Event::Authenticated | Event::Opened);
+    assert!(!listen(refusing(), [&*stream]).events.iter().any(taken_in));
 }
 
 fn begin(config: Config) -> Connection {

@@ -42,3 +42,9 @@ fn streams_to_a_client() {
     replay("client", amqp1_fuzz::client);
     replay("server", amqp1_fuzz::client);
 }
+
+#[test]
+fn sasl_frames() {
+    replay("sasl", amqp1_fuzz::sasl);
+    replay("value", amqp1_fuzz::sasl);
+}

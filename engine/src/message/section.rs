@@ -210,7 +210,7 @@ impl<'a> ApplicationProperties<'a> {
     /// Walks the entries in order.
     pub fn iter(&self) -> impl Iterator<Item = Result<(&'a str, ValueRef<'a>), DecodeError>> + use<'a> {
         self.0.iter().map(|entry| match entry? {
-            (ValueRef::String(name), value) if is_simple(value)? => Ok((name, value)),
+            (ValueRef::String(name), value) if is_simple(&value) => Ok((name, value)),
             _ => Err(DecodeErrorKind::InvalidEntry.into()),
         })
     }
@@ -254,10 +254,11 @@ fn find<'a, K>(
 }
 
 /// Whether a value is no list, map or array, nor described as something else.
-fn is_simple(value: ValueRef<'_>) -> Result<bool, DecodeError> {
-    Ok(match value {
+#[inline]
+fn is_simple(value: &ValueRef<'_>) -> bool {
+    match value {
         ValueRef::List(_) | ValueRef::Map(_) | ValueRef::Array(_) => false,
-        ValueRef::Described(described) => is_simple(described.value()?)?,
+        ValueRef::Described(described) => described.value().is_ok_and(|value| is_simple(&value)),
         _ => true,
-    })
+    }
 }
