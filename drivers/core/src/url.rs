@@ -114,6 +114,14 @@ impl TryFrom<&str> for Url {
     }
 }
 
+impl TryFrom<&String> for Url {
+    type Error = UrlError;
+
+    fn try_from(text: &String) -> Result<Self, UrlError> {
+        text.parse()
+    }
+}
+
 impl FromStr for Url {
     type Err = UrlError;
 

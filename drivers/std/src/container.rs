@@ -27,8 +27,7 @@ use crate::{
 /// Runs a [`Handler`] over many connections and listeners, in the thread that calls [`run`](Self::run).
 ///
 /// No socket blocks: a peer that does not read, a host that does not answer or a name that is slow to look up holds up
-/// its own connection only. With the environment variable `AMQP1_TRACE` set to `frm`, a line for each frame goes to the
-/// standard error.
+/// its own connection only.
 ///
 /// ```no_run
 /// use amqp1_std::{Container, Context, Delivery, Handler, Message, SenderId, Url};

@@ -36,6 +36,9 @@
 //! # Ok::<(), amqp1_std::blocking::Error>(())
 //! ```
 //!
+//! With the environment variable `AMQP1_TRACE` set to `frm`, both print a line to the standard error for each frame, with
+//! secrets masked; [`ConnectionOptions::trace`] does the same for single connections.
+//!
 //! What it needs of the operating system are the sockets and the poll(2) of Unix. It speaks plain TCP; TLS and WebSocket
 //! are to come.
 
