@@ -319,6 +319,7 @@ impl Connection {
         let session = self.sessions.get_mut(key).expect("found or made above");
         session.step(SessionStep::ReceiveBegin);
         session.incoming_channel = Some(channel);
+        session.answered_channel = begin.remote_channel.is_none().then_some(channel);
         session.window.begun(WindowState {
             next_incoming_id: None,
             incoming_window: begin.incoming_window,

@@ -38,6 +38,8 @@ pub(crate) struct SessionEndpoint {
     pub(crate) outgoing_channel: Option<u16>,
     /// The peer's, from its begin to its end.
     pub(crate) incoming_channel: Option<u16>,
+    /// The peer's channel that our begin answers, if the peer began; it may have ended since.
+    pub(crate) answered_channel: Option<u16>,
     pub(crate) window: SessionWindow,
     pub(crate) outgoing_handles: NumberPool,
     pub(crate) incoming_handles: NumberTable,
@@ -75,6 +77,7 @@ impl SessionEndpoint {
             remote_begin: None,
             outgoing_channel: None,
             incoming_channel: None,
+            answered_channel: None,
             outgoing_handles: NumberPool::default(),
             incoming_handles: NumberTable::default(),
             links: 0,
@@ -175,7 +178,9 @@ impl Session<'_> {
     /// peer leaves no channel.
     pub fn accept(&mut self, config: SessionConfig) -> Result<(), Misuse> {
         let endpoint = self.endpoint();
-        if endpoint.outgoing_channel.is_some() || endpoint.remote_begin.is_none() {
+        let asked = matches!(endpoint.state, SessionState::BeginReceived | SessionState::EndReceived)
+            && endpoint.answered_channel.is_some();
+        if !asked || endpoint.outgoing_channel.is_some() {
             return Err(Misuse::NothingToAnswer);
         }
         let channel = self.connection.take_channel()?;

@@ -46,7 +46,7 @@ impl Connection {
         let window = session.window.advertise();
         let config = &session.config;
         let begin = Begin {
-            remote_channel: session.remote_begin.as_ref().and(session.incoming_channel),
+            remote_channel: session.answered_channel,
             handle_max: config.handle_max,
             offered_capabilities: config.offered_capabilities.clone(),
             desired_capabilities: config.desired_capabilities.clone(),
