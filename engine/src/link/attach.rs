@@ -19,9 +19,13 @@ impl LinkEndpoint {
         self.state == LinkState::Detached && closed && self.handle.is_none()
     }
 
-    /// Takes our handle away, if the link is attached on our side, and moves on: the detach may be written.
+    /// Takes our handle away, if the link is attached on our side, and moves on: the detach may be written. What the
+    /// window has not taken of a delivery until now is not sent any more.
     pub(crate) fn detached(&mut self) -> Option<u32> {
         self.step(LinkStep::SendDetach);
+        if let LinkEnd::Sender(end) = &mut self.end {
+            end.unfinished = None;
+        }
         self.handle.take()
     }
 }

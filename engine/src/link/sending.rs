@@ -27,8 +27,10 @@ pub(crate) struct Unfinished {
     size: u64,
     /// What the peer's window did not take.
     rest: Bytes,
-    /// The user has handed everything over.
+    /// The user has handed everything over, or given the delivery up.
     finished: bool,
+    /// The user has given the delivery up.
+    aborted: bool,
 }
 
 /// Why the user of a sender was told, or will find out, that it cannot send now.
@@ -108,7 +110,10 @@ impl Connection {
 
     /// Writes as much of an unfinished delivery as the window takes; the rest waits for it to open.
     pub(crate) fn write_unfinished(&mut self, key: Key) {
-        if let Some(mut path) = self.send_path(key) {
+        // A flow that arrives behind our close opens the window for nothing.
+        if self.open_is_written()
+            && let Some(mut path) = self.send_path(key)
+        {
             path.write_unfinished();
         }
     }
@@ -151,7 +156,8 @@ impl Connection {
         if link.attach_due && self.open_is_written() {
             self.write_session(session);
         }
-        self.send_path(key).ok_or(Misuse::WrongRole)
+        let path = self.send_path(key).ok_or(Misuse::WrongRole)?;
+        if path.session.is_usable() { Ok(path) } else { Err(Misuse::SessionNotOpen) }
     }
 
     /// Goes on with the delivery that was started.
@@ -405,7 +411,8 @@ impl SendPath<'_> {
         let whole = fits && delivery.finished;
         self.write_transfer(&TransferHead { more: !whole, ..self.head(number, &delivery) }, piece);
         if !whole {
-            self.end().unfinished = Some(Unfinished { number, size, rest, finished: delivery.finished });
+            let finished = delivery.finished;
+            self.end().unfinished = Some(Unfinished { number, size, rest, finished, aborted: false });
             self.write_unfinished();
         }
         self.wait_if_blocked();
@@ -513,19 +520,21 @@ impl SendPath<'_> {
             let len = unfinished.rest.len().min(frame_size - TRANSFER_HEAD);
             let piece = unfinished.rest.split_to(len);
             let more = !(unfinished.finished && unfinished.rest.is_empty());
+            let aborted = unfinished.aborted;
             if !more {
                 end.unfinished = None;
             }
-            self.write_transfer(&TransferHead { handle, more, ..TransferHead::default() }, piece);
+            self.write_transfer(&TransferHead { handle, more, aborted, ..TransferHead::default() }, piece);
         }
     }
 
     fn abort(&mut self) -> Result<(), Misuse> {
-        let number = self.started()?.number;
-        self.end().unfinished = None;
-        let head = TransferHead { handle: self.handle(), aborted: true, ..TransferHead::default() };
-        self.write_transfer(&head, Bytes::new());
+        let unfinished = self.started()?;
+        unfinished.rest = Bytes::new();
+        (unfinished.finished, unfinished.aborted) = (true, true);
+        let number = unfinished.number;
         self.forget(number);
+        self.write_unfinished();
         self.wake();
         Ok(())
     }
