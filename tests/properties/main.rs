@@ -3,6 +3,7 @@
 mod bytes;
 mod splits;
 mod streams;
+mod users;
 
 /// So many cases, or `AMQP1_CASES` times as many. What fails is printed with its input, and shrunk.
 fn cases(cases: u32) -> proptest::test_runner::Config {

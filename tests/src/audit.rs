@@ -43,6 +43,8 @@ struct Session {
     links: BTreeMap<u32, Link>,
     /// From the peer's handle to our link's name and role.
     peers: BTreeMap<u32, (String, Role)>,
+    /// Credit for senders that we have not attached yet, by name, and what of it was taken back.
+    early: BTreeMap<String, (u32, u32)>,
     /// Our deliveries that nobody has settled: the handle and tag of each.
     unsettled: BTreeMap<u32, (u32, DeliveryTag)>,
     /// How many deliveries the peer has begun, counted by id.
@@ -58,6 +60,8 @@ struct Link {
     count: Serial,
     initial: Serial,
     credit: u32,
+    /// Credit that was taken back while what was sent on it may not have left yet.
+    withdrawn: u32,
     unfinished: Option<u32>,
 }
 
@@ -102,6 +106,13 @@ impl Audit {
             }
         }
         (items, Ok(()))
+    }
+
+    /// All that the engine had to write has left.
+    pub(crate) fn flushed(&mut self) {
+        for link in self.sessions.values_mut().flat_map(|session| session.links.values_mut()) {
+            link.withdrawn = 0;
+        }
     }
 
     /// The channel of our last begin.
@@ -178,6 +189,7 @@ impl Audit {
             handle_max: u32::MAX,
             links: BTreeMap::new(),
             peers: BTreeMap::new(),
+            early: BTreeMap::new(),
             unsettled: BTreeMap::new(),
             received: None,
             mapped: false,
@@ -214,8 +226,8 @@ impl Audit {
                 }
             },
             Performative::End(_) => {
+                // A begin that was not answered still will be.
                 self.channels.remove(&frame.channel);
-                self.begun.remove(&frame.channel);
             }
             Performative::Close(_) => {}
             other => {
@@ -248,12 +260,14 @@ impl Session {
             "an initial-delivery-count of a receiver, or none of a sender"
         );
         let initial = attach.initial_delivery_count.unwrap_or_default();
+        let (credit, withdrawn) = self.early.remove(attach.name.as_str()).unwrap_or_default();
         let link = Link {
             name: attach.name.to_string(),
             role: attach.role,
             count: initial,
             initial,
-            credit: 0,
+            credit,
+            withdrawn,
             unfinished: None,
         };
         self.links.insert(handle, link);
@@ -263,10 +277,8 @@ impl Session {
     fn judge_flow(&mut self, flow: &Flow) -> Verdict {
         let (said, known) = (flow.next_outgoing_id, self.next_transfer);
         ensure!(said == known, "a flow with next-outgoing-id {said}, the next transfer is {known}");
-        ensure!(
-            self.mapped == flow.next_incoming_id.is_some(),
-            "next-incoming-id before the begin, or missing"
-        );
+        // It may have been missing when the flow was made, which can be long before it leaves.
+        ensure!(self.mapped || flow.next_incoming_id.is_none(), "a next-incoming-id before the begin");
         let Some(handle) = flow.handle else {
             let bare = flow.delivery_count.is_none() && flow.link_credit.is_none() && !flow.drain;
             ensure!(bare, "link state without a handle");
@@ -278,10 +290,12 @@ impl Session {
         if link.role == Role::Sender {
             let count = flow.delivery_count.ok_or("a sender's flow without delivery-count")?;
             let advanced = count.distance_from(link.count);
-            let within = u32::try_from(advanced).is_ok_and(|advanced| advanced <= link.credit);
+            let advanced = u32::try_from(advanced).unwrap_or(u32::MAX);
+            let within = advanced <= link.credit.saturating_add(link.withdrawn);
             ensure!(within, "a sender's delivery-count went from {} to {count}", link.count);
             link.count = count;
-            link.credit -= advanced.unsigned_abs();
+            link.withdrawn -= advanced.saturating_sub(link.credit);
+            link.credit = link.credit.saturating_sub(advanced);
         }
         Ok(())
     }
@@ -312,8 +326,12 @@ impl Session {
                 let follows = self.next_delivery.is_none_or(|next| next == id);
                 ensure!(follows, "delivery-id {id} does not follow");
                 self.next_delivery = Some(id.next());
-                ensure!(link.credit > 0, "a delivery without credit");
-                link.credit -= 1;
+                if link.credit > 0 {
+                    link.credit -= 1;
+                } else {
+                    ensure!(link.withdrawn > 0, "a delivery without credit");
+                    link.withdrawn -= 1;
+                }
                 link.count = link.count.next();
                 let tags: BTreeSet<_> =
                     self.unsettled.values().filter(|(at, _)| *at == handle).map(|(_, tag)| *tag).collect();
@@ -361,6 +379,7 @@ impl Session {
         match performative {
             Performative::Attach(attach) => {
                 let ours = if attach.role == Role::Sender { Role::Receiver } else { Role::Sender };
+                self.early.remove(attach.name.as_str());
                 self.peers.insert(attach.handle.0, (attach.name.to_string(), ours));
             }
             Performative::Detach(detach) => {
@@ -387,7 +406,14 @@ impl Session {
         if let Some(link) = self.links.values_mut().find(named) {
             let seen = flow.delivery_count.unwrap_or(link.initial);
             let in_flight = link.count.distance_from(seen).max(0).unsigned_abs();
-            link.credit = flow.link_credit.unwrap_or(0).saturating_sub(in_flight);
+            let credit = flow.link_credit.unwrap_or(0).saturating_sub(in_flight);
+            link.withdrawn += link.credit.saturating_sub(credit);
+            link.credit = credit;
+        } else {
+            let (credit, withdrawn) = self.early.entry(name.clone()).or_default();
+            let granted = flow.link_credit.unwrap_or(0);
+            *withdrawn += credit.saturating_sub(granted);
+            *credit = granted;
         }
     }
 }

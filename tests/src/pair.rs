@@ -126,11 +126,15 @@ impl End {
     /// Hands bytes over to the network: whether any were taken.
     fn write(&mut self, now: Instant, trace: &mut Vec<String>) -> bool {
         let mut written = false;
-        while let Some(mut transmit) = self.engine.poll_transmit(now) {
+        loop {
+            let Some(mut transmit) = self.engine.poll_transmit(now) else {
+                self.audit.flushed();
+                return written;
+            };
             let chunk = transmit.chunk();
             let len = self.out.write(chunk, now);
             if len == 0 {
-                break;
+                return written;
             }
             let (items, verdict) = self.audit.sent(&chunk[..len]);
             transmit.advance(len);
@@ -140,7 +144,6 @@ impl End {
             }
             written = true;
         }
-        written
     }
 
     /// Takes bytes off the network, as far as the engine wants them: whether there were any.
@@ -331,6 +334,15 @@ impl Pair {
             self.now = at;
         }
         self.agree();
+    }
+
+    /// Lets bytes flow for so many steps at most, wherever they are then; no time passes.
+    pub fn steps(&mut self, count: usize) {
+        for _ in 0..count {
+            if !self.step() {
+                return;
+            }
+        }
     }
 
     /// Lets this much time pass, deadlines and bytes in their order.

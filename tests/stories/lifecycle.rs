@@ -115,6 +115,38 @@ fn w05_answers_to_a_session_that_was_begun_and_ended_at_once_find_their_place() 
 }
 
 #[test]
+fn w05_a_session_that_its_peer_ended_before_it_was_answered_is_answered_all_the_same() {
+    each_way(|way| {
+        let mut peer = way.opened();
+        peer.send_all([begin(0, 10, 10).on(4), End::default().on(4)]);
+        let Some(Event::SessionBegun(session)) = peer.event() else { panic!("no session") };
+        peer.engine().session(session).unwrap().accept(SessionConfig::default()).unwrap();
+        peer.engine().session(session).unwrap().end(None).unwrap();
+        expect!(peer, Begin { remote_channel: Some(4), .. });
+        peer.expect(End::default());
+        peer.expect_event(Event::SessionEnded { session, error: None });
+        peer.no_event();
+        assert_eq!(peer.engine().session(session).err(), Some(Misuse::Gone));
+    });
+}
+
+#[test]
+fn the_answer_to_our_own_begin_asks_for_none() {
+    each_way(|way| {
+        let mut peer = way.opened();
+        let session = peer.engine().begin(SessionConfig::default()).unwrap();
+        peer.engine().session(session).unwrap().end(None).unwrap();
+        expect!(peer, Begin { remote_channel: None, .. });
+        peer.expect(End::default());
+        peer.send(Begin { remote_channel: Some(0), ..begin(0, 10, 10) }.on(4));
+        peer.expect_event(Event::SessionBegun(session));
+        let answered = peer.engine().session(session).unwrap().accept(SessionConfig::default());
+        assert_eq!(answered, Err(Misuse::NothingToAnswer));
+        peer.silent();
+    });
+}
+
+#[test]
 fn w06_both_open_at_once() {
     each_net(|net| {
         let mut pair = Pair::new(net);

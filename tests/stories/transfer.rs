@@ -232,6 +232,55 @@ fn w14_an_aborted_message_is_gone_on_both_sides_and_counts_as_settled() {
     });
 }
 
+/// An engine that has sent part of a message to a peer whose window is closed since.
+fn stuck(way: &Way) -> Linked {
+    let mut linked = way.linked();
+    linked.grant(10);
+    let closed = Flow { incoming_window: 1, ..linked.flow() };
+    linked.send(closed.on(NEAR.peer));
+    linked.engine_sender().start(tag(b"s"), false, 0, "one").unwrap();
+    expect!(linked, Transfer { more: true, .. });
+    linked
+}
+
+#[test]
+fn w14_an_abort_waits_for_the_window_as_any_transfer_does() {
+    each_way(|way| {
+        let mut linked = stuck(way);
+        linked.engine_sender().abort().unwrap();
+        assert_eq!(linked.engine_sender().blocked(), Some(Blocked::Unfinished));
+        linked.silent();
+        let opened = linked.flow();
+        linked.send(opened.on(NEAR.peer));
+        linked.expect(Transfer { aborted: true, ..transfer(NEAR.engine_sender) });
+        let sender = linked.sender;
+        linked.expect_event(Event::Sendable(sender));
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn w14_a_piece_that_the_window_has_not_taken_goes_with_its_link_session_or_connection() {
+    each_way(|way| {
+        for end in 0..3 {
+            let mut linked = stuck(way);
+            linked.engine_sender().write("two").unwrap();
+            match end {
+                0 => linked.engine_sender().close(None).unwrap(),
+                1 => linked.engine_session().end(None).unwrap(),
+                _ => linked.engine().close(None),
+            }
+            let gone = linked.engine_sender().finish();
+            assert!(matches!(gone, Err(SendError::Misuse(_))), "{gone:?}");
+            let frame = linked.expect_frame("Detach, End or Close");
+            assert!(!matches!(frame.performative, Performative::Transfer(_)), "{frame:?}");
+            let opened = linked.flow();
+            linked.send(opened.on(NEAR.peer));
+            linked.silent();
+        }
+    });
+}
+
 #[test]
 fn w14_a_receiver_that_settles_early_gets_no_more_of_the_message() {
     each_net(|net| {
