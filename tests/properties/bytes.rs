@@ -142,6 +142,58 @@ proptest! {
     }
 }
 
+/// A connection with something of everything, in few bytes.
+fn short_stream() -> Vec<u8> {
+    let mut stream = b"AMQP\x00\x01\x00\x00".to_vec();
+    let frames: [Frame; 13] = [
+        Open { hostname: Some("h".into()), ..open("c") }.into(),
+        begin(7, 10, 10).into(),
+        attach("a", 0, Role::Sender).into(),
+        attach("b", 1, Role::Receiver).into(),
+        Flow { handle: Some(Handle(1)), link_credit: Some(3), echo: true, ..flow(10, 7, 10) }.into(),
+        Transfer { settled: Some(true), ..first(0, 0) }.with("xyz"),
+        Transfer { more: true, ..first(0, 1) }.with("x"),
+        transfer(0).with("y"),
+        Transfer { aborted: true, ..first(0, 2) }.into(),
+        Disposition { last: Some(Serial::new(2)), ..settled(Role::Sender, 0, DeliveryState::Accepted) }
+            .into(),
+        Detach { closed: true, error: Some(Error::new(condition::INTERNAL_ERROR)), ..detach(1) }.into(),
+        End::default().into(),
+        Close::default().into(),
+    ];
+    stream.extend(frames.iter().flat_map(Frame::encode));
+    stream
+}
+
+#[test]
+fn every_change_of_a_single_byte_does_no_harm() {
+    let stream = short_stream();
+    for at in 0..stream.len() {
+        for with in [0, 1, 2, 0x40, 0x43, 0x45, 0x70, 0xa1, 0xc0, 0xd0, 0xff]
+            .into_iter()
+            .chain((0..8).map(|bit| stream[at] ^ 1 << bit))
+        {
+            let mut changed = stream.clone();
+            changed[at] = with;
+            let server = Connection::new(Config::server("server"), Instant::ZERO);
+            if let Err(error) = survives(server, &changed) {
+                panic!("byte {at} made {with:#04x}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_cut_of_a_stream_does_no_harm() {
+    let stream = short_stream();
+    for len in 0..=stream.len() {
+        let server = Connection::new(Config::server("server"), Instant::ZERO);
+        if let Err(error) = survives(server, &stream[..len]) {
+            panic!("cut after {len} bytes: {error}");
+        }
+    }
+}
+
 /// A field that a performative may well have, so that many frames are valid.
 fn field() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![

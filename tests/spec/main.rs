@@ -16,5 +16,6 @@ mod deliveries;
 mod frames;
 mod header;
 mod links;
+mod matrix;
 mod sessions;
 mod values;
