@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 /// What the user of a client does next.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     Begin,
     AttachSender,
     AttachReceiver,
@@ -23,7 +23,7 @@ pub enum Step {
 }
 
 /// Steps, as many as make a stream of some length.
-pub fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let link = 0_usize..4;
     let size = prop_oneof![4 => 0_usize..200, 1 => 0_usize..3_000];
     let step = prop_oneof![
@@ -60,7 +60,7 @@ struct Course {
 
 /// What a client writes when its user begins a session with three links, does these steps and closes, with a server
 /// that obeys.
-pub fn stream(steps: &[Step]) -> Vec<u8> {
+pub(crate) fn stream(steps: &[Step]) -> Vec<u8> {
     let server = Config { max_frame_size: 1_024, ..Config::server("server") };
     let mut course = Course {
         client: Connection::new(Config::client("client"), Instant::ZERO),
@@ -177,7 +177,7 @@ impl Course {
 }
 
 /// All that the engine has to write.
-pub fn drain(engine: &mut Connection) -> Vec<u8> {
+pub(crate) fn drain(engine: &mut Connection) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Some(mut transmit) = engine.poll_transmit(Instant::ZERO) {
         let len = transmit.chunk().len();
@@ -188,7 +188,7 @@ pub fn drain(engine: &mut Connection) -> Vec<u8> {
 }
 
 /// The user of a server: answers whatever begins, ends and attaches, sends a little, takes and accepts all.
-pub fn obey(server: &mut Connection, mut on_message: impl FnMut((u32, Bytes))) {
+pub(crate) fn obey(server: &mut Connection, mut on_message: impl FnMut((u32, Bytes))) {
     while let Some(event) = server.poll_event() {
         match event {
             Event::Opened => server.open(),
@@ -230,7 +230,7 @@ pub fn obey(server: &mut Connection, mut on_message: impl FnMut((u32, Bytes))) {
 }
 
 /// What a stream says, item by item.
-pub fn items(bytes: &[u8]) -> Vec<Item> {
+pub(crate) fn items(bytes: &[u8]) -> Vec<Item> {
     let mut splitter = Splitter::default();
     splitter.push(bytes);
     let items: Vec<_> = std::iter::from_fn(|| splitter.next_item()).collect();

@@ -74,11 +74,9 @@ impl User {
                 }
             }
             28..=33 => self.judge(engine, rng),
-            34..=36 => {
-                if !self.updated.is_empty() {
-                    let id = self.updated.swap_remove(rng.below(self.updated.len()));
-                    let _ = engine.sender(id.link()).map(|mut sender| sender.settle(id, None));
-                }
+            34..=36 if !self.updated.is_empty() => {
+                let id = self.updated.swap_remove(rng.below(self.updated.len()));
+                let _ = engine.sender(id.link()).map(|mut sender| sender.settle(id, None));
             }
             37 => {
                 let links = if rng.one_in(2) { &self.senders } else { &self.receivers };
@@ -180,9 +178,9 @@ impl User {
         match event {
             Event::Violated(violation) => panic!("the {} finds fault: {violation}", self.name),
             Event::SessionBegun(id) => {
-                if end.session(id).unwrap().accept(SessionConfig::default()).is_ok() {
-                    self.sessions.push(id);
-                }
+                // Our own were listed when they were begun.
+                let accepted = end.session(id).unwrap().accept(SessionConfig::default());
+                self.sessions.extend(accepted.map(|()| id));
             }
             Event::SessionEnded { session, .. } => {
                 let _ = end.session(session).map(|mut session| session.end(None));
@@ -192,10 +190,10 @@ impl User {
                     if receiver.attach(LinkConfig::receiver("", "here")).is_ok() {
                         self.receivers.push(link);
                     }
-                } else if let Ok(mut sender) = end.sender(link) {
-                    if sender.attach(LinkConfig::sender("", "here")).is_ok() {
-                        self.senders.push(link);
-                    }
+                } else if let Ok(mut sender) = end.sender(link)
+                    && sender.attach(LinkConfig::sender("", "here")).is_ok()
+                {
+                    self.senders.push(link);
                 }
             }
             Event::LinkDetached { link, closed, .. } => {
@@ -210,11 +208,7 @@ impl User {
                 self.parts.remove(&(id.link(), id.number().get()));
                 self.received.retain(|other| *other != id);
             }
-            Event::Updated(id) => {
-                if end.role(id.link()) == Ok(Role::Sender) {
-                    self.updated.push(id);
-                }
-            }
+            Event::Updated(id) if end.role(id.link()) == Ok(Role::Sender) => self.updated.push(id),
             _ => {}
         }
         true

@@ -16,7 +16,7 @@ pub trait Wire {
 
     /// Bytes from the other side: none when it has nothing to say.
     ///
-    /// A wire on a real clock waits for them up to [`patience`](Self::patience).
+    /// A wire on a real clock waits for them, up to its patience: see [`Socket::patience`].
     fn receive(&mut self) -> Vec<u8>;
 
     /// Whether the other side has dropped the connection.

@@ -44,7 +44,7 @@ fn what_one_side_asks_for_reaches_the_other() {
         assert_eq!(remote.desired_capabilities, asked.desired_capabilities);
         assert_eq!(remote.properties, asked.properties);
         end.set_credit(1);
-        let mut end = pair.client.sender(sender).unwrap();
+        let end = pair.client.sender(sender).unwrap();
         assert_eq!(end.remote_attach().unwrap().name, "link");
         assert_eq!(end.remote_attach().unwrap().max_message_size, Some(500));
         // Each end has the say over its own mode: the receiver answered first.
