@@ -256,6 +256,26 @@ fn k9_handles_are_used_again_and_nothing_is_left_behind() {
 }
 
 #[test]
+fn a_handle_is_not_used_again_before_the_peer_has_detached() {
+    // RabbitMQ 4.0.5 closes the connection if it is: what it has under way for the old link reaches the new one.
+    each_way(|way| {
+        let mut linked = way.linked();
+        let session = linked.session;
+        let receiver = linked.receiver;
+        linked.engine().receiver(receiver).unwrap().close(None).unwrap();
+        linked.expect(Detach { closed: true, ..detach(NEAR.engine_receiver) });
+        let config = LinkConfig::receiver("next", "queue");
+        linked.engine().session(session).unwrap().attach_receiver(config).unwrap();
+        expect!(linked, Attach { handle: Handle(2), .. });
+        linked.send(Detach { closed: true, ..detach(NEAR.peer_sender) }.on(NEAR.peer));
+        linked.expect_event(Event::LinkDetached { link: receiver, closed: true, error: None });
+        let config = LinkConfig::receiver("after", "queue");
+        linked.engine().session(session).unwrap().attach_receiver(config).unwrap();
+        expect!(linked, Attach { handle, .. } if handle.0 == NEAR.engine_receiver);
+    });
+}
+
+#[test]
 fn k10_any_name_is_a_name() {
     each_way(|way| {
         let long = "n".repeat(60_000);

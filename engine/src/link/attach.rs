@@ -171,7 +171,7 @@ impl Connection {
         }
         let Some(session) = self.sessions.get_mut(link.session) else { return };
         session.links -= 1;
-        if let Some(handle) = link.handle {
+        for handle in [link.handle, link.retired_handle].into_iter().flatten() {
             session.outgoing_handles.give_back(handle);
         }
         if let Some(handle) = link.remote_handle {
@@ -326,6 +326,9 @@ impl Connection {
         };
         let link = self.links.get_mut(key).expect("handles are cleared when their link goes");
         link.remote_handle = None;
+        if let Some(handle) = link.retired_handle.take() {
+            session.outgoing_handles.give_back(handle);
+        }
         let kind = DetachKind::of(detach.closed, detach.error.is_some());
         link.received_detach = Some(kind);
         link.step(LinkStep::ReceiveDetach);

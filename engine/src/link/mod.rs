@@ -44,6 +44,8 @@ pub(crate) struct LinkEndpoint {
     pub(crate) end: LinkEnd,
     /// Ours, while attached.
     pub(crate) handle: Option<u32>,
+    /// The one we had, until the peer has detached, too: what it has under way for this link must not reach another.
+    pub(crate) retired_handle: Option<u32>,
     /// The peer's, while attached.
     pub(crate) remote_handle: Option<u32>,
     pub(crate) config: Box<LinkConfig>,
@@ -152,6 +154,7 @@ impl LinkEndpoint {
             state: LinkState::Detached,
             end: LinkEnd::new(role, &config),
             handle: None,
+            retired_handle: None,
             remote_handle: None,
             snd_settle_mode: config.snd_settle_mode,
             rcv_settle_mode: config.rcv_settle_mode,

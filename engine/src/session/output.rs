@@ -2,7 +2,7 @@
 
 use super::{SessionState, disposition::Batch, state::SessionStep};
 use crate::{
-    Connection, Event, LinkId, SessionId,
+    Connection, Event, LinkId, LinkState, SessionId,
     arena::Key,
     link::{DetachKind, LinkEnd, LinkEndpoint},
     types::{Attach, Begin, Detach, Disposition, End, Error, Flow, Handle, Role},
@@ -150,13 +150,17 @@ impl Connection {
         let Some(detachment) = link.detach_due.take() else { return };
         let Some(handle) = link.detached() else { return };
         link.sent_detach = Some(DetachKind::of(detachment.closed, detachment.error.is_some()));
+        let is_free = link.state == LinkState::Detached;
+        link.retired_handle = (!is_free).then_some(handle);
         let closed = detachment.closed;
         self.write_ending(channel, detachment.error, |error| Detach {
             closed,
             error,
             ..Detach::new(Handle(handle))
         });
-        self.release_handle(key, handle);
+        if is_free {
+            self.release_handle(key, handle);
+        }
         self.forget_link(key);
     }
 
@@ -216,7 +220,7 @@ impl Connection {
             self.release_handle(key, handle);
         }
         if let Some(link) = self.links.get_mut(key) {
-            link.state = crate::LinkState::Detached;
+            link.state = LinkState::Detached;
             link.sent_detach = Some(DetachKind::Failed);
         }
         self.events.push_back(Event::LinkTooLarge(LinkId(key)));
