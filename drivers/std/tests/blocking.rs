@@ -9,13 +9,15 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread,
     time::{Duration, Instant},
 };
 
 use amqp1_std::{
-    Body, ConnectionOptions, LinkConfig, Message, Security, Url, Value,
+    Body, ConnectionOptions, Container, Context, Delivery, Handler, Knobs, Link, LinkConfig, ListenerId,
+    Message, Security, Url, Value,
     blocking::{Connection, Error, Options, Outcome, Waiting},
     connect,
     sasl::{Refusal, Sasl},
@@ -58,8 +60,7 @@ fn every_message_gets_the_outcome_that_its_receiver_gives() {
     within_patience(|| {
         let server = Server::start();
         let (_connection, sender, receiver) = queue(&server);
-        let judge = Judge::start();
-        let peer = connect(&judge.url).unwrap();
+        let peer = connect(serve(Judge)).unwrap();
         let judged = peer.sender("judge").unwrap();
         for _ in 0..2 {
             assert_eq!(judged.send("accept").unwrap(), Outcome::Accepted);
@@ -81,45 +82,74 @@ fn every_message_gets_the_outcome_that_its_receiver_gives() {
     });
 }
 
-/// A server that does with each message what the message asks for.
-struct Judge {
-    url: Url,
-}
+/// Runs a server for the rest of the test program.
+fn serve(server: impl Handler + Send + 'static) -> Url {
+    struct Listen<H>(H, mpsc::Sender<String>);
 
-impl Judge {
-    fn start() -> Self {
-        use amqp1_std::{Container, Context, Delivery, Handler, ListenerId};
-        use std::sync::mpsc;
-
-        struct Court(mpsc::Sender<String>);
-
-        impl Handler for Court {
-            fn on_start(&mut self, cx: &mut Context<'_>) {
-                cx.listen("127.0.0.1:0".parse::<Url>().unwrap());
-            }
-
-            fn on_listening(&mut self, _: &mut Context<'_>, _: ListenerId, address: &str) {
-                self.0.send(address.to_owned()).unwrap();
-            }
-
-            fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
-                let id = delivery.id();
-                match delivery.message().unwrap().body().to_string().as_str() {
-                    "accept" => cx.accept(id),
-                    "release" => cx.release(id),
-                    "modify" => {
-                        cx.modify(id, Modified { delivery_failed: Some(true), ..Modified::default() })
-                    }
-                    _ => cx.reject(id, error("not to my taste")),
-                }
-                .unwrap();
-            }
+    impl<H: Handler + Send + 'static> Handler for Listen<H> {
+        fn knobs(&self) -> Knobs {
+            self.0.knobs()
         }
 
-        let (sender, address) = mpsc::channel();
-        // It ends with the test program.
-        thread::spawn(move || Container::new(Court(sender)).run());
-        Self { url: address.recv().unwrap().parse().unwrap() }
+        fn on_start(&mut self, cx: &mut Context<'_>) {
+            cx.listen("127.0.0.1:0".parse::<Url>().unwrap());
+        }
+
+        fn on_listening(&mut self, _: &mut Context<'_>, _: ListenerId, address: &str) {
+            self.1.send(address.to_owned()).unwrap();
+        }
+
+        fn on_link_opening(&mut self, cx: &mut Context<'_>, link: Link) {
+            self.0.on_link_opening(cx, link);
+        }
+
+        fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
+            self.0.on_message(cx, delivery);
+        }
+    }
+
+    let (sender, address) = mpsc::channel();
+    thread::spawn(move || Container::new(Listen(server, sender)).run());
+    address.recv().unwrap().parse().unwrap()
+}
+
+/// Does with each message what the message asks for.
+struct Judge;
+
+impl Handler for Judge {
+    fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
+        let id = delivery.id();
+        match delivery.message().unwrap().body().to_string().as_str() {
+            "accept" => cx.accept(id),
+            "release" => cx.release(id),
+            "modify" => cx.modify(id, Modified { delivery_failed: Some(true), ..Modified::default() }),
+            _ => cx.reject(id, error("not to my taste")),
+        }
+        .unwrap();
+    }
+}
+
+/// Grants no credit.
+struct Miser;
+
+impl Handler for Miser {
+    fn knobs(&self) -> Knobs {
+        Knobs { prefetch: 0, ..Knobs::default() }
+    }
+}
+
+/// Refuses links by their addresses.
+struct Porter;
+
+impl Handler for Porter {
+    fn on_link_opening(&mut self, cx: &mut Context<'_>, link: Link) {
+        match cx.remote_address(link) {
+            Some("end the session") => {
+                cx.close_with(cx.session_of(link).unwrap(), error("no such queue"));
+            }
+            Some("refuse the link") => cx.close_with(link, error("no such queue")),
+            _ => {}
+        }
     }
 }
 
@@ -305,38 +335,35 @@ fn r_07_a_silent_peer_holds_no_call_past_its_deadline() {
 #[test]
 fn r_07_a_receiver_without_credit_holds_no_call_past_its_deadline() {
     within_patience(|| {
-        let peer = connect_to_relay();
+        let peer = quick().connect(serve(Miser)).unwrap();
         let sender = peer.sender("anything").unwrap();
         let error = sender.send("nobody asked for it").unwrap_err();
         assert!(matches!(error, Error::TimedOut(Waiting::Credit)), "{error}");
     });
 }
 
-/// Connects to a server that grants no credit.
-fn connect_to_relay() -> Connection {
-    use amqp1_std::{Container, Context, Handler, Knobs, ListenerId};
-    use std::sync::mpsc;
+#[test]
+fn a_link_that_is_refused_is_told_and_harms_no_other() {
+    within_patience(|| {
+        let connection = connect(serve(Porter)).unwrap();
+        for _ in 0..3 {
+            let refused = connection.sender("refuse the link").unwrap_err();
+            let text = "the peer refused or closed the link: no such queue (amqp:not-allowed)";
+            assert_eq!(refused.to_string(), text);
+            let refused = connection.receiver("refuse the link").unwrap_err();
+            assert!(matches!(refused, Error::Detached(Some(_))), "{refused}");
 
-    struct Miser(mpsc::Sender<String>);
-
-    impl Handler for Miser {
-        fn knobs(&self) -> Knobs {
-            Knobs { prefetch: 0, ..Knobs::default() }
+            let good = connection.sender("good").unwrap();
+            good.send("before").unwrap().accepted().unwrap();
+            // As RabbitMQ does. The session is lost with all its links, the connection is not.
+            let ended =
+                connection.receiver("end the session").and_then(|receiver| receiver.recv()).unwrap_err();
+            assert_eq!(ended.to_string(), "the peer ended the session: no such queue (amqp:not-allowed)");
+            assert!(matches!(good.send("after"), Err(Error::Ended(Some(_)))));
+            connection.sender("good").unwrap().send("on another session").unwrap().accepted().unwrap();
         }
-
-        fn on_start(&mut self, cx: &mut Context<'_>) {
-            cx.listen("127.0.0.1:0".parse::<Url>().unwrap());
-        }
-
-        fn on_listening(&mut self, _: &mut Context<'_>, _: ListenerId, address: &str) {
-            self.0.send(address.to_owned()).unwrap();
-        }
-    }
-
-    let (sender, address) = mpsc::channel();
-    // It ends with the test program.
-    thread::spawn(move || Container::new(Miser(sender)).run());
-    quick().connect(address.recv().unwrap().as_str()).unwrap()
+        connection.close().unwrap();
+    });
 }
 
 #[test]

@@ -36,7 +36,8 @@ fn w_14_a_gibibyte_passes_both_ways_in_little_memory() {
     match env::var(SERVER) {
         Ok(url) => client(&url.parse().unwrap()),
         Err(_) => {
-            let mut server = Server { received: 0, piece: vec![7; PIECE].into(), left: SIZE };
+            let mut server =
+                Server { received: 0, piece: vec![7; PIECE].into(), left: SIZE, finished: false };
             Container::new(&mut server).run().unwrap();
             // Eight bytes of the data section's start come before the data.
             assert_eq!((server.received, server.left), (u64::from(SIZE) + 8, 0));
@@ -78,6 +79,7 @@ struct Server {
     received: u64,
     piece: Bytes,
     left: u32,
+    finished: bool,
 }
 
 impl Handler for &mut Server {
@@ -111,8 +113,9 @@ impl Handler for &mut Server {
         while self.left > 0 && cx.write(sender, self.piece.clone()).is_ok() {
             self.left -= PIECE as u32;
         }
-        if self.left == 0 {
+        if self.left == 0 && !self.finished {
             cx.finish(sender).unwrap();
+            self.finished = true;
         }
     }
 

@@ -23,7 +23,7 @@ use super::{
     error::{Error, Waiting},
     link::LinkHandle,
     shared::Shared,
-    state::Link,
+    state::{Link, State},
 };
 use crate::{
     dial::{Dial, Dialed},
@@ -95,8 +95,9 @@ impl Options {
         let container_id = self.container_id.clone().unwrap_or_else(|| format!("amqp1-{random:016x}").into());
         let mut engine = amqp1_engine::Connection::new(self.config(container_id, &address), clock.now());
         engine.open();
-        let session = engine.begin(self.connection.session.clone())?;
-        let shared = Shared::new(engine, session, socket, clock, self.timeout)
+        let mut state = State::new(engine, self.connection.session.clone());
+        state.session()?;
+        let shared = Shared::new(state, socket, clock, self.timeout)
             .map_err(|error| Error::Broken(Arc::new(error)))?;
         let shared = Arc::new(shared);
         shared.wait(deadline, Waiting::Open, |state| {
@@ -187,7 +188,7 @@ fn keep_alive(shared: &Arc<Shared>) -> Option<mpsc::Sender<()>> {
     Some(keeper)
 }
 
-/// An open connection with one session.
+/// An open connection.
 ///
 /// It may be cloned and shared; the connection is closed when the last of its handles is dropped: connections, links and
 /// deliveries. [`close`](Self::close) also waits for the peer's answer.
@@ -290,8 +291,7 @@ impl Connection {
 
     fn attach(&self, role: Role, config: LinkConfig, prefetch: u32) -> Result<LinkHandle, Error> {
         let link = self.shared.tell(|state| {
-            state.alive()?;
-            let mut session = state.engine.session(state.session)?;
+            let mut session = state.session()?;
             let link = match role {
                 Role::Sender => session.attach_sender(config)?,
                 Role::Receiver => session.attach_receiver(config)?,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use amqp1_driver::{Channel, Clock, Received, Sent, Spare};
-use amqp1_engine::{Connection, Instant, SessionId};
+use amqp1_engine::Instant;
 
 use super::{
     error::{Error, Waiting},
@@ -80,15 +80,9 @@ impl Wants {
 }
 
 impl Shared {
-    pub(super) fn new(
-        engine: Connection,
-        session: SessionId,
-        socket: TcpStream,
-        clock: Clock,
-        timeout: Duration,
-    ) -> io::Result<Self> {
+    pub(super) fn new(state: State, socket: TcpStream, clock: Clock, timeout: Duration) -> io::Result<Self> {
         let inner = Inner {
-            state: State::new(engine, session),
+            state,
             channel: Channel::new(),
             poller: Poller::default(),
             led: false,

@@ -8,7 +8,7 @@ use std::{
 
 use amqp1_engine::{
     Connection, DeliveryId, DisconnectReason, Event, Instant, LinkId, Misuse, OutgoingDelivery, Scope,
-    SessionId,
+    Session, SessionConfig, SessionId,
     codec::Symbol,
     message::Payload,
     types::{self, DeliveryState, condition},
@@ -20,8 +20,9 @@ use super::error::Error;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) engine: Connection,
-    /// The one session that carries all links.
-    pub(super) session: SessionId,
+    /// The session that carries all links, unless the peer has ended it.
+    session: Option<SessionId>,
+    session_config: SessionConfig,
     pub(super) links: HashMap<LinkId, Link>,
     /// How many links were ever made: names them.
     pub(super) links_made: u64,
@@ -29,8 +30,6 @@ pub(super) struct State {
     pub(super) lost: bool,
     /// Why, if the socket broke.
     broken: Option<Arc<io::Error>>,
-    /// Why the session cannot be used any more.
-    ended: Option<Error>,
     /// Why the connection cannot be used any more.
     over: Option<Error>,
     trace: bool,
@@ -57,6 +56,12 @@ impl Link {
     pub(super) fn new(prefetch: u32) -> Self {
         Self { prefetch, ..Self::default() }
     }
+
+    /// The link is of no more use, but for messages that have arrived in whole.
+    fn detach(&mut self, engine: &mut Connection, error: impl FnOnce() -> Error) {
+        self.gone.get_or_insert_with(error);
+        self.arrived.retain_mut(|arrived| gather(engine, arrived));
+    }
 }
 
 /// A message on its way to the user.
@@ -71,19 +76,29 @@ pub(super) struct Arrived {
 }
 
 impl State {
-    pub(super) fn new(engine: Connection, session: SessionId) -> Self {
+    pub(super) fn new(engine: Connection, session_config: SessionConfig) -> Self {
         let trace = engine.config().trace;
         Self {
             engine,
-            session,
+            session: None,
+            session_config,
             links: HashMap::new(),
             links_made: 0,
             lost: false,
             broken: None,
-            ended: None,
             over: None,
             trace,
         }
+    }
+
+    /// The session for a new link: another one if the peer has ended the last, as some do when they refuse a link.
+    pub(super) fn session(&mut self) -> Result<Session<'_>, Error> {
+        self.alive()?;
+        let session = match self.session {
+            Some(session) => session,
+            None => *self.session.insert(self.engine.begin(self.session_config.clone())?),
+        };
+        Ok(self.engine.session(session)?)
     }
 
     /// Nothing more will be read or written, because of this error if there was one.
@@ -95,7 +110,7 @@ impl State {
 
     /// Fails if the connection cannot be used any more.
     pub(super) fn alive(&self) -> Result<(), Error> {
-        self.over.as_ref().or(self.ended.as_ref()).cloned().map_or(Ok(()), Err)
+        self.over.clone().map_or(Ok(()), Err)
     }
 
     /// Fails if the link cannot be used any more.
@@ -142,17 +157,17 @@ impl State {
                 let error = Error::Violated(violation);
                 match scope {
                     Scope::Connection => self.finish(error),
-                    Scope::Session(_) => self.end(error),
+                    Scope::Session(session) => self.end(session, error),
                     Scope::Link(link) => self.detach(link, error),
                 }
             }
-            Event::SessionBegun(session) if session != self.session => {
+            Event::SessionBegun(session) if self.session != Some(session) => {
                 // Refused as far as AMQP lets one: answered and ended.
                 let refusal = error(condition::NOT_ALLOWED, "this client serves no sessions");
                 let _ = self.engine.session(session).and_then(|mut session| session.end(Some(refusal)));
             }
-            Event::SessionEnded { session, error } if session == self.session => {
-                self.end(Error::Ended(error));
+            Event::SessionEnded { session, error } => {
+                self.end(session, Error::Ended(error));
                 let _ = self.engine.session(session).and_then(|mut session| session.end(None));
             }
             Event::LinkAttached(link) if !self.links.contains_key(&link) => {
@@ -257,27 +272,28 @@ impl State {
         };
     }
 
-    /// The link is of no more use, but for messages that have arrived in whole.
     fn detach(&mut self, id: LinkId, error: Error) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        link.gone.get_or_insert(error);
-        link.arrived.retain_mut(|arrived| gather(&mut self.engine, arrived));
+        if let Some(link) = self.links.get_mut(&id) {
+            link.detach(&mut self.engine, || error);
+        }
     }
 
-    fn end(&mut self, error: Error) {
-        self.ended.get_or_insert(error);
-        self.rescue();
+    /// The session is of no more use, and neither are its links.
+    fn end(&mut self, session: SessionId, error: Error) {
+        if self.session == Some(session) {
+            self.session = None;
+            self.detach_all(&error);
+        }
     }
 
     fn finish(&mut self, error: Error) {
+        self.detach_all(&error);
         self.over.get_or_insert(error);
-        self.rescue();
     }
 
-    /// Takes the messages that have arrived in whole out of links that are going.
-    fn rescue(&mut self) {
+    fn detach_all(&mut self, error: &Error) {
         for link in self.links.values_mut() {
-            link.arrived.retain_mut(|arrived| gather(&mut self.engine, arrived));
+            link.detach(&mut self.engine, || error.clone());
         }
     }
 
