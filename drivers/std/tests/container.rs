@@ -105,7 +105,7 @@ impl Handler for Direct {
 #[test]
 fn both_ends_in_one_container() {
     within_patience(|| {
-        for (messages, size) in [(1, 12), (5_000, 100), (1, 5_000_000)] {
+        for (messages, size) in [(1, 12), (5_000, 100), (20, 300_000), (2, 5_000_000)] {
             let mut container = Container::new(Direct::new(messages, size));
             while container.process(None).unwrap() {}
             let direct = container.handler();

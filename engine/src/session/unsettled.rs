@@ -92,6 +92,11 @@ impl<T> Unsettled<T> {
             while self.slots.front().is_some_and(|slot| slot.value.is_none()) {
                 self.slots.pop_front();
             }
+        } else if index + 1 == self.slots.len() {
+            // An id that was taken back is given out again.
+            while self.slots.back().is_some_and(|slot| slot.value.is_none()) {
+                self.slots.pop_back();
+            }
         } else if self.slots.len() > COMPACT_ABOVE && self.live * 4 < self.slots.len() {
             self.slots.retain(|slot| slot.value.is_some());
         }
@@ -158,6 +163,19 @@ mod tests {
         assert_eq!(unsettled.len(), 1);
         assert!(unsettled.slots.len() <= COMPACT_ABOVE + 1);
         assert_eq!(unsettled.get(Serial::new(0)), Some(&0));
+    }
+
+    #[test]
+    fn an_id_that_was_taken_back_may_come_again() {
+        let mut unsettled = Unsettled::new();
+        for id in [7, 8, 9] {
+            unsettled.push(Serial::new(id), id);
+        }
+        assert!(unsettled.remove(Serial::new(8)));
+        assert!(unsettled.remove(Serial::new(9)));
+        unsettled.push(Serial::new(9), 99);
+        assert_eq!(unsettled.get(Serial::new(9)), Some(&99));
+        assert_eq!(ids(&mut unsettled, 7, 9), [7, 9]);
     }
 
     proptest! {
