@@ -121,3 +121,8 @@ mod tests {
         }
     }
 }
+
+/// The programs of the read me, which must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct ReadMe;
