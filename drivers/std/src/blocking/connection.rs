@@ -276,10 +276,7 @@ impl Connection {
             if !state.is_done() {
                 return Ok(None);
             }
-            match state.alive() {
-                Ok(()) | Err(Error::Closed(None)) => Ok(Some(())),
-                Err(error) => Err(error),
-            }
+            state.closed_well().map(Some)
         });
         self.shared.hang_up();
         closed

@@ -113,6 +113,14 @@ impl State {
         self.over.clone().map_or(Ok(()), Err)
     }
 
+    /// Fails if the connection is over for another reason than a close without an error.
+    pub(super) fn closed_well(&self) -> Result<(), Error> {
+        match &self.over {
+            None | Some(Error::Closed(None)) => Ok(()),
+            Some(error) => Err(error.clone()),
+        }
+    }
+
     /// Fails if the link cannot be used any more.
     pub(super) fn link_alive(&self, link: LinkId) -> Result<(), Error> {
         self.alive()?;
