@@ -6,6 +6,8 @@ mod examples;
 mod nodes;
 mod process;
 mod proton;
+mod proton_broker;
 mod proton_client;
 mod proton_listener;
+mod rabbitmq;
 mod samples;
