@@ -61,7 +61,8 @@ mod waker;
 
 pub use amqp1_driver::{Failure as SocketFailure, Url, UrlError};
 pub use amqp1_engine::{
-    Limits, LinkConfig, LinkId, Misuse, SessionConfig,
+    Blocked, DisconnectReason, HandshakeError, Instant, Limits, LinkConfig, LinkId, Misuse, Scope, SendError,
+    Serial, SessionConfig, Violation,
     codec::{self, Map, Str, Symbol, Value},
     container::{
         Address, AtLeastOnce, AtMostOnce, Capabilities, ConnectionId, ConnectionOptions, ContainerOptions,
