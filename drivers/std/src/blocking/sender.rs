@@ -63,8 +63,8 @@ impl Sender {
         Ok(MessageWriter { link: self.link.clone(), id, settled, open: true })
     }
 
-    /// Starts a message with `length` bytes of data, which are written piece by piece. `head` gives its other sections;
-    /// a body in it is not sent.
+    /// Starts a message with `length` bytes of data, which are written piece by piece. `head` gives the sections
+    /// in front of it; a body or footer in it is not sent.
     ///
     /// # Errors
     /// As [`stream`](Self::stream).
