@@ -28,13 +28,14 @@ pub struct Config {
     pub container_id: Str,
     /// The name of the host that we want to reach, as in `open` and `sasl-init`.
     pub hostname: Option<Str>,
-    /// The largest frame that we take, in bytes; at least 512.
+    /// The largest frame that we take, in bytes; at least 512. Default 128 KiB.
     pub max_frame_size: u32,
-    /// The highest channel number that we take: one less than the number of sessions.
+    /// The highest channel number that we take: one less than the number of sessions. Default 255.
     pub channel_max: u16,
-    /// How long the peer may stay silent; half of it is advertised (§2.4.5). `None`: for ever.
+    /// How long the peer may stay silent; half of it is advertised (§2.4.5). `None`, the default: for ever.
     pub idle_time_out: Option<Duration>,
     /// Which share of an idle time-out is used: 2 advertises half of ours and writes at half of the peer's.
+    /// Default 2.
     pub idle_share: NonZeroU32,
     /// Extensions that we offer.
     pub offered_capabilities: Vec<Symbol>,
@@ -42,7 +43,7 @@ pub struct Config {
     pub desired_capabilities: Vec<Symbol>,
     /// What the peer may want to know of us.
     pub properties: Option<Map>,
-    /// The SASL layer; `None`: none is used or offered (§5.3).
+    /// The SASL layer; `None`, the default: none is used or offered (§5.3).
     pub sasl: Option<Sasl>,
     /// What the byte channel below gives: encryption, the peer's certificate.
     pub channel: Channel,
