@@ -462,7 +462,7 @@ impl Dispatcher<'_> {
 /// The error that stands for a peer's close without one, where the handler wants that.
 fn closed_first(handler: &dyn Handler, cx: &Context<'_>, object: Object) -> Option<Box<Error>> {
     (handler.knobs().peer_close_is_error && !cx.core.is_given_up(object)).then(|| {
-        let description = "the peer closed it first, which is an error to this handler";
+        let description = "the peer closed it before this side was done";
         Box::new(Error {
             condition: condition::ILLEGAL_STATE,
             description: Some(description.into()),

@@ -79,8 +79,13 @@ impl fmt::Display for SaslError {
             Self::NotSasl => f.write_str("the peer went on before SASL was done"),
             Self::Unexpected(name) => write!(f, "the peer sent {name} out of turn"),
             Self::NoCommonMechanism { offered } => {
-                f.write_str("none of the server's SASL mechanisms is allowed here:")?;
-                offered.iter().try_for_each(|name| write!(f, " {name}"))
+                f.write_str("none of the server's SASL mechanisms is configured here:")?;
+                offered.iter().try_for_each(|name| write!(f, " {name}"))?;
+                if offered.contains(&super::PLAIN) {
+                    f.write_str("; give a user and a password")
+                } else {
+                    Ok(())
+                }
             }
             Self::ClearText { mechanism } => {
                 write!(f, "{mechanism} would send the password readable: encrypt, or allow it explicitly")
@@ -135,7 +140,7 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Credentials => "wrong credentials",
+            Self::Credentials => "wrong credentials; check user and password",
             Self::System => "the server failed",
             Self::SystemPermanent => "the server failed permanently",
             Self::SystemTemporary => "the server failed temporarily",

@@ -100,7 +100,7 @@ mod tests {
             ),
             (
                 HandshakeError::Sasl(SaslError::Refused(Refusal::Credentials)),
-                "authentication failed: wrong credentials",
+                "authentication failed: wrong credentials; check user and password",
             ),
         ] {
             assert_eq!(error.to_string(), text);
