@@ -2,13 +2,19 @@
 
 #![forbid(unsafe_code)]
 
-use std::process::{self, ExitCode};
+use std::{
+    error::Error as _,
+    process::{self, ExitCode},
+};
 
 use amqp1_std::{
     Container, ContainerOptions, Handler, Tracker, Url,
     types::{DeliveryState, Error},
 };
-use clap::{Parser, error::ErrorKind};
+use clap::{
+    Parser,
+    error::{ContextKind, ErrorKind},
+};
 
 pub mod broker;
 
@@ -19,10 +25,18 @@ pub fn arguments<A: Parser>() -> A {
         if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
             error.exit();
         }
-        let text = error.to_string();
-        eprintln!("{}; --help lists the options", text.lines().next().unwrap_or_default());
+        eprintln!("error: {}; --help lists the options", complaint(&error));
         process::exit(2)
     })
+}
+
+/// What is wrong with the arguments, in one line. A value that cannot be read is not repeated: it may hold a password.
+fn complaint(error: &clap::Error) -> String {
+    if let (Some(option), Some(reason)) = (error.get(ContextKind::InvalidArg), error.source()) {
+        return format!("{option}: {reason}");
+    }
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 /// Runs a program until nothing is left to do. If that fails, one line says why.
@@ -49,7 +63,7 @@ pub fn node(text: &str) -> Result<Url, String> {
     let url = host(text)?;
     match url.address() {
         Some(_) => Ok(url),
-        None => Err(format!("it names a host but no queue: write {text}/examples, for instance")),
+        None => Err("no queue: end it with one, as in localhost:5672/examples".into()),
     }
 }
 
@@ -109,7 +123,7 @@ mod tests {
     fn a_node_has_a_host_and_an_address() {
         assert_eq!(node("localhost:5672/examples").unwrap().address(), Some("examples"));
         let error = node("localhost:5672").unwrap_err();
-        assert_eq!(error, "it names a host but no queue: write localhost:5672/examples, for instance");
+        assert_eq!(error, "no queue: end it with one, as in localhost:5672/examples");
         assert!(node("http://localhost/examples").is_err());
     }
 
@@ -120,9 +134,25 @@ mod tests {
             assert_eq!(count(text), Err("write a whole number, such as 100".into()), "{text:?}");
         }
     }
-}
 
-/// The programs of the read me, which must compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub struct ReadMe;
+    #[test]
+    fn a_complaint_is_one_line_without_the_password() {
+        #[derive(Debug, Parser)]
+        struct Options {
+            #[arg(short, long, value_name = "URL", value_parser = node)]
+            address: Option<Url>,
+        }
+        let complaint = |arguments: &[&str]| {
+            let arguments = ["program"].iter().chain(arguments);
+            super::complaint(&Options::try_parse_from(arguments).unwrap_err())
+        };
+        assert_eq!(
+            complaint(&["-a", "amqp://scott:tiger@h/"]),
+            "--address <URL>: no queue: end it with one, as in localhost:5672/examples"
+        );
+        let bad_port = complaint(&["-a", "amqp://scott:tiger@h:\nx/q"]);
+        assert!(bad_port.starts_with("--address <URL>: bad port: write a number"), "{bad_port}");
+        assert_eq!(complaint(&["--foo"]), "unexpected argument '--foo' found");
+        assert!(complaint(&["-a"]).starts_with("a value is required for '--address <URL>'"));
+    }
+}
