@@ -1,24 +1,34 @@
-//! The same script over memory and over a socket.
+//! One script against an engine in memory, an engine behind a socket, a driver and a broker.
 
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    sync::mpsc,
     thread,
 };
+
+use amqp1_examples::broker::Broker;
+use amqp1_std::{Container, Context, Handler, ListenerId, Url};
 
 use amqp1_tests::{Socket, Wire, prelude::*};
 use bytes::Buf;
 
 /// What a script asks of any server that answers a peer's open, begin and attach, and accepts messages.
 fn script(peer: &mut Peer<impl Wire>) {
+    let target = Target { address: Some("queue".into()), ..Target::default() };
+    let target = Some(Box::new(target.into()));
     peer.send_header();
-    peer.send_all([open("script").into(), begin(5, 100, 100).on(2), attach("link", 4, Role::Sender).on(2)]);
+    peer.send_all([
+        open("script").into(),
+        begin(5, 100, 100).on(2),
+        Attach { target, ..attach("link", 4, Role::Sender) }.on(2),
+    ]);
     peer.expect_header();
     expect!(peer, Open { .. });
     expect!(peer, Begin { remote_channel: Some(2), .. });
     expect!(peer, Attach { role: Role::Receiver, .. });
     expect!(peer, Flow { link_credit: Some(1..), .. });
-    peer.send(first(4, 0).on(2).with("hello"));
+    peer.send(first(4, 0).on(2).with(&b"\x00\x53\x75\xa0\x05hello"[..]));
     peer.expect(settled(Role::Receiver, 0, DeliveryState::Accepted));
     peer.send(Close::default());
     peer.expect(Close::default());
@@ -105,10 +115,88 @@ fn a_script_runs_against_an_engine_in_memory() {
 }
 
 #[test]
-fn the_same_script_runs_over_a_socket() {
+fn the_script_runs_against_an_engine_behind_a_socket() {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = listener.local_addr().unwrap();
     let server = thread::spawn(move || serve(listener.accept().unwrap().0));
     script(&mut Peer::new(Socket::connect(address)));
     server.join().unwrap();
+}
+
+/// A server of the std driver that listens, tells where, and leaves all else to the container.
+struct Listener(mpsc::Sender<SocketAddr>);
+
+impl Handler for Listener {
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        cx.listen("127.0.0.1:0".parse::<Url>().unwrap());
+    }
+
+    fn on_listening(&mut self, _: &mut Context<'_>, _: ListenerId, address: &str) {
+        self.0.send(address.parse().unwrap()).unwrap();
+    }
+}
+
+/// Where a server of the std driver listens. Its thread ends with the test program.
+fn std_driver() -> SocketAddr {
+    let (sender, address) = mpsc::channel();
+    let mut container = Container::new(Listener(sender));
+    thread::spawn(move || while container.process(None).unwrap() {});
+    address.recv_timeout(Duration::from_secs(10)).unwrap()
+}
+
+#[test]
+fn the_script_runs_against_the_std_driver() {
+    script(&mut Peer::new(Socket::connect(std_driver())));
+}
+
+#[test]
+fn the_script_runs_against_the_broker() {
+    let broker = Broker::start("127.0.0.1:0").unwrap();
+    script(&mut Peer::new(Socket::connect(broker.address().parse().unwrap())));
+}
+
+/// Bad input for any server, and the condition with which it closes the connection.
+fn bad_input() -> Vec<(&'static str, Vec<u8>, Symbol)> {
+    vec![
+        ("f1", vec![0, 0, 0, 7], condition::CONNECTION_FRAMING_ERROR),
+        ("f2", vec![0xff; 4], condition::CONNECTION_FRAMING_ERROR),
+        ("f3", b"\0\0\0\x08\x01\0\0\0".to_vec(), condition::CONNECTION_FRAMING_ERROR),
+        ("f5", b"\0\0\0\x08\x02\x01\0\0".to_vec(), condition::CONNECTION_FRAMING_ERROR),
+        ("f7", frame_of(0, b"\xa1\x05hello"), condition::DECODE_ERROR),
+        ("h6", b"AMQP\0\x01\0\0".to_vec(), condition::CONNECTION_FRAMING_ERROR),
+        ("c2", Frame::from(open("again")).encode(), condition::NOT_ALLOWED),
+        ("c5", begin(0, 1, 1).on(60_000).encode(), condition::CONNECTION_FRAMING_ERROR),
+        ("c6", first(0, 0).on(9).encode(), condition::NOT_ALLOWED),
+        ("n2", End::default().on(9).encode(), condition::NOT_ALLOWED),
+        ("t16", frame_of(0, b"\x00\x53\x11\x45"), condition::DECODE_ERROR),
+    ]
+}
+
+/// Bad input closes its connection with the right condition, and disturbs no other.
+fn survives_bad_input(server: SocketAddr) {
+    let mut bystander = Peer::new(Socket::connect(server));
+    for (row, bytes, expected) in bad_input() {
+        let mut peer = Peer::new(Socket::connect(server));
+        peer.send_header();
+        peer.send(open("bad"));
+        peer.expect_header();
+        expect!(peer, Open { .. });
+        peer.send_raw(bytes);
+        let condition = expect!(peer, Close { error: Some(error) } => error.condition);
+        assert_eq!(condition, expected, "{row}");
+        peer.shut();
+        peer.expect_dropped();
+    }
+    script(&mut bystander);
+}
+
+#[test]
+fn the_std_driver_survives_bad_input() {
+    survives_bad_input(std_driver());
+}
+
+#[test]
+fn the_broker_survives_bad_input() {
+    let broker = Broker::start("127.0.0.1:0").unwrap();
+    survives_bad_input(broker.address().parse().unwrap());
 }
