@@ -115,6 +115,11 @@ pub fn refusal(tracker: &Tracker) -> String {
     }
 }
 
+/// The programs of the read me, which must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct ReadMe;
+
 #[cfg(test)]
 mod tests {
     use super::*;
