@@ -202,6 +202,24 @@ fn k7_anything_but_a_detach_on_a_link_that_failed_ends_the_session() {
 }
 
 #[test]
+fn k7_the_answer_to_an_attach_that_was_closed_with_an_error_meanwhile_is_no_fault() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        let link = linked.engine_session().attach_receiver(LinkConfig::receiver("late", "there")).unwrap();
+        expect!(linked, Attach { .. });
+        let error = Error::new(condition::INTERNAL_ERROR);
+        linked.engine().receiver(link).unwrap().close(Some(error)).unwrap();
+        expect!(linked, Detach { closed: true, .. });
+        linked.send(attach("late", 40, Role::Sender).on(NEAR.peer));
+        linked.expect_event(Event::LinkAttached(link));
+        linked.send(Detach { closed: true, ..detach(40) }.on(NEAR.peer));
+        linked.expect_event(Event::LinkDetached { link, closed: true, error: None });
+        linked.session_is_fine();
+        linked.far_is_fine();
+    });
+}
+
+#[test]
 fn k7_a_link_that_failed_may_be_attached_anew_once_it_is_detached() {
     each_way(|way| {
         let mut linked = failed(way);

@@ -214,14 +214,13 @@ impl Connection {
             Role::Receiver => Role::Sender,
         };
         let key = match self.link_named(&attach.name, role) {
-            Some((key, link))
+            Some((key, link)) if link.session == session_key && link.awaits_attach() => key,
+            Some((_, link))
                 if link.has_failed() && attach.unsettled.is_none() && link.session == session_key =>
             {
-                let _ = key;
                 let text = "attach of a link that was detached with an error";
                 return Err(Violation::session(session_id, condition::SESSION_ERRANT_LINK, "2.6.5", text));
             }
-            Some((key, link)) if link.session == session_key && link.awaits_attach() => key,
             Some((key, link)) => {
                 if link.state != LinkState::Detached {
                     // §2.6.1: the second attach succeeds, and the first link is closed.
