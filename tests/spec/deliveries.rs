@@ -172,22 +172,76 @@ fn d5_tags_of_nothing_and_of_32_bytes_are_tags() {
     });
 }
 
+/// The first transfer of delivery 0 of the engine's receiver, with a tag of this length.
+fn overlong_tag(len: u32) -> Vec<u8> {
+    // transfer { handle, delivery-id, delivery-tag, message-format }
+    let mut body = b"\x00\x53\x14\xd0".to_vec();
+    body.extend((15 + len).to_be_bytes());
+    body.extend(b"\0\0\0\x04\x52\x08\x43\xb0");
+    body.extend(len.to_be_bytes());
+    body.extend(vec![7; len as usize]);
+    body.extend(b"\x43");
+    let size = body.len() as u32 - 8;
+    body[4..8].copy_from_slice(&size.to_be_bytes());
+    frame_of(NEAR.peer, &body)
+}
+
+#[test]
+fn d5_a_delivery_whose_tag_is_above_32_bytes_must_follow_the_one_before() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.credit(10);
+        send(&mut linked, [first(SENDER, 5)]);
+        linked.delivery();
+        linked.send_raw(overlong_tag(33));
+        linked.ends_with(NEAR.engine, &condition::INVALID_FIELD);
+        linked.far_is_fine();
+    });
+}
+
+#[test]
+fn d16_a_delivery_that_is_under_way_when_the_engine_detaches_is_gone() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.credit(10);
+        send(&mut linked, [Transfer { more: true, ..first(SENDER, 0) }]);
+        let Some(Event::Delivery(id)) = linked.event() else { panic!("no delivery") };
+        linked.engine_receiver().detach().unwrap();
+        linked.expect(detach(NEAR.engine_receiver).on(NEAR.engine));
+        send(&mut linked, [more(SENDER), transfer(SENDER)]);
+        linked.expect_event(Event::Aborted(id));
+        assert_eq!(linked.engine_receiver().take(id).err(), Some(Misuse::Gone));
+        assert_eq!(linked.engine_session().unsettled(Role::Receiver), 0);
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn l2_a_delivery_of_another_link_is_not_this_links() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.credit(1);
+        send(&mut linked, [first(SENDER, 0)]);
+        linked.delivery();
+        let far = linked.far_receiver;
+        linked.engine().receiver(far).unwrap().set_credit(1);
+        expect!(linked, Flow { .. });
+        linked.send(first(FAR.peer_sender, 0).on(FAR.peer).with("far"));
+        let Some(Event::Delivery(id)) = linked.event() else { panic!("no delivery") };
+        assert_eq!(linked.engine_receiver().take(id).err(), Some(Misuse::Gone));
+        assert_eq!(linked.engine_receiver().accept(id), Err(Misuse::Gone));
+        assert_eq!(linked.engine().receiver(far).unwrap().take(id).unwrap().len(), 3);
+        linked.finish();
+    });
+}
+
 #[test]
 fn d5_a_tag_above_32_bytes_detaches() {
     each_way(|way| {
         for len in [33, 255, 256, 60_000_u32] {
             let mut linked = way.linked();
             linked.credit(10);
-            // transfer { handle, delivery-id, delivery-tag }
-            let mut body = b"\x00\x53\x14\xd0".to_vec();
-            body.extend((15 + len).to_be_bytes());
-            body.extend(b"\0\0\0\x04\x52\x08\x43\xb0");
-            body.extend(len.to_be_bytes());
-            body.extend(vec![7; len as usize]);
-            body.extend(b"\x43");
-            let size = body.len() as u32 - 8;
-            body[4..8].copy_from_slice(&size.to_be_bytes());
-            linked.send_raw(frame_of(NEAR.peer, &body));
+            linked.send_raw(overlong_tag(len));
             linked.detaches_with(NEAR.engine, NEAR.engine_receiver, &condition::INVALID_FIELD);
             linked.far_is_fine();
         }

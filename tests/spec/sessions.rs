@@ -334,3 +334,40 @@ fn n8_a_flow_without_next_incoming_id_counts_from_the_first_transfer() {
         linked.session_is_fine();
     });
 }
+
+#[test]
+fn n5_the_window_opens_again_for_transfers_that_were_dropped() {
+    each_way(|way| {
+        let config = SessionConfig { incoming_window: 4, ..SessionConfig::default() };
+        let mut linked = Linked::with(way.opened(), config, |link| link);
+        linked.credit(10);
+        linked.engine_receiver().close(None).unwrap();
+        linked.expect(Detach { closed: true, ..detach(NEAR.engine_receiver) }.on(NEAR.engine));
+        linked.send(Transfer { more: true, ..first(NEAR.peer_sender, 0) }.on(NEAR.peer));
+        for _ in 0..3 {
+            linked.send(Transfer { more: true, ..transfer(NEAR.peer_sender) }.on(NEAR.peer));
+        }
+        expect!(linked, Flow { handle: None, incoming_window: 4, .. });
+        linked.finish();
+    });
+}
+
+#[test]
+fn n5_the_window_opens_again_for_deliveries_that_went_with_their_link() {
+    each_way(|way| {
+        let config = SessionConfig { incoming_window: 4, ..SessionConfig::default() };
+        let mut linked = Linked::with(way.opened(), config, |link| link);
+        linked.credit(10);
+        for id in 0..4 {
+            linked.send(first(NEAR.peer_sender, id).on(NEAR.peer).with("not taken"));
+        }
+        assert_eq!(linked.events().len(), 4);
+        linked.engine_receiver().close(None).unwrap();
+        linked.expect(Detach { closed: true, ..detach(NEAR.engine_receiver) }.on(NEAR.engine));
+        linked.send(Detach { closed: true, ..detach(NEAR.peer_sender) }.on(NEAR.peer));
+        assert!(matches!(linked.event(), Some(Event::LinkDetached { .. })));
+        linked.no_event();
+        expect!(linked, Flow { handle: None, incoming_window: 4, .. });
+        linked.finish();
+    });
+}

@@ -194,6 +194,7 @@ impl Connection {
             }
             false
         });
+        self.offer_window(link.session);
     }
 
     /// Takes an `attach` (§2.7.3) on a session that receives.

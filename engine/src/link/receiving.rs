@@ -10,6 +10,7 @@ use crate::{
     arena::Key,
     codec::{ValueRef, composite::Fields, error::Place},
     message::Payload,
+    session::SessionEndpoint,
     types::{DeliveryState, Handle, ReceiverSettleMode, SenderSettleMode, Transfer, condition},
 };
 
@@ -101,6 +102,18 @@ impl Connection {
         transfer: Transfer,
         payload: Bytes,
     ) -> Result<(), Box<Violation>> {
+        let judged = self.take_transfer(session_key, transfer, payload);
+        self.offer_window(session_key);
+        judged
+    }
+
+    #[inline]
+    fn take_transfer(
+        &mut self,
+        session_key: Key,
+        transfer: Transfer,
+        payload: Bytes,
+    ) -> Result<(), Box<Violation>> {
         let session_id = SessionId(session_key);
         let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
         if session.window.transfer_received().is_err() {
@@ -123,12 +136,8 @@ impl Connection {
             return Ok(());
         }
         let Some(number) = end.unfinished else {
-            if let (Some(id), expected) = (transfer.delivery_id, session.expected_delivery_id) {
-                if expected.is_some_and(|expected| expected != id) {
-                    let text = "delivery-id does not follow the one before";
-                    return Err(Violation::session(session_id, condition::INVALID_FIELD, "2.7.5", text));
-                }
-                session.expected_delivery_id = Some(id.next());
+            if let Some(id) = transfer.delivery_id {
+                follow_delivery_id(session, session_id, id)?;
             }
             if discards {
                 return self.discard_transfer(key, more);
@@ -142,7 +151,10 @@ impl Connection {
             };
         };
         if discards {
-            end.unfinished = more.then_some(number);
+            if !more {
+                end.unfinished = None;
+                self.drop_unfinished(key, number);
+            }
             return Ok(());
         }
         self.continue_incoming(session_key, key, number, &transfer, payload)
@@ -162,13 +174,18 @@ impl Connection {
         let session = self.sessions.get_mut(session_key)?;
         let key = session.incoming_handles.get(handle.0)?;
         session.window.transfer_received().ok()?;
-        if let Some(id) = delivery_id {
-            session.expected_delivery_id = Some(id.next());
+        let end = self.links.get_mut(key).and_then(LinkEndpoint::receiver_mut);
+        let is_first = end.is_some_and(|end| end.unfinished.is_none() && !end.dropping);
+        if let Some(id) = delivery_id.filter(|_| is_first)
+            && let Err(violation) = follow_delivery_id(session, SessionId(session_key), id)
+        {
+            return Some(Err(violation));
         }
         let _tag: Option<ValueRef<'_>> = fields.optional(PLACE).ok()?;
         let _message_format: Option<u32> = fields.optional(PLACE).ok()?;
         let _settled: Option<bool> = fields.optional(PLACE).ok()?;
         self.drop_rest(key, fields.optional(PLACE).ok()?.unwrap_or(false));
+        self.offer_window(session_key);
         let text = "delivery-tag above 32 bytes";
         Some(Err(Violation::link(LinkId(key), condition::INVALID_FIELD, "2.8.7", text)))
     }
@@ -346,14 +363,13 @@ impl Connection {
                 self.events.push_back(Event::Delivery(DeliveryId::new(key, number)));
             }
         }
-        self.offer_window(session_key);
         self.report_drained(key);
         Ok(())
     }
 
     /// Has the session's room told to the peer, once there is enough of it.
     #[inline]
-    fn offer_window(&mut self, session_key: Key) {
+    pub(crate) fn offer_window(&mut self, session_key: Key) {
         if let Some(session) = self.sessions.get_mut(session_key)
             && session.window.wants_flow()
             && !session.flow_due
@@ -402,4 +418,19 @@ impl Connection {
             self.events.push_back(Event::Drained(LinkId(key)));
         }
     }
+}
+
+/// Deliveries of one session count on from each other, whichever link they are on (§2.7.5).
+#[inline]
+fn follow_delivery_id(
+    session: &mut SessionEndpoint,
+    session_id: SessionId,
+    delivery_id: Serial,
+) -> Result<(), Box<Violation>> {
+    if session.expected_delivery_id.is_some_and(|expected| expected != delivery_id) {
+        let text = "delivery-id does not follow the one before";
+        return Err(Violation::session(session_id, condition::INVALID_FIELD, "2.7.5", text));
+    }
+    session.expected_delivery_id = Some(delivery_id.next());
+    Ok(())
 }
