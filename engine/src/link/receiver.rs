@@ -82,7 +82,8 @@ impl Receiver<'_> {
     /// [`Misuse::Gone`] when there is none of this id on this link.
     pub fn delivery(&self, id: DeliveryId) -> Result<&IncomingDelivery, Misuse> {
         let session = self.connection.sessions.get(self.endpoint().session).ok_or(Misuse::Gone)?;
-        session.incoming.get(id.number()).filter(|delivery| delivery.link == self.id.0).ok_or(Misuse::Gone)
+        let delivery = session.incoming.get(id.number()).filter(|delivery| delivery.link == self.id.0);
+        delivery.filter(|_| id.link() == self.id).ok_or(Misuse::Gone)
     }
 
     /// Takes the payload that has arrived and was not taken: all of it when the delivery is complete, else a part,

@@ -149,7 +149,8 @@ impl Sender<'_> {
     /// [`Misuse::Gone`] when it is settled, or of another link.
     pub fn delivery(&self, id: DeliveryId) -> Result<&OutgoingDelivery, Misuse> {
         let session = self.connection.sessions.get(self.endpoint().session).ok_or(Misuse::Gone)?;
-        session.outgoing.get(id.number()).filter(|delivery| delivery.link == self.id.0).ok_or(Misuse::Gone)
+        let delivery = session.outgoing.get(id.number()).filter(|delivery| delivery.link == self.id.0);
+        delivery.filter(|_| id.link() == self.id).ok_or(Misuse::Gone)
     }
 
     /// Settles a delivery, with a last state of ours if the receiver should hear one, and forgets it: gives what the
