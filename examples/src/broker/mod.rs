@@ -59,11 +59,14 @@ impl Default for Limits {
     }
 }
 
+/// Is told the address once peers can connect.
+type WhenListening = Box<dyn FnOnce(&str) + Send>;
+
 /// The handler that is a broker.
 pub struct Broker {
     address: Address,
     limits: Limits,
-    when_listening: Option<Box<dyn FnOnce(&str) + Send>>,
+    when_listening: Option<WhenListening>,
     queues: BTreeMap<Str, Node>,
     connections: BTreeMap<ConnectionId, BTreeMap<Link, Attached>>,
     /// Links by what names them: container, name, whether we send (§2.6.1).
