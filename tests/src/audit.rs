@@ -170,7 +170,9 @@ impl Audit {
                 Ok(())
             }
             Performative::End(_) => {
+                // What the peer still sends for it counts for no session that gets our channel next.
                 self.sessions.remove(&frame.channel);
+                self.channels.retain(|_, ours| *ours != frame.channel);
                 Ok(())
             }
             Performative::Open(_) | Performative::Begin(_) | Performative::Close(_) => Ok(()),

@@ -128,7 +128,10 @@ impl End {
         let mut written = false;
         loop {
             let Some(mut transmit) = self.engine.poll_transmit(now) else {
-                self.audit.flushed();
+                // Frames that the engine was given and has not looked at yet, it does not know.
+                if self.engine.wants_input() {
+                    self.audit.flushed();
+                }
                 return written;
             };
             let chunk = transmit.chunk();
