@@ -208,3 +208,72 @@ fn quoted(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
     })?;
     f.write_char('\'')
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::{
+        string::{String, ToString},
+        vec,
+        vec::Vec,
+    };
+
+    use super::*;
+    use crate::codec::{Decode, Encode, Symbol, Timestamp, Uuid};
+
+    /// How a value prints, which is the same in its encoded bytes.
+    fn print(value: impl Into<Value>) -> String {
+        let value = value.into();
+        let mut encoded = Vec::new();
+        value.encode(&mut encoded);
+        let borrowed = ValueRef::decode(&encoded).unwrap();
+        assert_eq!(borrowed.to_string(), value.to_string());
+        value.to_string()
+    }
+
+    #[test]
+    fn simple_values_print_as_python_prints_them() {
+        assert_eq!(print(Value::Null), "None");
+        assert_eq!([print(true), print(false)], ["True", "False"]);
+        assert_eq!([print(255u8), print(-1i64), print(1.0f32), print(0.1f64)], ["255", "-1", "1.0", "0.1"]);
+        assert_eq!(
+            [print('é'), print("it's"), print(Symbol::from_static("amqp:open"))],
+            ["é", "it's", "amqp:open"]
+        );
+        assert_eq!(print(Timestamp(-5)), "-5");
+        assert_eq!(print(Uuid([0x11; 16])), "11111111-1111-1111-1111-111111111111");
+        assert_eq!(print(Vec::from(*b"a'\\\0\n~\x7f")), r"b'a\'\\\x00\n~\x7f'");
+    }
+
+    #[test]
+    fn texts_inside_others_stand_in_quotes() {
+        let list = Value::List(vec![
+            "it's\t\\".into(),
+            'c'.into(),
+            Symbol::from_static("s").into(),
+            "\u{1}é".into(),
+        ]);
+        assert_eq!(print(list), r"['it\'s\t\\', 'c', 's', '\x01é']");
+        assert_eq!(print(Map::new().with("sequence", 1u64)), "{'sequence': 1}");
+        assert_eq!(
+            print(Map::new().with("a", Map::new()).with(1u8, Value::List(vec![]))),
+            "{'a': {}, 1: []}"
+        );
+        assert_eq!(print(Value::array([1i32, 2]).unwrap()), "[1, 2]");
+        assert_eq!(print(Described::new(0x24u64, Value::List(vec![]))), "@36 []");
+        assert_eq!(print(Described::new(Symbol::from_static("a:b"), "text")), "@'a:b' 'text'");
+        let text = Value::from("text");
+        assert_eq!(alloc::format!("{text:#}"), "'text'");
+    }
+
+    #[test]
+    fn t8_what_is_malformed_or_too_deep_prints_as_such() {
+        let malformed = ValueRef::decode(&[0xc0, 3, 2, 0x41, 0x99]).unwrap();
+        assert_eq!(malformed.to_string(), "[True, <no type has the format code 0x99>]");
+
+        let nested = (0..1000).fold(vec![0x45], |inner, _| {
+            [&[0xd0][..], &(inner.len() as u32 + 4).to_be_bytes(), &[0, 0, 0, 1], &inner].concat()
+        });
+        let text = ValueRef::decode(&nested).unwrap().to_string();
+        assert_eq!(text, "[".repeat(MAX_DEPTH + 1) + "..." + &"]".repeat(MAX_DEPTH + 1));
+    }
+}
