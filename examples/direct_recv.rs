@@ -1,15 +1,16 @@
 //! Listens, and prints the bodies of the messages that peers send: no broker is needed.
 
-use std::{collections::HashSet, process::ExitCode};
+use std::process::ExitCode;
 
-use amqp1_std::{Context, Delivery, Handler, ListenerId, Url, types::MessageId};
+use amqp1_examples::Seen;
+use amqp1_std::{Context, Delivery, Handler, ListenerId, Url};
 
 struct Recv {
     url: Url,
     listener: Option<ListenerId>,
     expected: u64,
     received: u64,
-    seen: HashSet<MessageId>,
+    seen: Seen,
 }
 
 impl Handler for Recv {
@@ -20,10 +21,10 @@ impl Handler for Recv {
     fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
         // A message that cannot be read is rejected when this returns.
         let Ok(message) = delivery.decode() else { return };
-        if message.id().is_some_and(|id| !self.seen.insert(id.clone())) {
+        if message.id().is_some_and(|id| self.seen.before(id)) {
             return;
         }
-        println!("{}", message.body);
+        amqp1_examples::print(&message.body);
         self.received += 1;
         if self.received == self.expected {
             cx.close(delivery.receiver());
@@ -53,6 +54,6 @@ fn main() -> ExitCode {
         listener: None,
         expected: messages,
         received: 0,
-        seen: HashSet::new(),
+        seen: Seen::default(),
     })
 }

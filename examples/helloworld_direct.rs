@@ -24,7 +24,7 @@ impl Handler for HelloWorld {
 
     fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
         match delivery.message() {
-            Ok(message) => println!("{}", message.body()),
+            Ok(message) => amqp1_examples::print(message.body()),
             Err(error) => cx.fail(error),
         }
     }

@@ -1,14 +1,15 @@
 //! Receives messages from a queue and prints their bodies.
 
-use std::{collections::HashSet, process::ExitCode};
+use std::process::ExitCode;
 
-use amqp1_std::{Context, Delivery, Handler, Knobs, Url, types::MessageId};
+use amqp1_examples::Seen;
+use amqp1_std::{Context, Delivery, Handler, Knobs, Url};
 
 struct Recv {
     url: Url,
     expected: u64,
     received: u64,
-    seen: HashSet<MessageId>,
+    seen: Seen,
 }
 
 impl Handler for Recv {
@@ -23,10 +24,10 @@ impl Handler for Recv {
     fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
         // A message that cannot be read is rejected when this returns.
         let Ok(message) = delivery.decode() else { return };
-        if message.id().is_some_and(|id| !self.seen.insert(id.clone())) {
+        if message.id().is_some_and(|id| self.seen.before(id)) {
             return;
         }
-        println!("{}", message.body);
+        amqp1_examples::print(&message.body);
         self.received += 1;
         if self.received == self.expected {
             cx.close(delivery.receiver());
@@ -48,5 +49,5 @@ struct Options {
 
 fn main() -> ExitCode {
     let Options { address, messages } = amqp1_examples::arguments();
-    amqp1_examples::run(Recv { url: address, expected: messages, received: 0, seen: HashSet::new() })
+    amqp1_examples::run(Recv { url: address, expected: messages, received: 0, seen: Seen::default() })
 }

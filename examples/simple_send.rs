@@ -34,7 +34,7 @@ impl Handler for Send {
     fn on_accepted(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {
         self.confirmed += 1;
         if self.confirmed == self.total {
-            println!("all messages confirmed");
+            amqp1_examples::print("all messages confirmed");
             if let Some(connection) = cx.connection_of(tracker.sender()) {
                 cx.close(connection);
             }

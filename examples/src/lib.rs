@@ -4,6 +4,8 @@
 
 use std::{
     error::Error as _,
+    fmt::Display,
+    io::{self, Write as _},
     process::{self, ExitCode},
 };
 
@@ -17,6 +19,8 @@ use clap::{
 };
 
 pub mod broker;
+mod seen;
+pub use seen::Seen;
 
 /// Reads the program's arguments. If they are wrong, one line says so and the program ends with exit code 2.
 #[must_use]
@@ -48,8 +52,15 @@ pub fn run(program: impl Handler) -> ExitCode {
     Container::with_options(program, options).run().map_or_else(fail, |()| ExitCode::SUCCESS)
 }
 
+/// Prints a line. Where nobody reads on, as behind `| head`, the program ends.
+pub fn print(line: impl Display) {
+    if writeln!(io::stdout(), "{line}").is_err() {
+        process::exit(0);
+    }
+}
+
 /// Says in one line why the program fails.
-pub fn fail(reason: impl std::fmt::Display) -> ExitCode {
+pub fn fail(reason: impl Display) -> ExitCode {
     eprintln!("error: {reason}");
     ExitCode::FAILURE
 }
