@@ -306,3 +306,22 @@ fn flows_coalesce_until_they_are_written() {
         linked.silent();
     });
 }
+
+#[test]
+fn w12_a_flow_carries_properties_either_way() {
+    each_net(|net| {
+        let (mut pair, _, sender, receiver) = windowed(net, 10, 1);
+        let properties = |text: &str| amqp1_engine::codec::Map::new().with("note", text);
+        pair.server.receiver(receiver).unwrap().send_flow_properties(properties("from the receiver"));
+        pair.run();
+        pair.client.expect_event(Event::LinkFlow(sender));
+        let told = pair.client.sender(sender).unwrap().flow_properties().cloned();
+        assert_eq!(told, Some(properties("from the receiver")));
+        pair.client.sender(sender).unwrap().send_flow_properties(properties("from the sender"));
+        pair.run();
+        pair.server.expect_event(Event::LinkFlow(receiver));
+        let told = pair.server.receiver(receiver).unwrap().flow_properties().cloned();
+        assert_eq!(told, Some(properties("from the sender")));
+        pair.finish();
+    });
+}

@@ -67,6 +67,16 @@ macro_rules! link_accessors {
                 self.endpoint().flow_properties.as_ref()
             }
 
+            /// Sends a flow that carries `properties` besides the numbers (§2.7.4 properties). Those that do not fit a
+            /// frame of the peer are left out.
+            pub fn send_flow_properties(&mut self, properties: $crate::codec::Map) {
+                let link = self.endpoint_mut();
+                link.flow_properties_due = Some(properties);
+                link.flow_due = true;
+                let id = self.id;
+                self.connection.mark_link(id.0);
+            }
+
             /// How many deliveries of this link are not settled, or not taken.
             #[must_use]
             pub fn unsettled(&self) -> usize {

@@ -60,6 +60,8 @@ pub(crate) struct LinkEndpoint {
 
     pub(crate) attach_due: bool,
     pub(crate) flow_due: bool,
+    /// What our next flow carries besides numbers.
+    pub(crate) flow_properties_due: Option<Map>,
     pub(crate) detach_due: Option<Detachment>,
     /// Whether the link is in its session's list of those that have something to write.
     pub(crate) due: bool,
@@ -164,6 +166,7 @@ impl LinkEndpoint {
             live: 0,
             attach_due: false,
             flow_due: false,
+            flow_properties_due: None,
             detach_due: None,
             due: false,
             flow_reported: false,

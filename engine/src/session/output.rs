@@ -116,7 +116,8 @@ impl Connection {
         let session_key = link.session;
         let mut flow = self.flow_of(session_key);
         flow.handle = Some(Handle(handle));
-        let Some(link) = self.links.get(key) else { return };
+        let Some(link) = self.links.get_mut(key) else { return };
+        flow.properties = link.flow_properties_due.take();
         match &link.end {
             LinkEnd::Sender(end) => {
                 flow.delivery_count = Some(end.credit.delivery_count());
@@ -130,7 +131,10 @@ impl Connection {
                 flow.drain = end.credit.is_draining();
             }
         }
-        self.write_frame(channel, &flow);
+        if !self.write_frame(channel, &flow) {
+            flow.properties = None;
+            self.write_frame(channel, &flow);
+        }
         if let Some(session) = self.sessions.get_mut(session_key) {
             session.flow_due = false;
         }
