@@ -60,7 +60,7 @@ impl Receiver<'_> {
         });
     }
 
-    /// Asks the sender to use the credit up or give it back: [`Event::Drained`] says when it has (§2.6.7 drain).
+    /// Asks the sender to use the credit up or give it back: [`Event::Drained`](crate::Event::Drained) says when it has (§2.6.7 drain).
     pub fn drain(&mut self) {
         self.change_credit(|end| end.credit.set_drain(true));
     }
@@ -134,7 +134,7 @@ impl Receiver<'_> {
     }
 
     /// Tells the sender a state. An outcome settles the delivery too, unless the link's receiver settles second
-    /// (§2.6.12): then [`Event::Updated`] says when the sender has settled, and [`settle`](Self::settle) ends it.
+    /// (§2.6.12): then [`Event::Updated`](crate::Event::Updated) says when the sender has settled, and [`settle`](Self::settle) ends it.
     ///
     /// # Errors
     ///
