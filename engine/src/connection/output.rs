@@ -18,7 +18,7 @@ use crate::{
 pub(super) const MIN_MAX_FRAME_SIZE: usize = 512;
 /// However large the frames that a peer takes: above this one message would hold up all others.
 pub(super) const MAX_OUTGOING_FRAME: usize = 256 * 1024;
-/// One pass fills about this much.
+/// One pass adds about this much.
 const PASS: usize = 64 * 1024;
 
 impl Connection {
@@ -62,7 +62,9 @@ impl Connection {
 
     /// Writes what is due, about one pass of it.
     pub(super) fn fill_outbox(&mut self, now: Instant) {
-        if self.outbox.len() >= PASS || self.progress.lost {
+        // Senders that use all room up to the high water must not keep the rest from being written.
+        let full = self.outbox.len() >= self.config.limits.output_high_water.saturating_add(PASS);
+        if full || self.progress.lost {
             return;
         }
         let frames = self.handshake.as_ref().is_none_or(|handshake| handshake.can_send());
@@ -111,9 +113,10 @@ impl Connection {
     }
 
     fn write_sessions(&mut self) {
+        let end = self.outbox.len() + PASS;
         // A session that must wait for the peer's open stays due, behind the others.
         for _ in 0..self.sessions_due.len() {
-            if self.outbox.len() >= PASS {
+            if self.outbox.len() >= end {
                 return;
             }
             let Some(key) = self.sessions_due.pop_front() else { return };
