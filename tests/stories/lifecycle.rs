@@ -415,3 +415,34 @@ fn w21_errors_are_passed_on_whole_at_every_level() {
         pair.client.expect_event(Event::Disconnected(DisconnectReason::Closed));
     });
 }
+
+#[test]
+fn nothing_is_sent_before_our_open_even_on_a_link_that_is_answered_already() {
+    each_way(|way| {
+        let mut peer = way.peer(way.config());
+        peer.send_header();
+        peer.send(open("peer"));
+        peer.expect_header();
+        peer.expect_event(Event::Opened);
+        peer.send(begin(0, 10, 10));
+        let Some(Event::SessionBegun(session)) = peer.event() else { panic!("no session") };
+        peer.engine().session(session).unwrap().accept(SessionConfig::default()).unwrap();
+        peer.send(attach("link", 0, Role::Receiver));
+        let Some(Event::LinkAttached(link)) = peer.event() else { panic!("no link") };
+        peer.engine().sender(link).unwrap().attach(LinkConfig::sender("", "here")).unwrap();
+        peer.send(Flow { handle: Some(Handle(0)), link_credit: Some(1), ..flow(10, 0, 10) });
+        peer.expect_event(Event::LinkFlow(link));
+        peer.no_event();
+        let refused = peer.engine().sender(link).unwrap().send(tag(b"a"), true, "a");
+        assert_eq!(refused, Err(SendError::Blocked(Blocked::Attach)));
+        peer.silent();
+        peer.engine().open();
+        peer.expect_event(Event::Sendable(link));
+        peer.engine().sender(link).unwrap().send(tag(b"a"), true, "a").unwrap();
+        expect!(peer, Open { .. });
+        expect!(peer, Begin { .. });
+        expect!(peer, Attach { .. });
+        expect!(peer, Transfer { .. });
+        peer.silent();
+    });
+}

@@ -1,6 +1,7 @@
 //! Back-pressure: every queue has a limit and says so (E-06).
 
-use amqp1_tests::prelude::*;
+use amqp1_tests::{Splitter, prelude::*};
+use bytes::Buf;
 
 const SENDER: u32 = NEAR.peer_sender;
 
@@ -159,5 +160,43 @@ fn e06_a_flood_of_flows_is_one_event() {
         assert_eq!(linked.events(), [Event::LinkFlow(sender), Event::Sendable(sender)]);
         assert_eq!(linked.engine_sender().credit(), 999);
         linked.finish();
+    });
+}
+
+#[test]
+fn e06_a_sender_that_waits_for_output_hears_nothing_once_the_connection_is_lost() {
+    each_way(|way| {
+        let mut linked = linked(way, |limits| limits.output_high_water = 10_000);
+        linked.grant(1_000);
+        while linked.engine_sender().send(tag(b"same"), true, vec![0; 1_000]).is_ok() {}
+        linked.shut();
+        linked.expect_event(Event::Disconnected(DisconnectReason::Aborted));
+        linked.no_event();
+    });
+}
+
+#[test]
+fn e06_what_is_due_is_written_though_senders_fill_all_room() {
+    each_way(|way| {
+        let mut linked = linked(way, |_| {});
+        linked.grant(10_000);
+        let now = linked.now();
+        let fill = |linked: &mut Linked| {
+            while linked.engine_sender().send(tag(b"same"), true, vec![0; 1_000]).is_ok() {}
+        };
+        fill(&mut linked);
+        linked.engine_receiver().set_credit(7);
+        // The socket takes some, never all, and the sender fills the room as soon as it may.
+        let mut output = Splitter::default();
+        for _ in 0..20 {
+            let mut transmit = linked.engine().poll_transmit(now).unwrap();
+            output.push(&transmit.copy_to_bytes(70_000));
+            linked.events();
+            fill(&mut linked);
+        }
+        let items = std::iter::from_fn(|| output.next_item());
+        let flows = items
+            .filter(|item| matches!(item, Item::Frame(Frame { performative: Performative::Flow(_), .. })));
+        assert_eq!(flows.count(), 1);
     });
 }

@@ -81,7 +81,7 @@ pub struct Connection {
     /// Complete deliveries that were not taken.
     pub(crate) unread_messages: usize,
 
-    open_due: bool,
+    pub(crate) open_due: bool,
     close_due: Option<Option<Box<Error>>>,
     /// Sessions that have something to write.
     sessions_due: VecDeque<Key>,
@@ -245,6 +245,9 @@ impl Connection {
     pub fn open(&mut self) {
         if self.progress.sent < Progress::Open && self.close_due.is_none() && !self.progress.lost {
             self.open_due = true;
+            // Links that were answered before may send from here on.
+            let links: Vec<Key> = self.links.iter().map(|(key, _)| key).collect();
+            links.into_iter().for_each(|key| self.wake_sender(key));
         }
     }
 

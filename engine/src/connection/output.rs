@@ -217,6 +217,9 @@ impl Connection {
             return;
         }
         for key in core::mem::take(&mut self.waiting_for_output) {
+            if let Some(link) = self.links.get_mut(key) {
+                link.waits_for_output = false;
+            }
             self.wake_waiting(key, Waiting::Output);
         }
     }

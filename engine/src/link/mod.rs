@@ -65,6 +65,10 @@ pub(crate) struct LinkEndpoint {
     pub(crate) detach_due: Option<Detachment>,
     /// Whether the link is in its session's list of those that have something to write.
     pub(crate) due: bool,
+    /// Whether the link is in the connection's list of those that wait for output to drain.
+    pub(crate) waits_for_output: bool,
+    /// Whether the link is in its session's list of those that wait for it.
+    pub(crate) waits_for_session: bool,
     /// An event about a flow waits to be polled: no second one is queued.
     pub(crate) flow_reported: bool,
     /// What the peer's last flow carried besides numbers (§2.7.4 properties).
@@ -169,6 +173,8 @@ impl LinkEndpoint {
             flow_properties_due: None,
             detach_due: None,
             due: false,
+            waits_for_output: false,
+            waits_for_session: false,
             flow_reported: false,
             flow_properties: None,
             sent_detach: None,

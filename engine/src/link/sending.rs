@@ -10,6 +10,7 @@ use crate::{
     Blocked, Connection, Event, Limits, LinkId, LinkState, Misuse, SendError, Serial, SessionState,
     arena::Key,
     codec::hot::{TransferHead, write_transfer},
+    connection::state::Progress,
     message::Message,
     session::SessionEndpoint,
     transport::{
@@ -63,6 +64,8 @@ struct SendPath<'a> {
     limits: &'a Limits,
     /// The largest frame that we write.
     frame_size: usize,
+    /// Our open was sent, or goes first.
+    is_opened: bool,
 }
 
 impl Connection {
@@ -71,6 +74,7 @@ impl Connection {
     fn send_path(&mut self, key: Key) -> Option<SendPath<'_>> {
         let link = self.links.get_mut(key).filter(|link| matches!(link.end, LinkEnd::Sender(_)))?;
         Some(SendPath {
+            is_opened: self.open_due || self.progress.sent >= Progress::Open,
             key,
             session: self.sessions.get_mut(link.session)?,
             link,
@@ -93,14 +97,17 @@ impl Connection {
 
     /// Tells the user of a sender that it can go on, if it can and was not told; else sees to it that it will be.
     pub(crate) fn wake_sender(&mut self, key: Key) {
-        if let Some(mut path) = self.send_path(key) {
+        if !self.is_closing()
+            && let Some(mut path) = self.send_path(key)
+        {
             path.wake();
         }
     }
 
     /// Wakes a sender that waits for `what`, and for nothing else meanwhile.
     pub(crate) fn wake_waiting(&mut self, key: Key, what: Waiting) {
-        if let Some(mut path) = self.send_path(key)
+        if !self.is_closing()
+            && let Some(mut path) = self.send_path(key)
             && path.end().waiting == what
         {
             path.end().waiting = Waiting::Credit;
@@ -242,7 +249,8 @@ impl SendPath<'_> {
     #[inline]
     fn blocked(&self) -> Option<Blocked> {
         let end = self.sender();
-        let open = self.session.state == SessionState::Mapped && self.session.end_due.is_none();
+        let open =
+            self.is_opened && self.session.state == SessionState::Mapped && self.session.end_due.is_none();
         if !open || self.link.state != LinkState::Attached || self.link.detach_due.is_some() {
             Some(Blocked::Attach)
         } else if end.unfinished.is_some() {
@@ -302,13 +310,15 @@ impl SendPath<'_> {
             Blocked::Window | Blocked::Unsettled | Blocked::Unfinished => Waiting::Session,
             Blocked::Output => Waiting::Output,
         };
-        if core::mem::replace(&mut self.end().waiting, waiting) == waiting {
-            return;
-        }
+        self.end().waiting = waiting;
         match waiting {
-            Waiting::Output => self.waiting_for_output.push(self.key),
-            Waiting::Session => self.session.waiting.push(self.key),
-            Waiting::Nothing | Waiting::Credit => {}
+            Waiting::Output if !core::mem::replace(&mut self.link.waits_for_output, true) => {
+                self.waiting_for_output.push(self.key);
+            }
+            Waiting::Session if !core::mem::replace(&mut self.link.waits_for_session, true) => {
+                self.session.waiting.push(self.key);
+            }
+            _ => {}
         }
     }
 

@@ -95,6 +95,9 @@ impl Connection {
     pub(crate) fn wake_session(&mut self, session_key: Key) {
         let Some(session) = self.sessions.get_mut(session_key) else { return };
         for key in core::mem::take(&mut session.waiting) {
+            if let Some(link) = self.links.get_mut(key) {
+                link.waits_for_session = false;
+            }
             self.write_unfinished(key);
             self.wake_waiting(key, Waiting::Session);
         }
