@@ -19,6 +19,23 @@ fn c1_a_first_frame_that_is_no_open_closes() {
 }
 
 #[test]
+fn c1_the_close_of_a_peer_whose_first_frame_was_no_open_is_taken() {
+    each_way(|way| {
+        let mut peer = way.peer(way.config());
+        peer.send_header();
+        peer.expect_header();
+        peer.send(begin(0, 1, 1));
+        assert!(matches!(peer.event(), Some(Event::Violated(_))));
+        expect!(peer, Open { .. });
+        expect!(peer, Close { .. });
+        peer.send(Close::default());
+        peer.expect_event(Event::Closed { error: None });
+        peer.expect_event(Event::Disconnected(DisconnectReason::Closed));
+        peer.expect_dropped();
+    });
+}
+
+#[test]
 fn c2_an_open_on_another_channel_closes() {
     each_way(|way| {
         let mut peer = way.peer(way.config());

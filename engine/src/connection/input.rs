@@ -125,6 +125,10 @@ impl Connection {
     /// Whether more waits inside than the limits allow to be added to.
     pub(super) fn is_full(&self) -> bool {
         let limits = &self.config.limits;
+        // What is dropped adds to nothing.
+        if self.progress.discarding {
+            return false;
+        }
         self.events.len() >= limits.events
             || self.unread_bytes >= limits.unread_bytes
             || self.outbox.len() >= limits.output_stop_reading
@@ -148,13 +152,14 @@ impl Connection {
         let mut start = 0;
         while let Some(size) = block[start..].first_chunk::<4>() {
             if self.is_full() {
-                if self.is_full_of_parts() {
-                    let text = "unfinished deliveries exceed the limit of unread bytes";
-                    let limit = condition::RESOURCE_LIMIT_EXCEEDED;
-                    return self.punish(Violation::connection(limit, "2.8.15", text));
+                if !self.is_full_of_parts() {
+                    self.unread = block.slice(start..);
+                    return;
                 }
-                self.unread = block.slice(start..);
-                return;
+                let text = "unfinished deliveries exceed the limit of unread bytes";
+                self.punish(Violation::connection(condition::RESOURCE_LIMIT_EXCEEDED, "2.8.15", text));
+                // Also where we are closing already: only the peer's close is of interest now.
+                self.progress.discarding = true;
             }
             let end = start + u32::from_be_bytes(*size) as usize;
             if self.trace.is_on() {
@@ -192,7 +197,8 @@ impl Connection {
         if self.progress.discarding && descriptor != Close::CODE {
             return Ok(());
         }
-        if self.progress.received < Progress::Open && descriptor != Open::CODE {
+        // A peer that failed to open may still close.
+        if self.progress.received < Progress::Open && descriptor != Open::CODE && !self.progress.discarding {
             let text = "the first frame is not an open";
             return Err(Violation::connection(condition::NOT_ALLOWED, "2.7.1", text));
         }
