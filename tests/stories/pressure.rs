@@ -200,3 +200,90 @@ fn e06_what_is_due_is_written_though_senders_fill_all_room() {
         assert_eq!(flows.count(), 1);
     });
 }
+
+/// Lets time pass for an engine whose socket takes nothing, until it wants to be woken no more.
+fn wait(linked: &mut Linked) {
+    let mut now = linked.now();
+    for _ in 0..10 {
+        let Some((at, _)) = linked.engine().poll_timeout() else { return };
+        now = now.max(at);
+        linked.engine().handle_timeout(now);
+    }
+    panic!("the deadlines do not end");
+}
+
+fn fill(linked: &mut Linked) {
+    linked.grant(10_000);
+    while linked.engine_sender().send(tag(b"same"), true, vec![0; 60_000]).is_ok() {}
+}
+
+#[test]
+fn a2_a_peer_that_never_reads_does_not_keep_a_connection_that_is_closed() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        fill(&mut linked);
+        linked.engine().close(None);
+        wait(&mut linked);
+        linked.expect_event(Event::Disconnected(DisconnectReason::CloseTimeout));
+        linked.expect_dropped();
+    });
+}
+
+#[test]
+fn a2_a_peer_that_never_reads_is_dropped_after_the_idle_time_out() {
+    each_way(|way| {
+        let mut config = Config { idle_time_out: Some(Duration::from_secs(60)), ..way.config() };
+        config.limits.output_stop_reading = 100_000;
+        let mut peer = way.peer(config);
+        peer.open();
+        let mut linked = Linked::new(peer);
+        fill(&mut linked);
+        assert!(!linked.engine().wants_input());
+        wait(&mut linked);
+        let events = linked.events();
+        assert!(
+            matches!(
+                events.as_slice(),
+                [Event::Violated(_), Event::Disconnected(DisconnectReason::CloseTimeout)]
+            ),
+            "{events:?}"
+        );
+        linked.expect_dropped();
+    });
+}
+
+#[test]
+fn a2_a_peer_that_closes_and_never_reads_is_dropped_too() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        fill(&mut linked);
+        linked.send(Close::default());
+        linked.expect_event(Event::Closed { error: None });
+        linked.engine().close(None);
+        let now = linked.now();
+        assert!(linked.engine().poll_transmit(now).is_some());
+        linked.expect_event(Event::Disconnected(DisconnectReason::Closed));
+        assert!(!linked.engine().is_done(), "our close waits to be written");
+        wait(&mut linked);
+        linked.expect_dropped();
+    });
+}
+
+#[test]
+fn e06_the_close_of_a_peer_that_sent_too_much_at_a_time_is_taken() {
+    each_way(|way| {
+        let mut linked = linked(way, |limits| limits.unread_bytes = 1_000);
+        linked.credit(1);
+        linked.send(Transfer { more: true, ..first(SENDER, 0) }.on(NEAR.peer).with(vec![1; 1_000]));
+        assert!(matches!(linked.event(), Some(Event::Delivery(_))));
+        linked.send(Transfer { more: true, ..transfer(SENDER) }.on(NEAR.peer).with(vec![1; 1_000]));
+        assert!(matches!(linked.event(), Some(Event::Violated(_))));
+        expect!(linked, Close { .. });
+        linked.send(Transfer { more: true, ..transfer(SENDER) }.on(NEAR.peer).with(vec![1; 1_000]));
+        linked.send(Close::default());
+        assert!(matches!(linked.event(), Some(Event::Aborted(_))));
+        linked.expect_event(Event::Closed { error: None });
+        linked.expect_event(Event::Disconnected(DisconnectReason::Closed));
+        linked.expect_dropped();
+    });
+}

@@ -63,6 +63,8 @@ pub struct Connection {
     heartbeat_due: bool,
     handshake_deadline: Option<Instant>,
     close_deadline: Option<Instant>,
+    /// How much output there was when it was last looked at: less of it is a sign that the peer reads.
+    output_left: usize,
 
     pub(crate) sessions: Arena<SessionEndpoint>,
     incoming_channels: NumberTable,
@@ -119,6 +121,7 @@ impl Connection {
             heartbeat_due: false,
             handshake_deadline: Some(now + config.limits.handshake_timeout),
             close_deadline: None,
+            output_left: 0,
             sessions: Arena::new(),
             incoming_channels: NumberTable::default(),
             channel_pool: NumberPool::default(),

@@ -62,6 +62,12 @@ impl Connection {
 
     /// Writes what is due, about one pass of it.
     pub(super) fn fill_outbox(&mut self, now: Instant) {
+        self.note_output_taken(now);
+        self.write_due(now);
+        self.output_left = self.outbox.len();
+    }
+
+    fn write_due(&mut self, now: Instant) {
         // Senders that use all room up to the high water must not keep the rest from being written.
         let full = self.outbox.len() >= self.config.limits.output_high_water.saturating_add(PASS);
         if full || self.progress.lost {

@@ -17,20 +17,53 @@ pub enum TimeoutReason {
 
 impl Connection {
     pub(super) fn next_timeout(&self) -> Option<(Instant, TimeoutReason)> {
-        if self.progress.lost {
+        if self.progress.lost && self.outbox.is_empty() {
             return None;
+        }
+        if self.must_time_close() {
+            return Some((Instant::ZERO, TimeoutReason::Close));
         }
         let candidates = [
             self.handshake_deadline.map(|at| (at, TimeoutReason::Handshake)),
             self.close_deadline.map(|at| (at, TimeoutReason::Close)),
-            self.idle.deadline().map(|at| (at, TimeoutReason::Idle)),
+            self.idle.deadline().filter(|_| !self.progress.lost).map(|at| (at, TimeoutReason::Idle)),
         ];
         candidates.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
-    pub(super) fn on_timeout(&mut self, now: Instant) {
-        if self.progress.lost {
+    /// Whether our close waits behind other output, and nothing limits how long yet: a peer that does not read must
+    /// not hold the connection for ever.
+    fn must_time_close(&self) -> bool {
+        self.close_due.is_some() && self.close_deadline.is_none() && !self.outbox.is_empty()
+    }
+
+    /// A peer that takes output lives, also while we read nothing until it has taken more; and it comes nearer to our
+    /// close.
+    pub(super) fn note_output_taken(&mut self, now: Instant) {
+        let before = core::mem::replace(&mut self.output_left, self.outbox.len());
+        if self.output_left >= before {
             return;
+        }
+        if before >= self.config.limits.output_stop_reading {
+            self.idle.received(now);
+        }
+        if self.close_deadline.is_some() {
+            self.close_deadline = Some(now + self.config.limits.close_timeout);
+        }
+    }
+
+    pub(super) fn on_timeout(&mut self, now: Instant) {
+        self.note_output_taken(now);
+        if self.progress.lost {
+            // The peer has not read our last words.
+            let deadlines = [self.handshake_deadline, self.close_deadline];
+            if deadlines.into_iter().flatten().any(|at| at <= now) {
+                self.outbox.clear();
+            }
+            return;
+        }
+        if self.must_time_close() {
+            self.close_deadline = Some(now + self.config.limits.close_timeout);
         }
         if self.handshake_deadline.is_some_and(|at| at <= now) {
             return self.lose(DisconnectReason::HandshakeTimeout);
@@ -38,7 +71,8 @@ impl Connection {
         if self.close_deadline.is_some_and(|at| at <= now) {
             return self.lose(DisconnectReason::CloseTimeout);
         }
-        if !self.wants_input() {
+        let peer_reads = self.outbox.len() < self.config.limits.output_stop_reading;
+        if peer_reads && !self.wants_input() {
             // The peer may well have sent: it is we who do not read.
             self.idle.received(now);
         }
