@@ -65,6 +65,12 @@ impl Violation {
         Self::new(Scope::Link(id), condition, section, description)
     }
 
+    /// The same fault, with more brought down.
+    pub(crate) fn widened(mut self: Box<Self>, scope: Scope) -> Box<Self> {
+        self.scope = scope;
+        self
+    }
+
     /// The error condition that the peer is told (§2.8.15 to §2.8.18).
     #[must_use]
     pub fn condition(&self) -> &Symbol {

@@ -349,3 +349,29 @@ fn k11_termini_of_any_kind_reach_the_user() {
         linked.session_is_fine();
     });
 }
+
+#[test]
+fn k9_links_that_the_peer_leaves_no_handle_to_answer_end_the_session_above_the_limit() {
+    each_way(|way| {
+        let mut peer = way.opened();
+        peer.send(Begin { handle_max: 0, ..begin(0, 10, 10) });
+        let Some(Event::SessionBegun(session)) = peer.event() else { panic!("no session") };
+        let config = SessionConfig { handle_max: 1, ..SessionConfig::default() };
+        peer.engine().session(session).unwrap().accept(config).unwrap();
+        expect!(peer, Begin { .. });
+        peer.send(attach("answered", 0, Role::Sender));
+        let Some(Event::LinkAttached(link)) = peer.event() else { panic!("no link") };
+        peer.engine().receiver(link).unwrap().attach(LinkConfig::receiver("", "here")).unwrap();
+        expect!(peer, Attach { .. });
+        for name in ["a", "b", "c"] {
+            peer.send(attach(name, 1, Role::Sender));
+            peer.send(Detach { closed: true, ..detach(1) });
+            let [Event::LinkAttached(_), Event::LinkDetached { link, .. }] = peer.events()[..] else {
+                panic!("no link")
+            };
+            assert_eq!(peer.engine().receiver(link).unwrap().close(None), Err(Misuse::TooManyLinks));
+        }
+        peer.send(attach("d", 1, Role::Sender));
+        peer.ends_with(0, &condition::RESOURCE_LIMIT_EXCEEDED);
+    });
+}

@@ -10,7 +10,7 @@ use super::{
     output::{MAX_OUTGOING_FRAME, MIN_MAX_FRAME_SIZE},
 };
 use crate::{
-    DisconnectReason, Instant, Scope, SessionConfig, SessionId, SessionState, Violation,
+    DisconnectReason, Instant, Misuse, Scope, SessionConfig, SessionId, SessionState, Violation,
     arena::Key,
     codec::{
         DecodeError, DecodeErrorKind,
@@ -363,16 +363,26 @@ impl Connection {
             return;
         }
         let error = violation.to_error();
-        let closes = match violation.scope() {
+        let closed = match violation.scope() {
             Scope::Connection => {
                 self.fail(error);
-                true
+                Ok(())
             }
             Scope::Session(id) => self.fail_session(id.0, error),
             Scope::Link(id) => self.fail_link(id.0, error),
         };
-        if closes {
-            self.events.push_back(Event::Violated(violation));
+        // What the peer began or attached has to be answered before it is closed. Where it left no room for that, what
+        // lies around it is closed instead.
+        match (closed, violation.scope()) {
+            (Ok(()), _) => self.events.push_back(Event::Violated(violation)),
+            (Err(Misuse::TooManyLinks | Misuse::FrameTooLarge), Scope::Link(id)) => {
+                if let Some(link) = self.links.get(id.0) {
+                    let session = SessionId(link.session);
+                    self.punish(violation.widened(Scope::Session(session)));
+                }
+            }
+            (Err(Misuse::TooManySessions), _) => self.punish(violation.widened(Scope::Connection)),
+            (Err(_), _) => {}
         }
     }
 

@@ -145,14 +145,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Detaches a link whose peer broke a rule: whether it was not being detached before.
-    pub(crate) fn fail_link(&mut self, key: Key, error: Error) -> bool {
-        let Some(link) = self.links.get_mut(key) else { return false };
+    /// Detaches a link whose peer broke a rule, unless it is being detached already.
+    pub(crate) fn fail_link(&mut self, key: Key, error: Error) -> Result<(), Misuse> {
+        let link = self.links.get_mut(key).ok_or(Misuse::Gone)?;
         link.flow_due = false;
         if let LinkEnd::Sender(end) = &mut link.end {
             end.unfinished = None;
         }
-        self.detach_link(key, true, Some(error)).is_ok()
+        self.detach_link(key, true, Some(error))
     }
 
     /// Forgets a link that both sides have detached, unless it may be attached again.

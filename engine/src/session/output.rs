@@ -2,7 +2,7 @@
 
 use super::{SessionState, disposition::Batch, state::SessionStep};
 use crate::{
-    Connection, Event, LinkId, LinkState, SessionId,
+    Connection, Event, LinkId, LinkState, Misuse, SessionId,
     arena::Key,
     link::{DetachKind, LinkEnd, LinkEndpoint},
     types::{Attach, Begin, Detach, Disposition, End, Error, Flow, Handle, Role},
@@ -168,27 +168,25 @@ impl Connection {
         self.forget_link(key);
     }
 
-    /// Ends the session with an error, and drops whatever else it had to write (§2.5.4): whether it was not ending
-    /// before.
-    pub(crate) fn fail_session(&mut self, key: Key, error: Error) -> bool {
-        let Some(session) = self.sessions.get_mut(key) else { return false };
+    /// Ends the session with an error, unless it is ending already, and drops whatever else it had to write (§2.5.4).
+    pub(crate) fn fail_session(&mut self, key: Key, error: Error) -> Result<(), Misuse> {
+        let session = self.sessions.get_mut(key).ok_or(Misuse::Gone)?;
         session.flow_due = false;
         for link in core::mem::take(&mut session.links_due) {
             if let Some(link) = self.links.get_mut(link) {
                 link.due = false;
             }
         }
-        self.session(SessionId(key)).is_ok_and(|mut session| session.end(Some(error)).is_ok())
+        self.session(SessionId(key))?.end(Some(error))
     }
 
     /// Forgets a session that both sides have ended, with its links.
     pub(crate) fn forget_session(&mut self, key: Key) {
-        if self.sessions.get(key).is_none_or(|session| session.state != SessionState::Unmapped) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.state != SessionState::Unmapped {
             return;
         }
-        let links: alloc::vec::Vec<Key> =
-            self.links.iter().filter(|(_, link)| link.session == key).map(|(key, _)| key).collect();
-        for key in links {
+        for key in core::mem::take(&mut session.links) {
             self.remove_link(key);
         }
         self.sessions.remove(key);
