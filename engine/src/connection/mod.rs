@@ -324,7 +324,10 @@ impl Connection {
 
     /// The links of a session.
     pub fn links(&self, session: SessionId) -> impl Iterator<Item = LinkId> {
-        self.links.iter().filter(move |(_, link)| link.session == session.0).map(|(key, _)| LinkId(key))
+        self.sessions
+            .get(session.0)
+            .into_iter()
+            .flat_map(|session| session.links.iter().map(|&key| LinkId(key)))
     }
 
     fn check_role(&self, id: LinkId, role: Role) -> Result<(), Misuse> {

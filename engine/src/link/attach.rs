@@ -62,10 +62,11 @@ impl Connection {
 
     fn insert_link(&mut self, link: LinkEndpoint) -> Key {
         let name = (link.name.clone(), link.role());
-        if let Some(session) = self.sessions.get_mut(link.session) {
-            session.links += 1;
-        }
+        let session = link.session;
         let key = self.links.insert(link);
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.links.insert(key);
+        }
         self.links_by_name.insert(name, key);
         key
     }
@@ -170,7 +171,7 @@ impl Connection {
             self.links_by_name.remove(&(link.name, role));
         }
         let Some(session) = self.sessions.get_mut(link.session) else { return };
-        session.links -= 1;
+        session.links.remove(&key);
         for handle in [link.handle, link.retired_handle].into_iter().flatten() {
             session.outgoing_handles.give_back(handle);
         }

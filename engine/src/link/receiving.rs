@@ -396,12 +396,16 @@ impl Connection {
     /// Nothing more comes on the links of a session, or of all sessions: what has arrived in part is dropped.
     pub(crate) fn drop_all_unfinished(&mut self, session: Option<Key>) {
         let unfinished = |(key, link): (Key, &LinkEndpoint)| match &link.end {
-            LinkEnd::Receiver(end) if session.is_none_or(|session| session == link.session) => {
-                Some((key, end.unfinished?))
-            }
-            _ => None,
+            LinkEnd::Receiver(end) => Some((key, end.unfinished?)),
+            LinkEnd::Sender(_) => None,
         };
-        let dropped: Vec<_> = self.links.iter().filter_map(unfinished).collect();
+        let dropped: Vec<_> = match session {
+            None => self.links.iter().filter_map(unfinished).collect(),
+            Some(session) => {
+                let links = self.sessions.get(session).into_iter().flat_map(|session| &session.links);
+                links.filter_map(|&key| unfinished((key, self.links.get(key)?))).collect()
+            }
+        };
         for (key, number) in dropped {
             if let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::receiver_mut) {
                 end.unfinished = None;

@@ -1,6 +1,10 @@
 //! Sessions: one bidirectional, sequential conversation each (§2.5).
 
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeSet, VecDeque},
+    vec::Vec,
+};
 
 use crate::{
     Connection, LinkConfig, LinkId, Misuse, Serial, SessionConfig,
@@ -44,7 +48,7 @@ pub(crate) struct SessionEndpoint {
     pub(crate) outgoing_handles: NumberPool,
     pub(crate) incoming_handles: NumberTable,
     /// Link endpoints of this session, attached or kept for another attach.
-    pub(crate) links: usize,
+    pub(crate) links: BTreeSet<Key>,
 
     /// The delivery-id of our next delivery.
     pub(crate) next_delivery_id: Serial,
@@ -80,7 +84,7 @@ impl SessionEndpoint {
             answered_channel: None,
             outgoing_handles: NumberPool::default(),
             incoming_handles: NumberTable::default(),
-            links: 0,
+            links: BTreeSet::new(),
             next_delivery_id: Serial::new(0),
             expected_delivery_id: None,
             outgoing: Unsettled::new(),
@@ -112,7 +116,7 @@ impl SessionEndpoint {
 
     /// Whether there are more link endpoints than handles let be attached, and as many again kept for another attach.
     pub(crate) fn has_too_many_links(&self) -> bool {
-        self.links as u64 > 2 * (u64::from(self.config.handle_max) + 1)
+        self.links.len() as u64 > 2 * (u64::from(self.config.handle_max) + 1)
     }
 
     /// The highest handle that the peer takes; all are allowed until it says otherwise.
