@@ -418,6 +418,6 @@ fn rabbitmq_demands_sasl_and_the_right_password() {
         assert!(reason(replay).contains("SASL"), "{}", reason(replay));
     });
     each_chunking_of("rabbitmq-wrong-password", Side::Client, |replay| {
-        assert_eq!(reason(replay), "authentication failed: wrong credentials");
+        assert!(reason(replay).starts_with("authentication failed: wrong credentials"), "{}", reason(replay));
     });
 }

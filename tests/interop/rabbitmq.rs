@@ -348,7 +348,7 @@ fn sasl_plain_and_anonymous() {
     connect(&url(""), |_| {}).close().unwrap();
 
     let error = try_connect(&url("guest:wrong@"), |_| {}).unwrap_err();
-    assert_eq!(error.to_string(), "authentication failed: wrong credentials");
+    assert!(error.to_string().starts_with("authentication failed: wrong credentials"), "{error}");
     let error = try_connect(&url("guest:guest@"), |options| options.connection.allow_clear_text = false);
     let error = error.unwrap_err().to_string();
     assert!(error.contains("PLAIN"), "{error}");
