@@ -122,6 +122,9 @@ fn protons_programs_through_our_broker() {
     let hello = proton.example("helloworld.py", &[], Some(("localhost:5672", &address)));
     assert_eq!(hello.succeed(), ["Hello World!"]);
 
+    let hello = proton.example("helloworld_blocking.py", &[], Some(("localhost:5672", &address)));
+    assert_eq!(hello.succeed(), ["Hello World!"]);
+
     let url = format!("{address}/examples");
     assert_eq!(theirs(&proton, "simple_send.py", &url).succeed(), CONFIRMED);
     assert_eq!(theirs(&proton, "simple_recv.py", &url).succeed(), received(MESSAGES));

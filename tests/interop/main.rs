@@ -2,6 +2,7 @@
 //!
 //! A test whose peer is not there returns at once, after one line that says so; under `CI=true` it fails.
 
+mod engine;
 mod examples;
 mod nodes;
 mod process;

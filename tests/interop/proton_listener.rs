@@ -326,3 +326,40 @@ fn values_of_every_type_come_back_in_application_properties() {
         back.application_properties.is_some_and(|map| map.iter().any(|(_, value)| *value == Value::Null))
     );
 }
+
+#[test]
+fn a_message_given_up_in_the_middle_never_was() {
+    let listener = listener!();
+    let connection = listener.connect();
+    let sender = connection.sender("store/aborted").unwrap();
+    let mut writer = sender.stream().unwrap();
+    writer.write_piece(vec![0; 100_000]).unwrap();
+    drop(writer);
+    let mut writer = sender.stream_data(&Message::default(), 300_000).unwrap();
+    for _ in 0..3 {
+        writer.write_piece(vec![b'x'; 100_000]).unwrap();
+    }
+    assert_eq!(writer.finish().unwrap(), Outcome::Accepted);
+    let receiver = connection.receiver("store/aborted").unwrap();
+    assert_eq!(receiver.recv().unwrap().decode().unwrap(), Message::new(Body::data(vec![b'x'; 300_000])));
+}
+
+#[test]
+fn a_message_that_is_too_large_costs_its_link_only() {
+    let listener = listener!();
+    let connection = listener.connect();
+    let config =
+        LinkConfig { max_message_size: Some(1_000), ..LinkConfig::receiver("small", "give/primitives") };
+    let receiver = connection.attach_receiver(config, 1).unwrap();
+    let error = receiver.recv().unwrap_err();
+    let Error::Violated(violation) = &error else { panic!("{error}") };
+    assert_eq!(*violation.condition(), condition::LINK_MESSAGE_SIZE_EXCEEDED);
+    assert_eq!(connection.sender("accepted").unwrap().send("fine").unwrap(), Outcome::Accepted);
+}
+
+#[test]
+fn a_window_of_two_frames_is_enough() {
+    let listener = listener!();
+    let connection = connect(&listener.address, |options| options.connection.session.incoming_window = 2);
+    bounce(&connection, "store/window", &[1, 1, 1, 500_000, 1, 1]);
+}

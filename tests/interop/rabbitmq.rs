@@ -432,3 +432,14 @@ fn drain_gives_what_there_is() {
         assert_eq!(container.handler().bodies, ["one", "two", "three"], "{kind}");
     }
 }
+
+#[test]
+fn a_message_larger_than_rabbitmq_takes_is_not_sent() {
+    let rabbit = rabbit!();
+    let queue = rabbit.queue("too-large", "classic");
+    let sender = rabbit.connection.sender(&*queue).unwrap();
+    assert_eq!(sender.remote_attach().unwrap().max_message_size, Some(16 * 1024 * 1024));
+    let error = sender.send(Message::new(Body::data(vec![0; 17 * 1024 * 1024]))).unwrap_err();
+    assert!(matches!(error, Error::Refused(_)), "{error:?}");
+    assert_eq!(sender.send("small").unwrap(), Outcome::Accepted);
+}
