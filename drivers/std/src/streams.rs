@@ -50,12 +50,10 @@ impl Stream {
         self.has_more || self.channel.wants_write()
     }
 
-    /// The socket is broken. If it was at its end already, that changes nothing.
+    /// The socket is broken: what is left to write has nowhere to go, also where all input was read before.
     fn fail(&mut self, error: &io::Error, container: &mut Container, now: Instant) {
-        if !self.eof {
-            (self.eof, self.wants_read, self.has_more) = (true, false, false);
-            container.io_error(self.io, &error.to_string(), now);
-        }
+        (self.eof, self.wants_read, self.has_more) = (true, false, false);
+        container.io_error(self.io, &error.to_string(), now);
     }
 }
 

@@ -242,7 +242,11 @@ impl Container {
     pub fn poll_transmit(&mut self, io: IoId, now: Instant) -> Option<Transmit<'_>> {
         let &key = self.core.ios.get(io.0)?;
         self.core.written(key);
-        self.core.connections.get_mut(key)?.engine.as_mut()?.poll_transmit(now)
+        let peer = self.core.connections.get_mut(key)?;
+        if peer.io_error.is_some() {
+            return None;
+        }
+        peer.engine.as_mut()?.poll_transmit(now)
     }
 
     /// The next thing to do.

@@ -14,7 +14,7 @@ use super::{
     sending::Queue,
 };
 use crate::{
-    Connection, Event, Instant, LinkId, SessionConfig, SessionId,
+    Connection, ConnectionState, Event, Instant, LinkId, SessionConfig, SessionId,
     arena::{Arena, Key},
     types::{Error, Role},
 };
@@ -363,7 +363,9 @@ impl Core {
                 }
             }
             let deadline = engine.poll_timeout().map(|(at, _)| at);
-            let is_done = !peer.marks.ready && engine.is_done();
+            // What is left to write has nowhere to go once the byte stream is broken.
+            let is_over = peer.io_error.is_some() && engine.state() == ConnectionState::End;
+            let is_done = !peer.marks.ready && (is_over || engine.is_done());
             let before = mem::replace(&mut peer.deadline, deadline);
             if before != deadline {
                 if let Some(at) = before {
