@@ -255,8 +255,8 @@ impl Broker {
         }
     }
 
-    /// Stores a message: the address of its queue.
-    fn store(&mut self, cx: &Context<'_>, delivery: &Delivery<'_>) -> Result<Str, Error> {
+    /// The address of the queue that a message is for.
+    fn address_of(&mut self, cx: &Context<'_>, delivery: &Delivery<'_>) -> Result<Str, Error> {
         let message_format = delivery.message_format();
         let to = match message_format {
             0 => {
@@ -266,29 +266,30 @@ impl Broker {
             }
             _ => None,
         };
-        let address =
-            match self.attached(cx, delivery.receiver().into()).and_then(|link| link.address.clone()) {
-                Some(address) => address,
-                None if message_format != 0 => {
-                    let description =
-                        format!("the address cannot be read from message-format {message_format}");
-                    return Err(error(condition::NOT_IMPLEMENTED, description));
-                }
-                None => to
-                    .map(Str::from)
-                    .ok_or_else(|| error(condition::NOT_FOUND, "the message has no address in `to`"))?,
-            };
-        let Some(node) = self.queues.get_mut(&address) else {
+        match self.attached(cx, delivery.receiver().into()).and_then(|link| link.address.clone()) {
+            Some(address) => Ok(address),
+            None if message_format != 0 => {
+                let description = format!("the address cannot be read from message-format {message_format}");
+                Err(error(condition::NOT_IMPLEMENTED, description))
+            }
+            None => to
+                .map(Str::from)
+                .ok_or_else(|| error(condition::NOT_FOUND, "the message has no address in `to`")),
+        }
+    }
+
+    fn store(&mut self, address: &Str, delivery: &Delivery<'_>) -> Result<(), Error> {
+        let Some(node) = self.queues.get_mut(address) else {
             return Err(error(
                 condition::NOT_FOUND,
                 format!("there is no queue {address:?}: attach to it first"),
             ));
         };
         let payload = compact(delivery.payload().clone().into_bytes());
-        node.queue.push(Stored { payload, message_format }).map_err(|Overrun| {
+        let stored = Stored { payload, message_format: delivery.message_format() };
+        node.queue.push(stored).map_err(|Overrun| {
             error(condition::RESOURCE_LIMIT_EXCEEDED, format!("the queue {address:?} is full"))
-        })?;
-        Ok(address)
+        })
     }
 
     /// Sends what a queue has to whom it can, and lets its producers go on if there is room.
@@ -303,26 +304,27 @@ impl Broker {
             }
             has_more
         });
-        if !node.stalled.is_empty() && node.queue.has_room() {
+        if !node.stalled.is_empty() && node.queue.is_half_free() {
             for producer in mem::take(&mut node.stalled) {
-                self.grant(cx, producer, None);
+                self.grant(cx, producer, Some(address));
             }
         }
     }
 
-    /// Gives a producer credit, unless the queue that it sends to is full.
+    /// Tops up a producer's credit, as far as the queue that it sends to has room.
     fn grant(&mut self, cx: &mut Context<'_>, producer: ReceiverId, address: Option<&Str>) {
-        let full =
-            address.filter(|&address| self.queues.get(address).is_some_and(|node| node.queue.is_full()));
-        let Some(attached) = self.attached(cx, producer.into()) else { return };
-        attached.stalled_at = full.cloned();
-        if let Some(node) = full.and_then(|address| self.queues.get_mut(address)) {
+        let node = address.and_then(|address| self.queues.get_mut(address));
+        let room = node.as_ref().map_or(self.limits.queue.messages, |node| node.queue.room());
+        if let Some(node) = node.filter(|_| room == 0) {
             node.stalled.insert(producer);
-            return;
+        }
+        if let Some(attached) = self.attached(cx, producer.into()) {
+            attached.stalled_at = address.filter(|_| room == 0).cloned();
         }
         let credit = cx.credit(producer);
-        if credit <= CREDIT / 2 {
-            cx.add_credit(producer, CREDIT - credit);
+        let wanted = u32::try_from(room).unwrap_or(u32::MAX).min(CREDIT);
+        if credit < wanted && credit <= wanted / 2 {
+            cx.add_credit(producer, wanted - credit);
         }
     }
 }
@@ -355,14 +357,16 @@ impl Handler for Broker {
     }
 
     fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
-        let address = match self.store(cx, delivery) {
-            Ok(address) => Some(address),
-            Err(error) => {
-                // Fails where the producer has settled it: then there is nobody to tell.
-                let _ = cx.reject(delivery.id(), error);
-                None
-            }
+        let address = self.address_of(cx, delivery);
+        let stored = match &address {
+            Ok(address) => self.store(address, delivery),
+            Err(error) => Err(error.clone()),
         };
+        if let Err(error) = stored {
+            // Fails where the producer has settled it: then there is nobody to tell.
+            let _ = cx.reject(delivery.id(), error);
+        }
+        let address = address.ok();
         if let Some(address) = &address {
             self.deliver(cx, address);
         }

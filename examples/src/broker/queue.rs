@@ -96,15 +96,15 @@ impl<C: Copy + Ord> Queue<C> {
         self.messages == 0
     }
 
-    /// Whether the bound is reached: producers get no more credit.
+    /// How many more messages there is room for: with none, producers get no more credit.
     #[must_use]
-    pub const fn is_full(&self) -> bool {
-        self.messages >= self.bound.messages || self.bytes >= self.bound.bytes
+    pub const fn room(&self) -> usize {
+        if self.bytes >= self.bound.bytes { 0 } else { self.bound.messages.saturating_sub(self.messages) }
     }
 
     /// Whether half of the bound is free: producers that had to wait get credit again.
     #[must_use]
-    pub const fn has_room(&self) -> bool {
+    pub const fn is_half_free(&self) -> bool {
         self.messages <= self.bound.messages / 2 && self.bytes <= self.bound.bytes / 2
     }
 
@@ -442,8 +442,8 @@ mod tests {
         let mut queue = Queue::new(Bound { messages: 4, ..AMPLE });
         subscribe(&mut queue, &['a']);
         for n in 0..8 {
-            assert_eq!(queue.is_full(), n >= 4);
-            assert_eq!(queue.has_room(), n <= 2);
+            assert_eq!(queue.room(), 4_usize.saturating_sub(n));
+            assert_eq!(queue.is_half_free(), n <= 2);
             queue.push(stored("m")).unwrap();
         }
         assert_eq!(queue.push(stored("m")), Err(Overrun));
@@ -452,15 +452,15 @@ mod tests {
             tag += 1;
             Offered::Sent(tag.into())
         });
-        assert!(queue.is_full(), "what is out for delivery counts");
+        assert_eq!(queue.room(), 0, "what is out for delivery counts");
         for tag in 1..=6 {
             queue.settle('a', tag.into(), Some(&DeliveryState::Accepted));
         }
-        assert!(queue.has_room());
+        assert!(queue.is_half_free());
 
         let mut queue = Queue::<char>::new(Bound { bytes: 10, ..AMPLE });
         queue.push(stored("a message of more than ten bytes")).unwrap();
-        assert!(queue.is_full());
+        assert_eq!(queue.room(), 0);
         assert_eq!(queue.push(stored("m")), Err(Overrun));
     }
 
