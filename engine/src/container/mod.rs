@@ -256,10 +256,10 @@ impl Container {
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) and [`dispatch`](Self::dispatch) at the latest: long ago
-    /// if there is something to dispatch.
+    /// if there is something to dispatch, or an order for the driver that was not polled.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         self.core.survey();
-        if self.core.has_work() {
+        if self.core.has_work() || self.core.has_orders() {
             return Some(Instant::ZERO);
         }
         self.core.deadline()

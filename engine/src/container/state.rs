@@ -310,6 +310,11 @@ impl Core {
         }
     }
 
+    /// Whether the driver has something to do: a stop from outside the callbacks comes when it has already looked.
+    pub(super) fn has_orders(&self) -> bool {
+        !self.dirty.is_empty() || !self.actions.is_empty()
+    }
+
     /// A connection that is about to change: it is put on the lists of those to look at, for output, events and
     /// another deadline.
     #[inline]
