@@ -15,7 +15,7 @@ use std::{
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A program that runs; dropping it kills it.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     out: Printed,
     err: Printed,
@@ -23,22 +23,22 @@ pub struct Running {
 
 /// What a program has left behind.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// None if a signal ended it.
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ended {
     /// The end of a program that prints this and nothing else.
-    pub fn well(out: &str) -> Self {
+    pub(crate) fn well(out: &str) -> Self {
         Self { code: Some(0), out: out.to_owned(), err: String::new() }
     }
 }
 
 /// Starts an example.
-pub fn start(name: &str, arguments: &[&str]) -> Running {
+pub(crate) fn start(name: &str, arguments: &[&str]) -> Running {
     let mut child = Command::new(path(name))
         .args(arguments)
         .stdin(Stdio::null())
@@ -55,22 +55,22 @@ pub fn start(name: &str, arguments: &[&str]) -> Running {
 }
 
 /// Runs an example to its end.
-pub fn run(name: &str, arguments: &[&str]) -> Ended {
+pub(crate) fn run(name: &str, arguments: &[&str]) -> Ended {
     start(name, arguments).end()
 }
 
 impl Running {
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// What it has printed so far.
-    pub fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         self.out.so_far()
     }
 
     /// Waits until it has ended.
-    pub fn end(mut self) -> Ended {
+    pub(crate) fn end(mut self) -> Ended {
         let deadline = Instant::now() + LIMIT;
         let status = loop {
             match self.child.try_wait().unwrap() {
@@ -133,12 +133,12 @@ fn collect(mut pipe: impl Read + Send + 'static) -> Printed {
 }
 
 /// An address with a port where nobody listens, unless somebody else on this machine is very quick.
-pub fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 /// Waits until somebody listens.
-pub fn await_listener(address: &str) {
+pub(crate) fn await_listener(address: &str) {
     let deadline = Instant::now() + LIMIT;
     while TcpStream::connect(address).is_err() {
         assert!(Instant::now() < deadline, "nobody listens at {address}");
@@ -147,6 +147,6 @@ pub fn await_listener(address: &str) {
 }
 
 /// What a receiver of messages `first..=last` prints.
-pub fn sequence(first: u64, last: u64) -> String {
+pub(crate) fn sequence(first: u64, last: u64) -> String {
     (first..=last).map(|n| format!("{{'sequence': {n}}}\n")).collect()
 }
