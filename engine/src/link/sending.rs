@@ -259,7 +259,9 @@ impl SendPath<'_> {
             Some(Blocked::Credit)
         } else if !self.session.window.can_send() {
             Some(Blocked::Window)
-        } else if self.session.outgoing.len() >= self.limits.unsettled {
+        } else if self.session.outgoing.len() >= self.limits.unsettled
+            || !self.session.outgoing.takes(self.session.next_delivery_id)
+        {
             Some(Blocked::Unsettled)
         } else if self.outbox.len() >= self.limits.output_high_water {
             Some(Blocked::Output)

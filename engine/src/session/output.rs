@@ -54,8 +54,12 @@ impl Connection {
             ..Begin::new(window.next_outgoing_id, window.incoming_window, window.outgoing_window)
         };
         if !self.write_frame(channel, &begin) {
-            // Properties too large for this peer: the session is of more use without them.
-            let bare = Begin { properties: None, ..begin };
+            // Too large for this peer, or before its limit is known: the session is of more use without the extras.
+            let bare = Begin {
+                remote_channel: begin.remote_channel,
+                handle_max: begin.handle_max,
+                ..Begin::new(window.next_outgoing_id, window.incoming_window, window.outgoing_window)
+            };
             self.write_frame(channel, &bare);
         }
     }

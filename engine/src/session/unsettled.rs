@@ -41,6 +41,12 @@ impl<T> Unsettled<T> {
         self.live
     }
 
+    /// Whether `id` may be added: a delivery that lies 2³¹ ids behind has no order to it any more (§2.8.10).
+    #[inline]
+    pub(crate) fn takes(&self, id: Serial) -> bool {
+        self.slots.front().is_none_or(|front| front.id.precedes(id))
+    }
+
     /// Adds a delivery. Its id follows all ids that were added before.
     #[inline]
     pub(crate) fn push(&mut self, id: Serial, value: T) {
@@ -176,6 +182,17 @@ mod tests {
         unsettled.push(Serial::new(9), 99);
         assert_eq!(unsettled.get(Serial::new(9)), Some(&99));
         assert_eq!(ids(&mut unsettled, 7, 9), [7, 9]);
+    }
+
+    #[test]
+    fn an_id_half_the_circle_ahead_of_the_oldest_is_not_taken() {
+        let mut unsettled = Unsettled::new();
+        assert!(unsettled.takes(Serial::new(5)));
+        unsettled.push(Serial::new(5), 5);
+        assert!(unsettled.takes(Serial::new(6)));
+        assert!(unsettled.takes(Serial::new(5).plus(0x7fff_ffff)));
+        assert!(!unsettled.takes(Serial::new(5).plus(0x8000_0000)));
+        assert!(!unsettled.takes(Serial::new(5)));
     }
 
     proptest! {
