@@ -44,7 +44,7 @@ impl<T> Unsettled<T> {
     /// Whether `id` may be added: a delivery that lies 2³¹ ids behind has no order to it any more (§2.8.10).
     #[inline]
     pub(crate) fn takes(&self, id: Serial) -> bool {
-        self.slots.front().is_none_or(|front| front.id.precedes(id))
+        self.slots.front().is_none_or(|front| id.distance_from(front.id) > 0)
     }
 
     /// Adds a delivery. Its id follows all ids that were added before.
