@@ -37,13 +37,14 @@ impl Sender<'_> {
         self.end().credit.link_credit()
     }
 
-    /// Whether [`send`](Self::send) would take a message now.
+    /// Whether [`send`](Self::send) would take a message now. If not, [`Event::Sendable`](crate::Event::Sendable) tells
+    /// when it does.
     #[must_use]
     pub fn is_sendable(&mut self) -> bool {
         self.blocked().is_none()
     }
 
-    /// What stands in the way of sending now.
+    /// What stands in the way of sending now; [`Event::Sendable`](crate::Event::Sendable) tells when nothing does.
     #[must_use]
     pub fn blocked(&mut self) -> Option<Blocked> {
         self.connection.blocked(self.id.0)

@@ -87,12 +87,17 @@ impl Connection {
         })
     }
 
-    /// What keeps a sender from sending now.
+    /// What keeps a sender from sending now; its user is told when that is over.
     pub(super) fn blocked(&mut self, key: Key) -> Option<Blocked> {
         if self.is_closing() {
             return Some(Blocked::Attach);
         }
-        self.send_path(key).map_or(Some(Blocked::Attach), |path| path.blocked())
+        let Some(mut path) = self.send_path(key) else { return Some(Blocked::Attach) };
+        let blocked = path.blocked();
+        if let Some(blocked) = blocked {
+            path.wait(blocked);
+        }
+        blocked
     }
 
     /// Tells the user of a sender that it can go on, if it can and was not told; else sees to it that it will be.
