@@ -568,6 +568,26 @@ fn a_drain_brings_what_there_is() {
 }
 
 #[test]
+fn a_consumer_waits_no_longer_than_the_output_of_its_connection_is_full() {
+    let broker = start();
+    let slow = connect(broker.address());
+    let much = slow.attach_receiver(LinkConfig::receiver("much", "much"), 400).unwrap();
+    let little = slow.receiver("little").unwrap();
+    let connection = connect(broker.address());
+    let sender = connection.sender("much").unwrap();
+    for _ in 0..400 {
+        sender.send(vec![0; 64 * 1024]).unwrap().accepted().unwrap();
+    }
+    send_all(&connection, "little", &["after much"]);
+    for _ in 0..400 {
+        much.recv().unwrap().accept().unwrap();
+    }
+    let delivery = little.recv_timeout(SOON).unwrap();
+    assert_eq!(text(&delivery), "after much");
+    delivery.accept().unwrap();
+}
+
+#[test]
 fn strangers_do_no_harm() {
     let broker = start();
     let connection = connect(broker.address());
