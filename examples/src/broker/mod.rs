@@ -129,10 +129,9 @@ impl Broker {
         options.offered_capabilities.push(ANONYMOUS_RELAY);
         if let Some(user) = self.address.user.clone() {
             let password = self.address.password.clone().unwrap_or_else(|| Secret::new(""));
-            let verify = move |name: &str, candidate: &str| match name == user && password.matches(candidate)
-            {
-                true => Ok(()),
-                false => Err(Refusal::Credentials),
+            let verify = move |name: &str, candidate: &str| {
+                let is_known = name == user && password.matches(candidate);
+                is_known.then_some(()).ok_or(Refusal::Credentials)
             };
             options.security = Security::Sasl(Sasl::server().plain(verify).into());
         }
