@@ -47,6 +47,8 @@ pub struct Config {
     pub sasl: Option<Sasl>,
     /// What the byte channel below gives: encryption, the peer's certificate.
     pub channel: Channel,
+    /// What holds for a session that the peer begins, until [`Session::accept`](crate::Session::accept) answers it.
+    pub session: SessionConfig,
     /// Bounds on what a peer can make us hold.
     pub limits: Limits,
     /// Whether frames are traced, see [`Connection::poll_trace`](crate::Connection::poll_trace).
@@ -78,6 +80,7 @@ impl Config {
             properties: None,
             sasl: None,
             channel: Channel::default(),
+            session: SessionConfig::default(),
             limits: Limits::default(),
             trace: false,
         }

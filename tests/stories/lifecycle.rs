@@ -83,6 +83,22 @@ fn w05_a_connection_that_is_closed_before_the_peer_has_said_a_word() {
 }
 
 #[test]
+fn w05_links_behind_an_unanswered_begin_are_judged_by_the_sessions_to_come() {
+    each_way(|way| {
+        let session = SessionConfig { handle_max: 5_000, ..SessionConfig::default() };
+        let config = Config { session: session.clone(), ..way.config() };
+        let mut peer = way.peer(config);
+        peer.open_with(open("peer"));
+        peer.send_all([begin(0, 10, 10).on(0), attach("far out", 5_000, Role::Sender).on(0)]);
+        let Some(Event::SessionBegun(id)) = peer.event() else { panic!("no session") };
+        assert!(matches!(peer.event(), Some(Event::LinkAttached(_))));
+        peer.engine().session(id).unwrap().accept(session.clone()).unwrap();
+        expect!(peer, Begin { handle_max: 5_000, .. });
+        peer.silent();
+    });
+}
+
+#[test]
 fn w05_answers_to_a_session_that_was_begun_and_ended_at_once_find_their_place() {
     each_way(|way| {
         let mut peer = way.opened();

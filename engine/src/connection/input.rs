@@ -10,7 +10,7 @@ use super::{
     output::{MAX_OUTGOING_FRAME, MIN_MAX_FRAME_SIZE},
 };
 use crate::{
-    DisconnectReason, Instant, Misuse, Scope, SessionConfig, SessionId, SessionState, Violation,
+    DisconnectReason, Instant, Misuse, Scope, SessionId, SessionState, Violation,
     arena::Key,
     codec::{
         DecodeError, DecodeErrorKind,
@@ -309,9 +309,9 @@ impl Connection {
             return Err(Violation::connection(condition::RESOURCE_LIMIT_EXCEEDED, "2.8.15", text));
         }
         let key = match begin.remote_channel {
-            None => {
-                self.sessions.insert(SessionEndpoint::new(SessionConfig::default(), SessionState::Unmapped))
-            }
+            None => self
+                .sessions
+                .insert(SessionEndpoint::new(self.config.session.clone(), SessionState::Unmapped)),
             Some(ours) => {
                 let answered = self.outgoing_channels.get(ours.into()).filter(|&key| {
                     self.sessions.get(key).is_some_and(|session| session.remote_begin.is_none())

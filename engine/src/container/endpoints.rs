@@ -457,6 +457,7 @@ fn config(side: Side, container_id: &Str, options: &ConnectionOptions) -> Config
         offered_capabilities: options.offered_capabilities.clone(),
         desired_capabilities: options.desired_capabilities.clone(),
         properties: options.properties.clone(),
+        session: options.session.clone(),
         limits: options.limits.clone(),
         trace: options.trace,
         ..base
