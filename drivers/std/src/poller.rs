@@ -39,6 +39,11 @@ pub(crate) struct Waiting<'p, 'fd, T> {
     poller: &'p mut Poller<T>,
 }
 
+/// So few descriptors are looked at again before sleeping: a look costs little.
+const FEW: usize = 8;
+/// How often.
+const GLANCES: usize = 8;
+
 impl<'fd, T: Copy> Waiting<'_, 'fd, T> {
     /// Adds a descriptor, unless nothing is wanted of it: the system would tell of its hang-up again and again.
     pub(crate) fn add(&mut self, fd: &'fd impl AsFd, token: T, read: bool, write: bool) {
@@ -57,7 +62,19 @@ impl<'fd, T: Copy> Waiting<'_, 'fd, T> {
         // A time too long for the system's clock is as good as none.
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         // The only error other than a signal is a lack of kernel memory; either way nothing is known to be ready.
-        let mut left = poll(&mut self.fds, timeout.as_ref()).unwrap_or(0);
+        let mut left = 0;
+        if self.fds.len() <= FEW {
+            // A peer in full flow is back in less time than it takes to fall asleep and be woken.
+            for _ in 0..GLANCES {
+                left = poll(&mut self.fds, Some(&Timespec::default())).unwrap_or(0);
+                if left > 0 {
+                    break;
+                }
+            }
+        }
+        if left == 0 {
+            left = poll(&mut self.fds, timeout.as_ref()).unwrap_or(0);
+        }
         for (fd, token) in self.fds.iter().zip(&self.poller.tokens) {
             if left == 0 {
                 break;
