@@ -9,7 +9,7 @@ use super::{
     state::{Core, How, LinkEntry, Listener, Notice, Origin, Pending, SessionEntry, Stage},
 };
 use crate::{
-    Config, Connection, DisconnectReason, Instant, LinkId, Misuse, Receiver, Sender, SessionConfig, Side,
+    Config, Connection, DisconnectReason, Instant, LinkId, Misuse, Receiver, Sender, SessionConfig,
     arena::Key,
     codec::{Map, Str},
     link::LinkEndpoint,
@@ -45,18 +45,7 @@ impl Core {
         if peer.engine.is_some() {
             return;
         }
-        let sasl = match &options.security {
-            Security::Auto => Some(client_sasl(address, options)),
-            Security::None => None,
-            Security::Sasl(sasl) => Some(sasl.clone()),
-        };
-        let hostname = options.virtual_host.clone().unwrap_or_else(|| address.host.as_str().into());
-        let config = Config {
-            hostname: Some(hostname),
-            sasl,
-            channel: Channel { encrypted: address.scheme.is_encrypted(), ..Channel::default() },
-            ..config(Side::Client, &container_id, options)
-        };
+        let config = options.client_config(container_id, address);
         let mut engine = Box::new(Connection::new(config, now));
         engine.open();
         let Some(peer) = self.connections.get_mut(key) else { return };
@@ -108,7 +97,7 @@ impl Core {
             Security::Sasl(sasl) => Some(sasl.clone()),
         };
         let channel = Channel { encrypted: entry.address.scheme.is_encrypted(), ..Channel::default() };
-        let config = Config { sasl, channel, ..config(Side::Server, &container_id, options) };
+        let config = Config { sasl, channel, ..options.config(Config::server(container_id)) };
         let key = self.add_connection(Origin::Accepted(listener));
         let io = self.ios.insert(key);
         let peer = self.connections.get_mut(key)?;
@@ -443,38 +432,6 @@ fn put(table: &mut Vec<Option<Key>>, id: Key, key: Key) {
         table.resize(index + 1, None);
     }
     table[index] = Some(key);
-}
-
-fn config(side: Side, container_id: &Str, options: &ConnectionOptions) -> Config {
-    let base = match side {
-        Side::Client => Config::client(container_id.clone()),
-        Side::Server => Config::server(container_id.clone()),
-    };
-    Config {
-        max_frame_size: options.max_frame_size,
-        channel_max: options.channel_max,
-        idle_time_out: options.idle_time_out,
-        offered_capabilities: options.offered_capabilities.clone(),
-        desired_capabilities: options.desired_capabilities.clone(),
-        properties: options.properties.clone(),
-        session: options.session.clone(),
-        limits: options.limits.clone(),
-        trace: options.trace,
-        ..base
-    }
-}
-
-/// As the address's user, else as nobody.
-fn client_sasl(address: &Address, options: &ConnectionOptions) -> Sasl {
-    let client = match &address.user {
-        Some(user) => {
-            let password = address.password.clone().unwrap_or_else(|| "".into());
-            Sasl::client().plain(user.clone(), password)
-        }
-        None => Sasl::client().anonymous(),
-    };
-    let client = if options.allow_clear_text { client.allow_clear_text() } else { client };
-    client.into()
 }
 
 /// What this side could not do, as an error for a handler.

@@ -1,10 +1,11 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::Address;
 use crate::{
     Config, Limits, SessionConfig,
     codec::{Map, Str, Symbol},
-    sasl::Sasl,
+    sasl::{Channel, Sasl},
 };
 
 /// What a [`Container`](super::Container) is and how far it goes.
@@ -64,6 +65,56 @@ pub struct ConnectionOptions {
     pub trace: bool,
     /// For sessions made without a configuration of their own, by either side.
     pub session: SessionConfig,
+}
+
+impl ConnectionOptions {
+    /// What a connection to `address` is made with.
+    ///
+    /// For those who drive a [`Connection`](crate::Connection) of their own and not a container.
+    #[must_use]
+    pub fn client_config(&self, container_id: Str, address: &Address) -> Config {
+        let hostname = self.virtual_host.clone().unwrap_or_else(|| address.host.as_str().into());
+        let sasl = match &self.security {
+            Security::Auto => Some(self.client_sasl(address)),
+            Security::None => None,
+            Security::Sasl(sasl) => Some(sasl.clone()),
+        };
+        Config {
+            hostname: Some(hostname),
+            sasl,
+            channel: Channel { encrypted: address.scheme.is_encrypted(), ..Channel::default() },
+            ..self.config(Config::client(container_id))
+        }
+    }
+
+    /// What both sides take from these options.
+    pub(super) fn config(&self, base: Config) -> Config {
+        Config {
+            max_frame_size: self.max_frame_size,
+            channel_max: self.channel_max,
+            idle_time_out: self.idle_time_out,
+            offered_capabilities: self.offered_capabilities.clone(),
+            desired_capabilities: self.desired_capabilities.clone(),
+            properties: self.properties.clone(),
+            session: self.session.clone(),
+            limits: self.limits.clone(),
+            trace: self.trace,
+            ..base
+        }
+    }
+
+    /// As the address's user, else as nobody.
+    fn client_sasl(&self, address: &Address) -> Sasl {
+        let client = match &address.user {
+            Some(user) => {
+                let password = address.password.clone().unwrap_or_else(|| "".into());
+                Sasl::client().plain(user.clone(), password)
+            }
+            None => Sasl::client().anonymous(),
+        };
+        let client = if self.allow_clear_text { client.allow_clear_text() } else { client };
+        client.into()
+    }
 }
 
 /// How the sides of a connection authenticate.

@@ -11,10 +11,9 @@ use std::{
 
 use amqp1_driver::{Clock, Url};
 use amqp1_engine::{
-    Config, Instant, LinkConfig,
+    Instant, LinkConfig,
     codec::Str,
-    container::{Address, ConnectionOptions, Security},
-    sasl::Sasl,
+    container::{Address, ConnectionOptions},
     types::{Open, Role},
 };
 
@@ -93,7 +92,9 @@ impl Options {
 
         let random = RandomState::new().hash_one(0);
         let container_id = self.container_id.clone().unwrap_or_else(|| format!("amqp1-{random:016x}").into());
-        let mut engine = amqp1_engine::Connection::new(self.config(container_id, &address), clock.now());
+        let mut config = self.connection.client_config(container_id, &address);
+        config.trace |= crate::trace_is_wanted();
+        let mut engine = amqp1_engine::Connection::new(config, clock.now());
         engine.open();
         let mut state = State::new(engine, self.connection.session.clone());
         state.session()?;
@@ -106,35 +107,6 @@ impl Options {
         })?;
         let keeper = keep_alive(&shared);
         Ok(Connection { shared, names: format!("{random:016x}"), _keeper: keeper.map(Arc::new) })
-    }
-
-    fn config(&self, container_id: Str, address: &Address) -> Config {
-        let options = &self.connection;
-        let mut config = Config::client(container_id);
-        config.hostname = options.virtual_host.clone().or_else(|| Some(address.host.as_str().into()));
-        config.sasl = match &options.security {
-            Security::Auto => Some(self.sasl(address)),
-            Security::None => None,
-            Security::Sasl(sasl) => Some(sasl.clone()),
-        };
-        config.max_frame_size = options.max_frame_size;
-        config.channel_max = options.channel_max;
-        config.idle_time_out = options.idle_time_out;
-        config.offered_capabilities.clone_from(&options.offered_capabilities);
-        config.desired_capabilities.clone_from(&options.desired_capabilities);
-        config.properties.clone_from(&options.properties);
-        config.limits = options.limits.clone();
-        config.trace = options.trace || crate::trace_is_wanted();
-        config
-    }
-
-    fn sasl(&self, address: &Address) -> Sasl {
-        let client = match (&address.user, &address.password) {
-            (Some(user), Some(password)) => Sasl::client().plain(user.clone(), password.clone()),
-            (Some(user), None) => Sasl::client().plain(user.clone(), ""),
-            (None, _) => Sasl::client().anonymous(),
-        };
-        if self.connection.allow_clear_text { client.allow_clear_text().into() } else { client.into() }
     }
 }
 
