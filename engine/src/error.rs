@@ -144,6 +144,8 @@ pub enum Misuse {
     Unfinished,
     /// The delivery is already settled.
     Settled,
+    /// A state that may not be told: an outcome that was told does not change, and senders tell no `received` (§3.4).
+    StateNotAllowed,
 }
 
 impl fmt::Display for Misuse {
@@ -162,6 +164,7 @@ impl fmt::Display for Misuse {
             Self::NothingStarted => "no delivery was started",
             Self::Unfinished => "the delivery is not finished",
             Self::Settled => "the delivery is settled already",
+            Self::StateNotAllowed => "the state may not be told of this delivery",
         })
     }
 }

@@ -522,6 +522,29 @@ fn d14_a_settled_outcome_is_final() {
     });
 }
 
+//= 3.4-02
+#[test]
+fn d14_an_outcome_is_final_before_it_is_settled() {
+    each_way(|way| {
+        let mut linked = sent(way);
+        let told = |state| Disposition { state: Some(state), ..disposition(Role::Receiver, 0) };
+        linked.send(told(DeliveryState::Accepted).on(NEAR.peer));
+        linked.send(settled(Role::Receiver, 0, DeliveryState::Released).on(NEAR.peer));
+        let Some(Event::Updated(id)) = linked.event() else { panic!("no update") };
+        assert_eq!(linked.engine_sender().settle(id, None), Ok(Some(DeliveryState::Accepted)));
+
+        let mut linked = way.linked();
+        linked.credit(1);
+        linked.send(first(NEAR.peer_sender, 0).on(NEAR.peer));
+        let (id, _) = linked.delivery();
+        let told = |state| Disposition { state: Some(state), ..disposition(Role::Sender, 0) };
+        linked.send(told(DeliveryState::Released).on(NEAR.peer));
+        linked.send(told(DeliveryState::Accepted).on(NEAR.peer));
+        let receiver = linked.engine_receiver();
+        assert_eq!(receiver.delivery(id).unwrap().remote_state(), Some(&DeliveryState::Released));
+    });
+}
+
 #[test]
 fn d15_a_state_that_is_none_closes_and_an_unknown_one_is_passed_on() {
     each_way(|way| {

@@ -155,6 +155,49 @@ fn w18_a_receiver_that_settles_second_waits_for_the_sender() {
     });
 }
 
+//= 3.4-02
+#[test]
+fn w17_an_outcome_that_was_told_does_not_change() {
+    each_net(|net| {
+        let mut pair = Pair::opened(net);
+        let (sender, receiver) = link(&mut pair, Unsettled, Second);
+        let (sent, received) = transferred(&mut pair, sender, b"a", false);
+        let state = DeliveryState::Received(Received { section_number: 0, section_offset: 1 });
+        pair.server.receiver(receiver).unwrap().update(received, state).unwrap();
+        pair.server.receiver(receiver).unwrap().release(received).unwrap();
+        let changed = pair.server.receiver(receiver).unwrap().accept(received);
+        assert_eq!(changed, Err(Misuse::StateNotAllowed));
+        pair.run();
+        pair.client.events();
+        let mut end = pair.client.sender(sender).unwrap();
+        assert_eq!(end.settle(sent, None), Ok(Some(DeliveryState::Released)));
+        pair.run();
+        pair.server.expect_event(Event::Updated(received));
+        pair.server.receiver(receiver).unwrap().settle(received).unwrap();
+        pair.finish();
+    });
+}
+
+//= 3.4.1-02
+#[test]
+fn w17_a_sender_tells_how_far_it_has_come_to_nobody() {
+    each_net(|net| {
+        let mut pair = Pair::opened(net);
+        let (sender, _) = link(&mut pair, Mixed, First);
+        let (sent, received) = transferred(&mut pair, sender, b"a", false);
+        let state = DeliveryState::Received(Received { section_number: 0, section_offset: 1 });
+        let mut end = pair.client.sender(sender).unwrap();
+        assert_eq!(end.settle(sent, Some(state)), Err(Misuse::StateNotAllowed));
+        assert_eq!(end.settle(sent, Some(DeliveryState::Released)), Ok(None), "nothing had changed");
+        pair.run();
+        pair.server.expect_event(Event::Updated(received));
+        let mut end = pair.server.receiver(received.link()).unwrap();
+        assert_eq!(end.delivery(received).unwrap().remote_state(), Some(&DeliveryState::Released));
+        end.settle(received).unwrap();
+        pair.finish();
+    });
+}
+
 #[test]
 fn w18_second_may_be_asked_of_a_single_delivery() {
     each_way(|way| {

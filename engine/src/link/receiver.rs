@@ -139,9 +139,14 @@ impl Receiver<'_> {
     /// # Errors
     ///
     /// [`Misuse::Gone`] when there is no such delivery, [`Misuse::Settled`] when we settled it before,
-    /// [`Misuse::FrameTooLarge`] when the state does not fit a frame.
+    /// [`Misuse::StateNotAllowed`] when we told an outcome before, [`Misuse::FrameTooLarge`] when the state does not fit
+    /// a frame.
     pub fn update(&mut self, id: DeliveryId, state: DeliveryState) -> Result<(), Misuse> {
         let delivery = self.delivery(id)?;
+        //= 3.4-02
+        if delivery.state.as_ref().is_some_and(DeliveryState::is_terminal) {
+            return Err(Misuse::StateNotAllowed);
+        }
         let mode = if delivery.second { ReceiverSettleMode::Second } else { ReceiverSettleMode::First };
         let settled = state.is_outcome() && settle::receiver_settles_first(mode, delivery.remote_settled);
         self.connection.settle_incoming(id, Some(state), settled)

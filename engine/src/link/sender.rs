@@ -159,7 +159,8 @@ impl Sender<'_> {
     ///
     /// # Errors
     ///
-    /// [`Misuse::Gone`] when it is settled, or of another link.
+    /// [`Misuse::Gone`] when it is settled, or of another link, [`Misuse::StateNotAllowed`] when the state is
+    /// `received`: that is the receiver's to tell (§3.4.1).
     pub fn settle(
         &mut self,
         id: DeliveryId,
@@ -167,6 +168,10 @@ impl Sender<'_> {
     ) -> Result<Option<DeliveryState>, Misuse> {
         if id.link() != self.id {
             return Err(Misuse::Gone);
+        }
+        //= 3.4.1-02
+        if matches!(state, Some(DeliveryState::Received(_))) {
+            return Err(Misuse::StateNotAllowed);
         }
         self.connection.settle_outgoing(id, state)
     }

@@ -7,7 +7,7 @@ use crate::{
     Connection, DeliveryId, Event, LinkId, SessionId, Violation,
     arena::Key,
     link::{LinkEnd, LinkEndpoint, Waiting},
-    types::{Disposition, Flow, Role, condition},
+    types::{DeliveryState, Disposition, Flow, Role, condition},
 };
 
 impl Connection {
@@ -125,7 +125,9 @@ impl Connection {
                     if delivery.remote_settled {
                         continue;
                     }
-                    if disposition.state.is_some() {
+                    //= 3.4-02
+                    let is_final = delivery.remote_state.as_ref().is_some_and(DeliveryState::is_terminal);
+                    if disposition.state.is_some() && !is_final {
                         delivery.remote_state.clone_from(&disposition.state);
                     }
                     delivery.remote_settled = disposition.settled;
@@ -139,7 +141,9 @@ impl Connection {
                     if delivery.remote_settled {
                         continue;
                     }
-                    if let Some(state) = &disposition.state {
+                    //= 3.4-02
+                    let is_final = delivery.remote_state().is_some_and(DeliveryState::is_terminal);
+                    if let Some(state) = disposition.state.as_ref().filter(|_| !is_final) {
                         delivery.remote_state = Some(Box::new(state.clone()));
                     }
                     delivery.remote_settled = disposition.settled;

@@ -51,6 +51,14 @@ impl DeliveryState {
         !matches!(self, Self::Received(_) | Self::Transactional(_))
     }
 
+    /// Whether the state of a delivery stays at this (§3.4). One that this crate does not know may still change.
+    pub(crate) const fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            Self::Accepted | Self::Rejected(_) | Self::Released | Self::Modified(_) | Self::Declared(_)
+        )
+    }
+
     /// Reads a state that must be an outcome.
     pub(crate) fn parse_outcome(input: &[u8]) -> parse::Parsed<'_, Self> {
         match parse::descriptor(input)? {
