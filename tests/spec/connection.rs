@@ -136,6 +136,7 @@ fn c6_a_frame_on_a_channel_whose_session_was_ended_closes() {
             let mut peer = way.opened();
             peer.send(begin(0, 1, 1).on(5));
             peer.send(End::default().on(5));
+            assert!(matches!(peer.events()[..], [Event::SessionBegun(_), Event::SessionEnded { .. }]));
             peer.send(frame.on(5));
             peer.closes_with(&condition::NOT_ALLOWED);
         }

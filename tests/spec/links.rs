@@ -27,8 +27,7 @@ fn k2_an_attach_with_a_handle_in_use_ends_the_session() {
             for handle in [NEAR.peer_receiver, NEAR.peer_sender] {
                 let mut linked = way.linked();
                 linked.send(attach("other", handle, role).on(NEAR.peer));
-                linked.ends_with(NEAR.engine, &condition::SESSION_HANDLE_IN_USE);
-                linked.far_is_fine();
+                linked.ends_with(&condition::SESSION_HANDLE_IN_USE);
             }
         }
     });
@@ -85,9 +84,7 @@ fn k4_an_attach_of_a_sender_without_initial_delivery_count_is_detached() {
         linked.send(bad.on(NEAR.peer));
         // Attached without a terminus first, for there is nothing to detach otherwise.
         expect!(linked, Attach { role: Role::Receiver, source: None, target: None, .. });
-        linked.detaches_with(NEAR.engine, 2, &condition::INVALID_FIELD);
-        linked.session_is_fine();
-        linked.far_is_fine();
+        linked.detaches_with(2, &condition::INVALID_FIELD);
     });
 }
 
@@ -100,8 +97,7 @@ fn k4_an_answer_of_a_sender_without_initial_delivery_count_is_detached() {
         expect!(linked, Attach { role: Role::Receiver, .. });
         let bad = Attach { initial_delivery_count: None, ..attach("new", 20, Role::Sender) };
         linked.send(bad.on(NEAR.peer));
-        linked.detaches_with(NEAR.engine, 2, &condition::INVALID_FIELD);
-        linked.session_is_fine();
+        linked.detaches_with(2, &condition::INVALID_FIELD);
     });
 }
 
@@ -155,8 +151,7 @@ fn k6_a_detach_or_flow_of_an_unknown_handle_ends_the_session() {
         for frame in frames {
             let mut linked = way.linked();
             linked.send(frame.on(NEAR.peer));
-            linked.ends_with(NEAR.engine, &condition::SESSION_UNATTACHED_HANDLE);
-            linked.far_is_fine();
+            linked.ends_with(&condition::SESSION_UNATTACHED_HANDLE);
         }
     });
 }
@@ -170,8 +165,7 @@ fn k6_a_second_detach_ends_the_session() {
         }
         let link = linked.receiver;
         linked.expect_event(Event::LinkDetached { link, closed: false, error: None });
-        linked.ends_with(NEAR.engine, &condition::SESSION_UNATTACHED_HANDLE);
-        linked.far_is_fine();
+        linked.ends_with(&condition::SESSION_UNATTACHED_HANDLE);
     });
 }
 
@@ -195,8 +189,7 @@ fn k7_anything_but_a_detach_on_a_link_that_failed_ends_the_session() {
         for frame in frames {
             let mut linked = failed(way);
             linked.send(frame.on(NEAR.peer));
-            linked.ends_with(NEAR.engine, &condition::SESSION_ERRANT_LINK);
-            linked.far_is_fine();
+            linked.ends_with(&condition::SESSION_ERRANT_LINK);
         }
     });
 }

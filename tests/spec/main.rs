@@ -13,6 +13,7 @@
 mod connection;
 mod credit;
 mod deliveries;
+mod floods;
 mod frames;
 mod header;
 mod links;

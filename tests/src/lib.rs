@@ -8,6 +8,7 @@
 //! panic. [`each_way`] runs a test for both sides and with the input whole, byte by byte and in random pieces, and
 //! sees to it that the outcome is the same.
 
+mod account;
 mod audit;
 mod chunks;
 pub use chunks::{Chunks, Rng};

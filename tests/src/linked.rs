@@ -4,6 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use amqp1_engine::{
     DeliveryId, Event, LinkConfig, LinkId, Serial, SessionConfig, SessionId,
+    codec::Symbol,
     types::{Attach, Begin, DeliveryState, Flow, Handle, Performative, Role},
 };
 use bytes::Bytes;
@@ -28,6 +29,8 @@ pub struct Linked {
     pub receiver: LinkId,
     /// A link of the other session, on which the engine receives.
     pub far_receiver: LinkId,
+    /// Messages that have passed there.
+    far_deliveries: u32,
     /// The engine's first transfer-id on the session that a test is about.
     next_outgoing_id: Serial,
 }
@@ -93,7 +96,7 @@ impl Linked {
         let (_, _, far_receiver) = begun(&mut peer, FAR, SessionConfig::default(), |link| link);
         peer.silent();
         peer.no_event();
-        Self { peer, session, sender, receiver, far_receiver, next_outgoing_id }
+        Self { peer, session, sender, receiver, far_receiver, far_deliveries: 0, next_outgoing_id }
     }
 
     /// What the peer says of the session: its windows, and the transfers it has seen and sent.
@@ -193,6 +196,30 @@ impl Linked {
         }
     }
 
+    /// Expects that the engine ends the session with this condition, and that the other goes on.
+    ///
+    /// # Panics
+    ///
+    /// When it does anything else.
+    #[track_caller]
+    pub fn ends_with(&mut self, condition: &Symbol) {
+        self.peer.ends_with(NEAR.engine, condition);
+        self.far_is_fine();
+    }
+
+    /// Expects that the engine closes its link of this handle with this condition, and that its session and the other
+    /// go on.
+    ///
+    /// # Panics
+    ///
+    /// When it does anything else.
+    #[track_caller]
+    pub fn detaches_with(&mut self, handle: u32, condition: &Symbol) {
+        self.peer.detaches_with(NEAR.engine, handle, condition);
+        self.session_is_fine();
+        self.far_is_fine();
+    }
+
     /// Checks that the other session goes on: a message arrives there and is accepted.
     ///
     /// # Panics
@@ -200,15 +227,16 @@ impl Linked {
     /// When it does not.
     #[track_caller]
     pub fn far_is_fine(&mut self) {
-        let receiver = self.far_receiver;
+        let (receiver, id) = (self.far_receiver, self.far_deliveries);
+        self.far_deliveries += 1;
         self.engine().receiver(receiver).expect("the link is there").set_credit(1);
         let frame = self.expect_frame("Flow on the other session");
         assert_eq!(frame.channel, FAR.engine);
-        self.send(first(FAR.peer_sender, 0).on(FAR.peer).with("far"));
-        let (id, payload) = self.delivery();
-        assert_eq!((id.link(), &payload[..]), (receiver, &b"far"[..]));
-        self.engine().receiver(receiver).expect("the link is there").accept(id).expect("not settled");
-        self.expect(settled(Role::Receiver, 0, DeliveryState::Accepted).on(FAR.engine));
+        self.send(first(FAR.peer_sender, id).on(FAR.peer).with("far"));
+        let (delivery, payload) = self.delivery();
+        assert_eq!((delivery.link(), &payload[..]), (receiver, &b"far"[..]));
+        self.engine().receiver(receiver).expect("the link is there").accept(delivery).expect("not settled");
+        self.expect(settled(Role::Receiver, id, DeliveryState::Accepted).on(FAR.engine));
         self.finish();
     }
 

@@ -2,15 +2,40 @@
 
 use std::time::Duration;
 
-use amqp1_engine::{Config, Connection, Event, Instant, TimeoutReason};
+use amqp1_engine::{
+    Config, Connection, Event, Instant, LinkConfig, LinkId, Misuse, SendError, SessionConfig, SessionId,
+    TimeoutReason, types::Close,
+};
 use bytes::{Buf, BytesMut};
 
-use crate::{Chunks, Journal, Wire};
+use crate::{
+    Chunks, Frame, Journal, Wire,
+    account::{charge, held},
+    script::{begin, open, tag},
+};
+
+/// What an engine may hold whatever happens, and for each byte that it received.
+const FIXED_ROOM: usize = 64 * 1024;
+/// The dearest is an attach: of some 20 bytes it makes a link of 700, and twice that while the table of links grows.
+const ROOM_PER_BYTE: usize = 48;
+/// How often a call may allocate, and for each byte that it was given.
+const FIXED_ALLOCATIONS: usize = 1_000;
+
+/// The password of all tests, which nothing that an engine tells may contain.
+pub(crate) const PASSWORD: &str = "open sesame";
 
 /// An engine and what a driver has around it: buffer, clock, socket.
 ///
 /// Input is handed over in the pieces that were asked for, as far as the engine wants it; output is taken when the
 /// script looks for it.
+///
+/// Whatever a test is about, these hold for its engine, and are checked here:
+///
+/// - the memory that it takes in its calls grows with the bytes received and nothing else, and so does its work:
+///   allocations, events, deadlines;
+/// - after [`Event::Disconnected`], and each test leads to it, there is no more output, event or deadline, input is
+///   dropped, whatever the user calls fails, and what the engine took is given back with it;
+/// - no password is in an event or in the trace.
 #[derive(Debug)]
 pub struct Memory {
     /// The engine under test.
@@ -24,14 +49,28 @@ pub struct Memory {
     /// Written by the engine, not yet looked at by the script.
     output: Vec<u8>,
     journal: Journal,
+    /// What was held before there was the engine.
+    held_before: usize,
+    received: usize,
+    told: usize,
+    /// Whether the script reads the trace.
+    trace_is_read: bool,
+    disconnected: bool,
+    sessions: Vec<SessionId>,
+    links: Vec<LinkId>,
 }
 
 impl Memory {
     /// An engine that has exchanged nothing.
     #[must_use]
     pub fn new(config: Config, chunks: Chunks, journal: Journal) -> Self {
+        let trace_is_read = config.trace;
+        // A trace must not change a thing: one way has it, the others have not.
+        let config = Config { trace: trace_is_read || chunks == Chunks::Bytes, ..config };
+        let held_before = held();
+        let (engine, _) = charge(|| Connection::new(config, Instant::ZERO));
         Self {
-            engine: Connection::new(Config { trace: true, ..config }, Instant::ZERO),
+            engine,
             now: Instant::ZERO,
             chunks,
             waiting: Vec::new(),
@@ -39,6 +78,13 @@ impl Memory {
             eof: false,
             output: Vec::new(),
             journal,
+            held_before,
+            received: 0,
+            told: 0,
+            trace_is_read,
+            disconnected: false,
+            sessions: Vec::new(),
+            links: Vec::new(),
         }
     }
 
@@ -46,6 +92,12 @@ impl Memory {
     #[must_use]
     pub const fn now(&self) -> Instant {
         self.now
+    }
+
+    /// The bytes that the engine took in its own calls and still holds.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        held().saturating_sub(self.held_before)
     }
 
     /// Lets time pass: deadlines on the way are kept one by one.
@@ -58,7 +110,8 @@ impl Memory {
         let mut kept = 0;
         while let Some((at, _)) = self.engine.poll_timeout().filter(|(at, _)| *at <= until) {
             self.now = self.now.max(at);
-            self.engine.handle_timeout(self.now);
+            let now = self.now;
+            self.call(0, |engine, _| engine.handle_timeout(now));
             self.write();
             kept += 1;
             assert!(kept < 100_000, "the deadline at {at:?} does not move on");
@@ -66,13 +119,37 @@ impl Memory {
         self.now = until;
     }
 
+    /// Calls the engine and judges what that cost, `bytes` of input having been given to it.
+    fn call<T>(&mut self, bytes: usize, call: impl FnOnce(&mut Connection, &mut BytesMut) -> T) -> T {
+        self.received += bytes;
+        let (result, cost) = charge(|| call(&mut self.engine, &mut self.input));
+        let (held, received) = (cost.peak - self.held_before, self.received);
+        assert!(held <= FIXED_ROOM + ROOM_PER_BYTE * received, "holds {held} bytes, {received} received");
+        let allowed = FIXED_ALLOCATIONS + bytes;
+        assert!(cost.allocations <= allowed, "{} allocations for {bytes} bytes", cost.allocations);
+        if !self.trace_is_read {
+            while let Some(line) = self.engine.poll_trace() {
+                assert!(!line.contains(PASSWORD), "{line}");
+            }
+        }
+        result
+    }
+
     /// Takes what the engine writes, as a socket would: a short write is the normal case.
     fn write(&mut self) {
         let start = self.output.len();
-        while let Some(mut transmit) = self.engine.poll_transmit(self.now) {
-            let len = transmit.chunk().len().div_ceil(2);
-            self.output.extend_from_slice(&transmit.chunk()[..len]);
-            transmit.advance(len);
+        let now = self.now;
+        loop {
+            let taken = self.call(0, |engine, _| {
+                let mut transmit = engine.poll_transmit(now)?;
+                let len = transmit.chunk().len().div_ceil(2);
+                assert!(len > 0, "there is something to write, and it is nothing");
+                let taken = transmit.chunk()[..len].to_vec();
+                transmit.advance(len);
+                Some(taken)
+            });
+            let Some(taken) = taken else { break };
+            self.output.extend_from_slice(&taken);
         }
         self.journal.output(&self.output[start..]);
         self.feed();
@@ -81,13 +158,26 @@ impl Memory {
     /// The next event.
     pub fn event(&mut self) -> Option<Event> {
         loop {
-            if let Some(event) = self.engine.poll_event() {
-                self.journal.event(&event);
+            if let Some(event) = self.call(0, |engine, _| engine.poll_event()) {
+                self.note(&event);
                 return Some(event);
             }
             if !self.feed() {
                 return None;
             }
+        }
+    }
+
+    /// Remembers what the event names, to find it gone at the end.
+    fn note(&mut self, event: &Event) {
+        self.journal.event(event);
+        assert!(!self.disconnected, "{event:?} after the connection was lost");
+        self.told += 1;
+        match event {
+            Event::SessionBegun(session) => self.sessions.push(*session),
+            Event::LinkAttached(link) => self.links.push(*link),
+            Event::Disconnected(_) => self.disconnected = true,
+            _ => {}
         }
     }
 
@@ -101,17 +191,73 @@ impl Memory {
     fn feed(&mut self) -> bool {
         let mut taken = 0;
         while taken < self.waiting.len() && self.engine.wants_input() {
-            self.input.extend_from_slice(&self.waiting[taken]);
-            self.engine.handle_input(&mut self.input, self.now);
+            let piece = std::mem::take(&mut self.waiting[taken]);
+            let now = self.now;
+            self.call(piece.len(), |engine, input| {
+                input.extend_from_slice(&piece);
+                engine.handle_input(input, now);
+            });
             taken += 1;
         }
         self.waiting.drain(..taken);
         if self.eof && self.waiting.is_empty() {
             self.eof = false;
-            self.engine.handle_eof(self.now);
+            let now = self.now;
+            self.call(0, |engine, _| engine.handle_eof(now));
             return true;
         }
         taken > 0
+    }
+
+    /// Ends the connection, if the test has not, and checks that it is over.
+    fn end(&mut self) {
+        self.journal.end(&self.engine);
+        if !self.disconnected {
+            self.waiting.clear();
+            self.shut();
+            while self.event().is_some() {}
+        }
+        assert!(self.engine.is_done(), "the stream has ended, and the connection has not");
+        let after = [Frame::from(open("late")), begin(0, 1, 1).into(), Close::default().into()];
+        self.send(b"AMQP\x00\x01\x00\x00");
+        self.send(&after.iter().flat_map(Frame::encode).collect::<Vec<_>>());
+        self.send(&[0; 64]);
+        self.engine.open();
+        self.engine.close(None);
+        assert_eq!(self.engine.begin(SessionConfig::default()), Err(Misuse::ConnectionClosed));
+        for &id in &self.sessions {
+            if let Ok(mut session) = self.engine.session(id) {
+                let late = session.attach_sender(LinkConfig::new("late"));
+                assert_eq!(late, Err(Misuse::ConnectionClosed));
+                // There is nothing left to end: whatever it says, it does nothing.
+                let _ = session.end(None);
+            }
+        }
+        for &id in &self.links {
+            if let Ok(mut sender) = self.engine.sender(id) {
+                let sent = sender.send(tag("late"), false, "late");
+                assert!(matches!(sent, Err(SendError::Misuse(_))), "{sent:?}");
+                let _ = sender.close(None);
+            }
+            if let Ok(mut receiver) = self.engine.receiver(id) {
+                receiver.add_credit(1);
+                let _ = receiver.close(None);
+            }
+        }
+        assert_eq!(self.event(), None);
+        self.output.clear();
+        self.write();
+        assert!(self.output.is_empty(), "words after the end: {}", self.output.escape_ascii());
+        assert!(self.engine.is_done() && self.input.is_empty());
+        assert_eq!(self.engine.poll_timeout(), None);
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.end();
+        }
     }
 }
 

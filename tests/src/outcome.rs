@@ -2,9 +2,9 @@
 
 use std::{cell::RefCell, fmt, rc::Rc};
 
-use amqp1_engine::{Config, Event, Side};
+use amqp1_engine::{Config, Connection, Event, Side};
 
-use crate::{Chunks, Linked, Memory, Peer};
+use crate::{Chunks, Linked, Memory, Peer, account::held};
 
 /// What an engine said in the course of a test: its bytes and its events.
 #[derive(Clone, Default)]
@@ -23,6 +23,14 @@ impl Journal {
 
     pub(crate) fn event(&self, event: &Event) {
         self.0.borrow_mut().events.push(format!("{event:?}"));
+    }
+
+    /// Notes where a connection stands when its test is over.
+    pub(crate) fn end(&self, engine: &Connection) {
+        let in_doubt: Vec<_> = engine.in_doubt().collect();
+        let end =
+            format!("{:?}, to be woken {:?}, in doubt {in_doubt:?}", engine.state(), engine.poll_timeout());
+        self.0.borrow_mut().events.push(end);
     }
 
     fn assert_same(&self, other: &Self, ways: [&Way; 2]) {
@@ -118,7 +126,9 @@ fn each_chunking_as(side: Side, test: impl Fn(&Way)) {
     let ways = Chunks::all().map(|chunks| Way::new(side, chunks));
     for way in &ways {
         let _report = OnPanic(|| eprintln!("    {way:?}"));
+        let before = held();
         test(way);
+        assert_eq!(held(), before, "bytes that engines took and did not give back");
     }
     let [whole, others @ ..] = &ways;
     for other in others {

@@ -67,6 +67,11 @@ impl<W: Wire> Peer<W> {
         self.wire.send(bytes);
     }
 
+    /// Counts a transfer that was sent as bytes.
+    pub fn count_transfer(&mut self, channel: u16) {
+        *self.sent_transfers.entry(channel).or_default() += 1;
+    }
+
     /// Sends the protocol header of AMQP.
     pub fn send_header(&mut self) {
         self.send_raw(AMQP);

@@ -62,8 +62,7 @@ fn e06_a_delivery_above_the_limit_of_unsettled_ones_ends_the_session() {
         for _ in 0..10 {
             linked.delivery();
         }
-        linked.ends_with(NEAR.engine, &condition::RESOURCE_LIMIT_EXCEEDED);
-        linked.far_is_fine();
+        linked.ends_with(&condition::RESOURCE_LIMIT_EXCEEDED);
     });
 }
 

@@ -230,7 +230,7 @@ fn s12_secrets_are_in_no_trace() {
             return;
         }
         let sasl = Sasl::client().plain("alice", "open sesame").allow_clear_text();
-        let config = Config { sasl: Some(sasl.into()), ..way.config() };
+        let config = Config { sasl: Some(sasl.into()), trace: true, ..way.config() };
         assert!(!format!("{config:?}").contains("sesame"));
         let mut peer = way.peer(config);
         peer.send_header_of(3);
