@@ -195,6 +195,35 @@ fn k7_anything_but_a_detach_on_a_link_that_failed_ends_the_session() {
 }
 
 #[test]
+fn k7_a_disposition_of_a_delivery_on_a_link_that_failed_ends_the_session() {
+    each_way(|way| {
+        for role in ROLES {
+            let mut linked = way.linked();
+            linked.grant(1);
+            linked.credit(1);
+            linked.engine_sender().send(tag(b"a"), false, "sent").unwrap();
+            expect!(linked, Transfer { .. });
+            linked.send(first(NEAR.peer_sender, 0).on(NEAR.peer).with("received"));
+            linked.delivery();
+            let error = Some(Error::new(condition::INTERNAL_ERROR));
+            if role == Role::Sender {
+                linked.engine_receiver().close(error).unwrap();
+            } else {
+                linked.engine_sender().close(error).unwrap();
+            }
+            expect!(linked, Detach { closed: true, error: Some(_), .. });
+            // Of the other link all may be said.
+            let other = if role == Role::Sender { Role::Receiver } else { Role::Sender };
+            linked.send(settled(other, 0, DeliveryState::Accepted).on(NEAR.peer));
+            assert!(matches!(linked.event(), Some(Event::Updated(_))));
+            linked.send(settled(role, 0, DeliveryState::Accepted).on(NEAR.peer));
+            linked.ends_with(NEAR.engine, &condition::SESSION_ERRANT_LINK);
+            linked.far_is_fine();
+        }
+    });
+}
+
+#[test]
 fn k7_the_answer_to_an_attach_that_was_closed_with_an_error_meanwhile_is_no_fault() {
     each_way(|way| {
         let mut linked = way.linked();

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 
 use super::window::WindowState;
 use crate::{
-    Connection, DeliveryId, Event, LinkId, SessionId, Violation,
+    Connection, DeliveryId, Event, LinkId, Serial, SessionId, Violation,
     arena::Key,
     link::{LinkEnd, LinkEndpoint, Waiting},
     types::{DeliveryState, Disposition, Flow, Role, condition},
@@ -103,6 +103,24 @@ impl Connection {
         }
     }
 
+    /// Whether a link that we have detached with an error, and the peer has not, holds one of these deliveries.
+    fn names_errant_link(&mut self, session_key: Key, role: Role, first: Serial, last: Serial) -> bool {
+        let Some(session) = self.sessions.get_mut(session_key) else { return false };
+        let links = &self.links;
+        let is_errant = |key: Key| links.get(key).is_some_and(LinkEndpoint::has_failed);
+        session.has_errant_link = session.links.iter().any(|&key| is_errant(key));
+        match role {
+            Role::Receiver => {
+                let mut places = session.outgoing.range(first, last);
+                places.any(|place| session.outgoing.at_mut(place).is_some_and(|(_, d)| is_errant(d.link)))
+            }
+            Role::Sender => {
+                let mut places = session.incoming.range(first, last);
+                places.any(|place| session.incoming.at_mut(place).is_some_and(|(_, d)| is_errant(d.link)))
+            }
+        }
+    }
+
     /// Takes a `disposition` on a session that receives. It walks the deliveries that are held, however many ids the
     /// peer's range spans.
     pub(crate) fn on_disposition(
@@ -117,6 +135,16 @@ impl Connection {
             let text = "disposition whose last precedes its first";
             return Err(Violation::session(SessionId(session_key), condition::INVALID_FIELD, "2.7.6", text));
         }
+        if session.has_errant_link && self.names_errant_link(session_key, disposition.role, first, last) {
+            let text = "disposition of a delivery on a link that was detached with an error";
+            return Err(Violation::session(
+                SessionId(session_key),
+                condition::SESSION_ERRANT_LINK,
+                "2.6.5",
+                text,
+            ));
+        }
+        let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
         // Their receivers speak of what we sent, their senders of what we receive.
         match disposition.role {
             Role::Receiver => {
