@@ -422,13 +422,25 @@ fn d9_the_receiver_of_a_link_that_settles_first_is_not_told_to_settle_second() {
 }
 
 #[test]
-fn d11_a_resumed_delivery_that_is_unknown_is_a_delivery() {
+fn d11_a_resumed_delivery_that_is_unknown_is_ignored() {
     each_way(|way| {
-        let mut linked = way.linked();
-        linked.credit(10);
-        send(&mut linked, [Transfer { resume: true, ..first(SENDER, 0) }]);
-        assert_eq!(linked.delivery().1, "data");
-        linked.session_is_fine();
+        let resumed = |id| Transfer { resume: true, ..first(SENDER, id) };
+        let cases = [
+            vec![resumed(0)],
+            vec![Transfer { more: true, ..resumed(0) }, more(SENDER), transfer(SENDER)],
+            vec![Transfer { more: true, ..resumed(0) }, Transfer { aborted: true, ..transfer(SENDER) }],
+        ];
+        for case in cases {
+            let mut linked = way.linked();
+            linked.credit(10);
+            send(&mut linked, case);
+            linked.finish();
+            assert_eq!(linked.engine_session().unsettled(Role::Receiver), 0);
+            assert_eq!(linked.engine_receiver().credit(), 9, "its sender has counted it");
+            send(&mut linked, [first(SENDER, 1)]);
+            assert_eq!(linked.delivery().1, "data");
+            linked.session_is_fine();
+        }
     });
 }
 

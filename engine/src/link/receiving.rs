@@ -142,6 +142,12 @@ impl Connection {
             if discards {
                 return self.discard_transfer(key, more);
             }
+            if transfer.resume {
+                // No attach of ours names unsettled deliveries, so there is none to be resumed.
+                end.dropping = more;
+                let _ = end.credit.received();
+                return Ok(());
+            }
             return match self.start_incoming(session_key, key, &transfer) {
                 Ok(number) => self.continue_incoming(session_key, key, number, &transfer, payload),
                 Err(violation) => {
