@@ -281,6 +281,29 @@ fn w12_a_flow_carries_available_and_properties() {
 }
 
 #[test]
+fn w12_available_goes_down_with_each_delivery_and_not_below_none() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.credit(3);
+        let told = Flow {
+            handle: Some(Handle(NEAR.peer_sender)),
+            delivery_count: Some(Serial::new(INITIAL_COUNT)),
+            available: Some(2),
+            ..linked.flow()
+        };
+        linked.send(told.on(NEAR.peer));
+        let receiver = linked.receiver;
+        linked.expect_event(Event::LinkFlow(receiver));
+        for (id, left) in [(0, 1), (1, 0), (2, 0)] {
+            linked.send(first(NEAR.peer_sender, id).on(NEAR.peer).with("x"));
+            linked.delivery();
+            assert_eq!(linked.engine_receiver().available(), left);
+        }
+        linked.finish();
+    });
+}
+
+#[test]
 fn w12_an_echo_is_answered_at_the_level_it_was_asked() {
     each_way(|way| {
         let mut linked = way.linked();

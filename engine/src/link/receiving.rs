@@ -246,6 +246,7 @@ impl Connection {
             let text = "transfer without credit";
             return Err(Violation::link(id, condition::LINK_TRANSFER_LIMIT_EXCEEDED, "2.6.7", text));
         }
+        end.available = end.available.saturating_sub(1);
         if session.incoming.len() >= self.config.limits.unsettled || !session.incoming.takes(number) {
             let text = "more unsettled deliveries than the limit";
             return Err(Violation::session(
