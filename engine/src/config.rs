@@ -87,7 +87,8 @@ impl Config {
     }
 }
 
-/// Bounds on what a peer, or a caller that does not keep up, can make a connection hold.
+/// Bounds on what a peer, or a caller that does not keep up, can make a connection hold. Where 0 would stop all traffic
+/// it counts as 1.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
@@ -105,6 +106,16 @@ pub struct Limits {
     pub output_high_water: usize,
     /// Above so many bytes that wait to be written no more is read. Default 1 MiB.
     pub output_stop_reading: usize,
+}
+
+impl Limits {
+    /// Raises limits that nothing could pass.
+    pub(crate) fn let_one_pass(&mut self) {
+        let Self { unread_bytes, events, output_high_water, output_stop_reading, .. } = self;
+        for limit in [unread_bytes, events, output_high_water, output_stop_reading] {
+            *limit = (*limit).max(1);
+        }
+    }
 }
 
 impl Default for Limits {

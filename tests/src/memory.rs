@@ -16,8 +16,9 @@ use crate::{
 
 /// What an engine may hold whatever happens, and for each byte that it received.
 const FIXED_ROOM: usize = 64 * 1024;
-/// The dearest is an attach: of some 20 bytes it makes a link of 700, and twice that while the table of links grows.
-const ROOM_PER_BYTE: usize = 48;
+/// The dearest are begin and attach: some 20 bytes make a session or a link of 700, and of twice that while the table
+/// that they stand in grows.
+const ROOM_PER_BYTE: usize = 64;
 /// How often a call may allocate, and for each byte that it was given.
 const FIXED_ALLOCATIONS: usize = 1_000;
 
@@ -216,6 +217,7 @@ impl Memory {
             self.waiting.clear();
             self.shut();
             while self.event().is_some() {}
+            self.write();
         }
         assert!(self.engine.is_done(), "the stream has ended, and the connection has not");
         let after = [Frame::from(open("late")), begin(0, 1, 1).into(), Close::default().into()];

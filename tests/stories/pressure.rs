@@ -286,3 +286,26 @@ fn e06_the_close_of_a_peer_that_sent_too_much_at_a_time_is_taken() {
         linked.expect_dropped();
     });
 }
+
+#[test]
+fn e06_limits_of_nothing_let_one_thing_pass_at_a_time() {
+    each_way(|way| {
+        let mut linked = linked(way, |limits| {
+            limits.events = 0;
+            limits.unread_bytes = 0;
+            limits.output_high_water = 0;
+            limits.output_stop_reading = 0;
+        });
+        linked.credit(10);
+        linked.grant(10);
+        for id in 0..10 {
+            linked.send(Transfer { settled: Some(true), ..first(SENDER, id) }.on(NEAR.peer).with("data"));
+        }
+        for id in 0..10 {
+            assert_eq!(linked.delivery().0.number().get(), id);
+            linked.engine_sender().send(tag([id as u8]), true, "x").unwrap();
+            expect!(linked, Transfer { .. });
+        }
+        linked.session_is_fine();
+    });
+}

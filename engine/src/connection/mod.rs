@@ -100,7 +100,8 @@ enum Polled {
 impl Connection {
     /// A connection that has exchanged nothing. A client's protocol header is ready to be written at once.
     #[must_use]
-    pub fn new(config: Config, now: Instant) -> Self {
+    pub fn new(mut config: Config, now: Instant) -> Self {
+        config.limits.let_one_pass();
         let trace = Trace::new(config.trace);
         let handshake = match config.side {
             Side::Client => {
@@ -151,7 +152,14 @@ impl Connection {
     }
 
     /// The peer will send nothing more: its half of the socket is closed, or the socket failed.
-    pub fn handle_eof(&mut self, _now: Instant) {
+    ///
+    /// If it has closed the connection before, our close is still written: it may read on.
+    pub fn handle_eof(&mut self, now: Instant) {
+        if self.progress.received == Progress::Close && !self.progress.lost {
+            self.progress.discarding = true;
+            self.close(None);
+            self.fill_outbox(now);
+        }
         self.lose(DisconnectReason::Aborted);
     }
 
