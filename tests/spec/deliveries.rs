@@ -76,6 +76,10 @@ fn d1_a_transfer_on_a_link_that_the_engine_sends_on_ends_the_session() {
         let mut linked = way.linked();
         linked.send(first(NEAR.peer_receiver, 0).on(NEAR.peer));
         linked.ends_with(&condition::NOT_ALLOWED);
+
+        let mut linked = way.linked();
+        linked.send_raw(overlong_tag(NEAR.peer_receiver, 33));
+        linked.ends_with(&condition::NOT_ALLOWED);
     });
 }
 
@@ -169,17 +173,17 @@ fn d5_tags_of_nothing_and_of_32_bytes_are_tags() {
     });
 }
 
-/// The first transfer of delivery 0 of the engine's receiver, with a tag of this length.
-fn overlong_tag(len: u32) -> Vec<u8> {
+/// The first transfer of delivery 0, on the session that a test is about, with a tag of this length.
+pub(crate) fn overlong_tag(handle: u32, len: u32) -> Vec<u8> {
+    let mut fields = vec![0x52, u8::try_from(handle).expect("handles of tests are small"), 0x43, 0xb0];
+    fields.extend(len.to_be_bytes());
+    fields.extend(vec![7; len as usize]);
+    fields.push(0x43);
     // transfer { handle, delivery-id, delivery-tag, message-format }
     let mut body = b"\x00\x53\x14\xd0".to_vec();
-    body.extend((15 + len).to_be_bytes());
-    body.extend(b"\0\0\0\x04\x52\x08\x43\xb0");
-    body.extend(len.to_be_bytes());
-    body.extend(vec![7; len as usize]);
-    body.extend(b"\x43");
-    let size = body.len() as u32 - 8;
-    body[4..8].copy_from_slice(&size.to_be_bytes());
+    body.extend((fields.len() as u32 + 4).to_be_bytes());
+    body.extend(b"\0\0\0\x04");
+    body.extend(fields);
     frame_of(NEAR.peer, &body)
 }
 
@@ -190,7 +194,7 @@ fn d5_a_delivery_whose_tag_is_above_32_bytes_must_follow_the_one_before() {
         linked.credit(10);
         send(&mut linked, [first(SENDER, 5)]);
         linked.delivery();
-        linked.send_raw(overlong_tag(33));
+        linked.send_raw(overlong_tag(SENDER, 33));
         linked.ends_with(&condition::INVALID_FIELD);
     });
 }
@@ -237,7 +241,7 @@ fn d5_a_tag_above_32_bytes_detaches() {
         for len in [33, 255, 256, 60_000_u32] {
             let mut linked = way.linked();
             linked.credit(10);
-            linked.send_raw(overlong_tag(len));
+            linked.send_raw(overlong_tag(SENDER, len));
             linked.count_transfer(NEAR.peer);
             linked.detaches_with(NEAR.engine_receiver, &condition::INVALID_FIELD);
         }

@@ -2,6 +2,8 @@
 
 use amqp1_tests::prelude::*;
 
+use crate::deliveries::overlong_tag;
+
 const ROLES: [Role; 2] = [Role::Sender, Role::Receiver];
 
 #[test]
@@ -219,6 +221,15 @@ fn k7_a_disposition_of_a_delivery_on_a_link_that_failed_ends_the_session() {
             linked.send(settled(role, 0, DeliveryState::Accepted).on(NEAR.peer));
             linked.ends_with(&condition::SESSION_ERRANT_LINK);
         }
+    });
+}
+
+#[test]
+fn k7_a_transfer_with_an_overlong_tag_on_a_link_that_failed_ends_the_session() {
+    each_way(|way| {
+        let mut linked = failed(way);
+        linked.send_raw(overlong_tag(NEAR.peer_sender, 33));
+        linked.ends_with(&condition::SESSION_ERRANT_LINK);
     });
 }
 

@@ -125,10 +125,7 @@ impl Connection {
             return Err(Violation::session(session_id, condition::SESSION_UNATTACHED_HANDLE, "2.7.5", text));
         };
         let link = self.links.get_mut(key).expect("handles are cleared when their link goes");
-        let LinkEnd::Receiver(end) = &mut link.end else {
-            let text = "transfer on a link whose receiver is the peer";
-            return Err(Violation::session(session_id, condition::NOT_ALLOWED, "2.6.3", text));
-        };
+        let LinkEnd::Receiver(end) = &mut link.end else { return Err(wrong_way(session_id)) };
         let discards = link.sent_detach.is_some() || link.detach_due.is_some();
         let more = transfer.more && !transfer.aborted;
         if end.dropping {
@@ -180,8 +177,10 @@ impl Connection {
         let session = self.sessions.get_mut(session_key)?;
         let key = session.incoming_handles.get(handle.0)?;
         session.window.transfer_received().ok()?;
-        let end = self.links.get_mut(key).and_then(LinkEndpoint::receiver_mut);
-        let is_first = end.is_some_and(|end| end.unfinished.is_none() && !end.dropping);
+        let link = self.links.get(key)?;
+        let LinkEnd::Receiver(end) = &link.end else { return Some(Err(wrong_way(SessionId(session_key)))) };
+        let is_first = end.unfinished.is_none() && !end.dropping;
+        let has_failed = link.has_failed();
         if let Some(id) = delivery_id.filter(|_| is_first)
             && let Err(violation) = follow_delivery_id(session, SessionId(session_key), id)
         {
@@ -190,7 +189,11 @@ impl Connection {
         let _tag: Option<ValueRef<'_>> = fields.optional(PLACE).ok()?;
         let _message_format: Option<u32> = fields.optional(PLACE).ok()?;
         let _settled: Option<bool> = fields.optional(PLACE).ok()?;
-        self.drop_rest(key, fields.optional(PLACE).ok()?.unwrap_or(false));
+        let more = fields.optional(PLACE).ok()?.unwrap_or(false);
+        if has_failed && is_first {
+            return Some(self.discard_transfer(key, more));
+        }
+        self.drop_rest(key, more);
         self.offer_window(session_key);
         let text = "delivery-tag above 32 bytes";
         Some(Err(Violation::link(LinkId(key), condition::INVALID_FIELD, "2.8.7", text)))
@@ -429,6 +432,12 @@ impl Connection {
             self.events.push_back(Event::Drained(LinkId(key)));
         }
     }
+}
+
+#[cold]
+fn wrong_way(session: SessionId) -> Box<Violation> {
+    let text = "transfer on a link whose receiver is the peer";
+    Violation::session(session, condition::NOT_ALLOWED, "2.6.3", text)
 }
 
 /// Deliveries of one session count on from each other, whichever link they are on (§2.7.5).
