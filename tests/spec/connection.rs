@@ -325,6 +325,26 @@ fn c12_an_error_without_a_condition_still_closes() {
         let mut peer = way.opened();
         // close { error { null, "text" } }
         peer.send_raw(frame_of(0, b"\x00\x53\x18\xc0\x0d\x01\x00\x53\x1d\xc0\x07\x02\x40\xa1\x04text"));
-        peer.closes_with(&condition::DECODE_ERROR);
+        assert!(matches!(peer.event(), Some(Event::Violated(_))));
+        peer.expect_event(Event::Closed { error: None });
+        let condition = expect!(peer, Close { error: Some(error) } => error.condition);
+        assert_eq!(condition, condition::DECODE_ERROR);
+        // It was a close: no other is waited for.
+        peer.expect_event(Event::Disconnected(DisconnectReason::Closed));
+        peer.expect_dropped();
+    });
+}
+
+#[test]
+fn c10_the_end_of_the_stream_behind_the_peers_close_is_no_abort() {
+    each_way(|way| {
+        let mut peer = way.opened();
+        peer.send(Close::default());
+        peer.shut();
+        peer.expect_event(Event::Closed { error: None });
+        peer.expect_event(Event::Disconnected(DisconnectReason::Closed));
+        // It may have shut its half alone, and read on.
+        peer.expect(Close::default());
+        peer.expect_dropped();
     });
 }

@@ -79,7 +79,6 @@ fn t1_any_performative_cut_at_any_byte_closes() {
         body_of(Disposition { last, ..settled(Role::Receiver, 0, DeliveryState::Accepted) }),
         body_of(Detach { closed: true, error: Some(error.clone()), ..detach(NEAR.peer_sender) }),
         body_of(End { error: Some(error.clone()) }),
-        body_of(Close { error: Some(error) }),
     ];
     each_way(|way| {
         for body in &bodies {
@@ -88,6 +87,18 @@ fn t1_any_performative_cut_at_any_byte_closes() {
                 linked.send_raw(frame_of(NEAR.peer, &body[..len]));
                 linked.closes_with(&condition::DECODE_ERROR);
             }
+        }
+    });
+    // A close that is cut is a close for all that: see C12.
+    let body = body_of(Close { error: Some(error) });
+    each_way(|way| {
+        for len in 1..body.len() {
+            let mut peer = way.opened();
+            peer.send_raw(frame_of(0, &body[..len]));
+            let Some(Event::Violated(violation)) = peer.event() else { panic!("cut after {len} bytes") };
+            assert_eq!(*violation.condition(), condition::DECODE_ERROR);
+            expect!(peer, Close { error: Some(_) });
+            assert_eq!(peer.engine().is_done(), len >= 3, "whether it is known for a close");
         }
     });
     each_way(|way| {

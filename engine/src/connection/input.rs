@@ -223,7 +223,12 @@ impl Connection {
             Open::CODE => self.on_open(channel, only(Open::parse_list(fields))?),
             Begin::CODE => self.on_begin(channel, only(Begin::parse_list(fields))?),
             Close::CODE => {
-                self.on_close(only(Close::parse_list(fields))?);
+                let close = only(Close::parse_list(fields)).unwrap_or_else(|violation| {
+                    // A close all the same: nothing will follow it, nor answer ours.
+                    self.punish(violation);
+                    Close::default()
+                });
+                self.on_close(close);
                 Ok(())
             }
             End::CODE => {
