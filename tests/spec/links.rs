@@ -118,6 +118,48 @@ fn k4_a_bad_attach_pipelined_behind_a_begin_is_detached_once_the_begin_is_answer
 }
 
 #[test]
+fn an_unsettled_map_with_a_null_key_detaches() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        let unsettled = Some(Map::new().with(Value::Null, Value::Null));
+        linked.send(Attach { unsettled, ..attach("bad", 20, Role::Sender) }.on(NEAR.peer));
+        expect!(linked, Attach { role: Role::Receiver, .. });
+        linked.detaches_with(2, &condition::INVALID_FIELD);
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn a_link_is_attached_to_one_session_at_a_time() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        let far_receiver = linked.far_receiver;
+        let far = linked.engine().receiver(far_receiver).unwrap().session();
+        let again = || LinkConfig::sender("out 0", "there");
+        let refused = linked.engine().session(far).unwrap().attach_sender(again());
+        assert_eq!(refused, Err(Misuse::NameInUse));
+        linked.finish();
+    });
+}
+
+#[test]
+fn a_link_that_is_attached_again_tells_of_nothing_unsettled() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.grant(1);
+        linked.engine_sender().send(tag(b"unsettled"), false, "x").unwrap();
+        expect!(linked, Transfer { .. });
+        linked.engine_sender().detach().unwrap();
+        linked.expect(detach(NEAR.engine_sender));
+        linked.send(detach(NEAR.peer_receiver).on(NEAR.peer));
+        assert!(matches!(linked.event(), Some(Event::LinkDetached { closed: false, .. })));
+        linked.engine_sender().attach(LinkConfig::sender("", "there")).unwrap();
+        expect!(linked, Attach { unsettled: None, incomplete_unsettled: false, .. });
+        linked.finish();
+    });
+}
+
+#[test]
 fn k5_a_refused_link_is_attached_without_a_terminus_and_closed() {
     each_way(|way| {
         for role in ROLES {

@@ -72,6 +72,8 @@ pub struct Connection {
     pub(crate) outgoing_channels: NumberTable,
     pub(crate) links: Arena<LinkEndpoint>,
     pub(crate) links_by_name: BTreeMap<(Str, Role), Key>,
+    /// Links that we have detached with an error, and the peer has not (§2.6.5).
+    pub(crate) errant_links: usize,
 
     pub(crate) events: VecDeque<Event>,
     /// What the event polled last was about, if it is to be forgotten now.
@@ -129,6 +131,7 @@ impl Connection {
             outgoing_channels: NumberTable::default(),
             links: Arena::new(),
             links_by_name: BTreeMap::new(),
+            errant_links: 0,
             events: VecDeque::new(),
             polled: None,
             unread: Bytes::new(),

@@ -166,6 +166,7 @@ impl Connection {
     /// Drops a link and what its session holds for it.
     pub(crate) fn remove_link(&mut self, key: Key) {
         let Some(link) = self.links.remove(key) else { return };
+        self.errant_links -= usize::from(link.has_failed());
         let role = link.role();
         if self.links_by_name.get(&(link.name.clone(), role)) == Some(&key) {
             self.links_by_name.remove(&(link.name, role));
@@ -332,6 +333,7 @@ impl Connection {
         }
         let kind = DetachKind::of(detach.closed, detach.error.is_some());
         link.received_detach = Some(kind);
+        self.errant_links -= usize::from(link.has_failed());
         link.step(LinkStep::ReceiveDetach);
         let ours = link.sent_detach;
         let unfinished = link.receiver_mut().and_then(|end| {

@@ -106,9 +106,7 @@ impl Connection {
     /// Whether a link that we have detached with an error, and the peer has not, holds one of these deliveries.
     fn names_errant_link(&mut self, session_key: Key, role: Role, first: Serial, last: Serial) -> bool {
         let Some(session) = self.sessions.get_mut(session_key) else { return false };
-        let links = &self.links;
-        let is_errant = |key: Key| links.get(key).is_some_and(LinkEndpoint::has_failed);
-        session.has_errant_link = session.links.iter().any(|&key| is_errant(key));
+        let is_errant = |key: Key| self.links.get(key).is_some_and(LinkEndpoint::has_failed);
         match role {
             Role::Receiver => {
                 let mut places = session.outgoing.range(first, last);
@@ -128,14 +126,13 @@ impl Connection {
         session_key: Key,
         disposition: &Disposition,
     ) -> Result<(), Box<Violation>> {
-        let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
         let first = disposition.first;
         let last = disposition.last.unwrap_or(first);
         if last.precedes(first) {
             let text = "disposition whose last precedes its first";
             return Err(Violation::session(SessionId(session_key), condition::INVALID_FIELD, "2.7.6", text));
         }
-        if session.has_errant_link && self.names_errant_link(session_key, disposition.role, first, last) {
+        if self.errant_links > 0 && self.names_errant_link(session_key, disposition.role, first, last) {
             let text = "disposition of a delivery on a link that was detached with an error";
             return Err(Violation::session(
                 SessionId(session_key),

@@ -68,8 +68,6 @@ pub(crate) struct SessionEndpoint {
     pub(crate) links_due: VecDeque<Key>,
     /// Whether the session is in the connection's list of those that have something to write.
     pub(crate) due: bool,
-    /// Whether a link was detached with an error and the peer may not have answered (§2.6.5).
-    pub(crate) has_errant_link: bool,
     /// Senders that wait for the peer's window, or for room among the unsettled.
     pub(crate) waiting: Vec<Key>,
 }
@@ -98,7 +96,6 @@ impl SessionEndpoint {
             end_due: None,
             links_due: VecDeque::new(),
             due: false,
-            has_errant_link: false,
             waiting: Vec::new(),
         }
     }

@@ -158,11 +158,7 @@ impl Connection {
         let Some(detachment) = link.detach_due.take() else { return };
         let Some(handle) = link.detached() else { return };
         link.sent_detach = Some(DetachKind::of(detachment.closed, detachment.error.is_some()));
-        if link.has_failed()
-            && let Some(session) = self.sessions.get_mut(link.session)
-        {
-            session.has_errant_link = true;
-        }
+        self.errant_links += usize::from(link.has_failed());
         let is_free = link.state == LinkState::Detached;
         link.retired_handle = (!is_free).then_some(handle);
         let closed = detachment.closed;
