@@ -98,6 +98,24 @@ fn w2_credit_is_counted_in_serial_numbers() {
 }
 
 #[test]
+fn w2_a_receiver_that_names_no_count_means_the_first() {
+    each_way(|way| {
+        let link = |link| LinkConfig { initial_delivery_count: Serial::new(0xffff_fffe), ..link };
+        let mut linked = Linked::with(way.opened(), SessionConfig::default(), link);
+        linked.grant(10);
+        for n in 0..3_u8 {
+            linked.engine_sender().send(tag([n]), true, "x").unwrap();
+            expect!(linked, Transfer { .. });
+        }
+        let flow = Flow { delivery_count: None, ..linked.link_flow(0, 10) };
+        linked.send(flow.on(NEAR.peer));
+        assert_eq!(linked.engine_sender().credit(), 7);
+        linked.events();
+        linked.session_is_fine();
+    });
+}
+
+#[test]
 fn w3_credit_lowered_below_what_was_sent_is_none() {
     each_way(|way| {
         let mut linked = way.linked();

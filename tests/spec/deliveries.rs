@@ -417,11 +417,42 @@ fn d9_a_delivery_settled_against_the_mode_of_its_link_detaches() {
 }
 
 #[test]
+fn d9_a_delivery_is_settled_once_any_of_its_transfers_says_so() {
+    each_way(|way| {
+        let (yes, no) = (Some(true), Some(false));
+        for (flags, expected) in [
+            ([None, None, None], false),
+            ([no, None, no], false),
+            ([yes, None, None], true),
+            ([None, yes, None], true),
+            ([no, no, yes], true),
+        ] {
+            let mut linked = way.linked();
+            linked.credit(1);
+            let [start, middle, end] = flags;
+            let start = Transfer { more: true, settled: start, ..first(SENDER, 0) };
+            let middle = Transfer { settled: middle, ..more(SENDER) };
+            send(&mut linked, [start, middle, Transfer { settled: end, ..transfer(SENDER) }]);
+            let Some(Event::Delivery(id)) = linked.event() else { panic!("no delivery") };
+            let settled = linked.engine_receiver().delivery(id).unwrap().is_remotely_settled();
+            assert_eq!(settled, expected, "{flags:?}");
+            linked.session_is_fine();
+        }
+    });
+}
+
+#[test]
 fn d9_the_receiver_of_a_link_that_settles_first_is_not_told_to_settle_second() {
     each_way(|way| {
         let rcv_settle_mode = Some(ReceiverSettleMode::Second);
         let second = Transfer { rcv_settle_mode, ..first(SENDER, 0) };
-        detaches(way, &[second], &condition::INVALID_FIELD);
+        detaches(way, std::slice::from_ref(&second), &condition::INVALID_FIELD);
+        // Where the sender has settled there is nothing to be told.
+        let mut linked = way.linked();
+        linked.credit(1);
+        send(&mut linked, [Transfer { settled: Some(true), ..second }]);
+        linked.delivery();
+        linked.session_is_fine();
     });
 }
 
@@ -517,6 +548,25 @@ fn d14_a_disposition_of_what_is_not_there_is_ignored() {
         linked.finish();
         assert_eq!(linked.engine_session().unsettled(Role::Sender), 2);
         linked.session_is_fine();
+    });
+}
+
+#[test]
+fn d14_deliveries_of_a_link_that_is_detached_and_not_closed_live_on() {
+    each_way(|way| {
+        for both in [false, true] {
+            let mut linked = sent(way);
+            linked.engine_sender().detach().unwrap();
+            linked.expect(detach(NEAR.engine_sender));
+            if both {
+                linked.send(detach(NEAR.peer_receiver).on(NEAR.peer));
+                assert!(matches!(linked.event(), Some(Event::LinkDetached { closed: false, .. })));
+            }
+            linked.send(settled(Role::Receiver, 0, DeliveryState::Accepted).on(NEAR.peer));
+            let Some(Event::Updated(id)) = linked.event() else { panic!("no update") };
+            assert_eq!(linked.engine_sender().settle(id, None), Ok(Some(DeliveryState::Accepted)));
+            linked.session_is_fine();
+        }
     });
 }
 

@@ -59,6 +59,21 @@ fn f2_a_frame_of_just_our_max_frame_size_is_taken() {
 }
 
 #[test]
+fn f2_a_frame_of_512_bytes_is_taken_whatever_the_configuration() {
+    each_way(|way| {
+        let mut peer = way.peer(Config { max_frame_size: 0, ..way.config() });
+        assert_eq!(peer.open().max_frame_size, 512);
+        let padding = vec![0xee; (512 - 8 - begin_body().len()) / 4 * 4];
+        let body = [padding.clone(), begin_body()].concat();
+        let doff = u8::try_from(2 + padding.len() / 4).unwrap();
+        peer.send_raw(raw_frame(8 + body.len() as u32, doff, 0, 0, &body));
+        assert!(matches!(peer.event(), Some(Event::SessionBegun(_))));
+        peer.send_raw(513_u32.to_be_bytes());
+        peer.closes_with(&condition::CONNECTION_FRAMING_ERROR);
+    });
+}
+
+#[test]
 fn f3_a_data_offset_outside_the_frame_closes() {
     each_way(|way| {
         for (size, doff) in [(8, 0), (8, 1), (8, 3), (12, 4), (16, 255)] {

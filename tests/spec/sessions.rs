@@ -100,6 +100,26 @@ fn n3_crossing_ends_free_both_channels() {
 }
 
 #[test]
+fn n3_a_channel_is_free_as_soon_as_its_end_is_sent() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        let ended = linked.session;
+        linked.engine_session().end(None).unwrap();
+        linked.expect(End::default().on(NEAR.engine));
+        let next = linked.engine().begin(SessionConfig::default()).unwrap();
+        assert_eq!(linked.expect_frame("Begin").channel, NEAR.engine);
+        // What the peer still sends is of the old session: its channel is not ours.
+        linked.send(detach(NEAR.peer_sender).on(NEAR.peer));
+        linked.finish();
+        linked.send(Begin { remote_channel: Some(NEAR.engine), ..begin(0, 1, 1) }.on(9));
+        linked.expect_event(Event::SessionBegun(next));
+        linked.send(End::default().on(NEAR.peer));
+        linked.expect_event(Event::SessionEnded { session: ended, error: None });
+        linked.far_is_fine();
+    });
+}
+
+#[test]
 fn n4_frames_on_a_session_that_failed_are_dropped_until_its_end() {
     each_way(|way| {
         let mut linked = way.linked();
@@ -363,6 +383,24 @@ fn n5_the_window_opens_again_for_deliveries_that_went_with_their_link() {
         assert!(matches!(linked.event(), Some(Event::LinkDetached { .. })));
         linked.no_event();
         expect!(linked, Flow { handle: None, incoming_window: 4, .. });
+        linked.finish();
+    });
+}
+
+#[test]
+fn n6_a_flow_may_tell_of_transfers_that_never_came() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.grant(2);
+        for n in 0..2_u8 {
+            linked.engine_sender().send(tag([n]), true, "x").unwrap();
+            expect!(linked, Transfer { .. });
+        }
+        let flow = linked.flow();
+        let ahead = Flow { next_outgoing_id: flow.next_outgoing_id.plus(5), echo: true, ..flow };
+        linked.send(ahead.clone().on(NEAR.peer));
+        expect!(linked, Flow { next_incoming_id: Some(theirs), next_outgoing_id: ours, .. }
+            if theirs == ahead.next_outgoing_id && ours.get() == 2);
         linked.finish();
     });
 }

@@ -309,8 +309,8 @@ fn w12_an_echo_is_answered_at_the_level_it_was_asked() {
         let mut linked = way.linked();
         let ask = Flow { echo: true, ..linked.flow() };
         linked.send(ask.on(NEAR.peer));
-        expect!(linked, Flow { handle: None, next_incoming_id: Some(next), incoming_window: 2_048, .. }
-            if next.get() == NEXT_OUTGOING);
+        let next_incoming_id = Some(Serial::new(NEXT_OUTGOING));
+        linked.expect(Flow { next_incoming_id, ..flow(2_048, 0, u32::MAX >> 1) });
         let ask = Flow { echo: true, ..linked.link_flow(0, 3) };
         linked.send(ask.on(NEAR.peer));
         expect!(linked, Flow { handle: Some(Handle(0)), link_credit: Some(3), available: Some(0), .. });

@@ -22,7 +22,17 @@ fn w05_all_of_a_connection_is_written_without_waiting() {
         expect!(peer, Begin { remote_channel: None, .. });
         expect!(peer, Attach { handle: Handle(0), role: Role::Sender, .. });
         expect!(peer, Attach { handle: Handle(1), role: Role::Receiver, .. });
-        expect!(peer, Flow { handle: Some(Handle(1)), delivery_count: None, link_credit: Some(7), .. });
+        // Neither the peer's begin is known yet, nor its attach.
+        expect!(
+            peer,
+            Flow {
+                next_incoming_id: None,
+                handle: Some(Handle(1)),
+                delivery_count: None,
+                link_credit: Some(7),
+                ..
+            }
+        );
         peer.silent();
         assert_eq!(peer.engine().state(), ConnectionState::OpenPipe);
 
@@ -68,7 +78,7 @@ fn w05_a_connection_that_is_closed_before_the_peer_has_said_a_word() {
         expect!(peer, Begin { .. });
         expect!(peer, Attach { .. });
         expect!(peer, End { error: None });
-        expect!(peer, Close { error: None });
+        peer.expect(Close::default().on(0));
         assert_eq!(peer.engine().state(), ConnectionState::OpenClosePipe);
         peer.send_header();
         assert_eq!(peer.engine().state(), ConnectionState::ClosePipe);
@@ -353,6 +363,40 @@ fn w09_an_empty_frame_goes_out_when_half_of_the_peers_time_out_has_passed() {
         peer.silent();
         peer.advance(Duration::from_millis(1));
         peer.expect_heartbeat();
+    });
+}
+
+#[test]
+fn w09_no_empty_frame_goes_out_before_our_open_or_behind_our_close() {
+    each_way(|way| {
+        let mut peer = way.peer(way.config());
+        peer.send_header();
+        peer.send(Open { idle_time_out: Some(1_000), ..open("peer") });
+        peer.expect_header();
+        peer.expect_event(Event::Opened);
+        peer.advance(Duration::from_secs(5));
+        peer.silent();
+        peer.engine().open();
+        expect!(peer, Open { .. });
+        peer.advance(Duration::from_millis(500));
+        peer.expect_heartbeat();
+        peer.engine().close(None);
+        peer.expect(Close::default());
+        peer.advance(Duration::from_secs(5));
+        peer.silent();
+    });
+}
+
+#[test]
+fn no_locale_but_english_is_offered_and_any_may_be_asked_for() {
+    each_way(|way| {
+        let mut peer = way.peer(way.config());
+        let locale = |name: &'static str| vec![Symbol::from_static(name)];
+        let asked =
+            Open { incoming_locales: locale("de-CH"), outgoing_locales: locale("fr"), ..open("peer") };
+        let ours = peer.open_with(asked);
+        assert_eq!((ours.outgoing_locales, ours.incoming_locales), (vec![], vec![]));
+        peer.silent();
     });
 }
 

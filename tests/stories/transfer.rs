@@ -109,6 +109,18 @@ fn w13_a_message_is_split_at_the_peers_frame_size_and_continuations_say_nothing_
 }
 
 #[test]
+fn w13_a_peer_that_names_no_frame_size_gets_large_frames() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.grant(1);
+        linked.engine_sender().send(tag(b"t"), true, payload(20_000)).unwrap();
+        let frame = linked.expect_frame("Transfer");
+        assert_eq!(frame.payload.len(), 20_000);
+        linked.finish();
+    });
+}
+
+#[test]
 fn w13_deliveries_of_different_links_interleave() {
     each_way(|way| {
         let mut linked = way.linked();
