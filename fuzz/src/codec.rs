@@ -72,3 +72,39 @@ pub fn message(input: &[u8]) {
     assert_eq!(relayed.application_properties, message.application_properties);
     assert_eq!(relayed.body, message.body);
 }
+
+/// A list of fields, as that of a transfer, flow or disposition: what is read by hand where the list is short gives the
+/// same, or fails for the same reason, as the general reader that a list in its long form is left to.
+///
+/// The first bytes are the kind, the size if it is not the right one, the count of fields and their length; payload follows.
+pub fn hot(input: &[u8]) {
+    let [kind, size, count, len, bytes @ ..] = input else { return };
+    let code = [0x13, 0x14, 0x15][usize::from(kind % 3)];
+    let (fields, payload) = bytes.split_at(bytes.len().min((*len).into()));
+    let size = if *size == 0 { (fields.len() + 1).min(255) as u8 } else { *size };
+    let short = [&[0, 0x53, code, 0xc0, size, *count], fields, payload].concat();
+    let long_size = (u32::from(size) + 3).to_be_bytes();
+    let long_count = u32::from(*count).to_be_bytes();
+    let long = [&[0, 0x53, code, 0xd0], &long_size[..], &long_count, fields, payload].concat();
+    let by_hand = Performative::decode(&short);
+    // A size that does not hold its own count is a mistake that the two forms make with different numbers.
+    if size > 0 {
+        assert_eq!(by_hand, Performative::decode(&long));
+    }
+    let Ok((performative, rest)) = by_hand else { return };
+    let mut written = Vec::new();
+    performative.encode(&mut written);
+    let [0, 0x53, _, 0xc0, size, count, fields @ ..] = &written[..] else {
+        assert!(written.len() > 255 || written[3] == 0x45, "a list that is not as short as can be");
+        return;
+    };
+    assert_eq!(usize::from(*size), fields.len() + 1);
+    let long = [
+        &[0, 0x53, code, 0xd0][..],
+        &(u32::from(*size) + 3).to_be_bytes(),
+        &u32::from(*count).to_be_bytes(),
+        fields,
+        rest,
+    ];
+    assert_eq!(Performative::decode(&long.concat()), Ok((performative, rest)), "what is written by hand");
+}

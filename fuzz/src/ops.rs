@@ -1,4 +1,5 @@
-//! Two connections and whatever their users do, in any order: neither may blame the other, no byte may get lost.
+//! Two connections and whatever their users do, in any order: neither may blame the other, an auditor blames none, and
+//! no byte gets lost.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +8,7 @@ use amqp1_engine::{
     SendError, SessionConfig, SessionId, SessionState,
     types::{DeliveryState, DeliveryTag, ReceiverSettleMode, Role, SenderSettleMode},
 };
+use amqp1_tests::Audit;
 use arbitrary::Arbitrary;
 use bytes::{Buf, BytesMut};
 
@@ -98,6 +100,7 @@ struct End {
     connection: Connection,
     /// On its way to this end.
     wire: BytesMut,
+    audit: Audit,
     sessions: Vec<SessionId>,
     links: Vec<LinkId>,
     sent: Vec<DeliveryId>,
@@ -157,12 +160,16 @@ impl Pair {
         let [a, b] = &mut self.ends;
         let (from, to) = if from == 0 { (a, b) } else { (b, a) };
         let mut left = limit;
-        while left > 0
-            && let Some(mut transmit) = from.connection.poll_transmit(NOW)
-        {
+        while left > 0 {
+            let Some(mut transmit) = from.connection.poll_transmit(NOW) else {
+                from.audit.flushed();
+                break;
+            };
             let chunk = transmit.chunk();
             let chunk = &chunk[..chunk.len().min(left)];
             let written = chunk.len();
+            from.audit.sent(chunk).1.expect("what is written keeps the rules");
+            to.audit.received(chunk);
             to.wire.extend_from_slice(chunk);
             transmit.advance(written);
             left -= written;
@@ -253,6 +260,7 @@ impl End {
         Self {
             connection: Connection::new(config, NOW),
             wire: BytesMut::new(),
+            audit: Audit::default(),
             sessions: Vec::new(),
             links: Vec::new(),
             sent: Vec::new(),

@@ -8,9 +8,12 @@ use amqp1_engine::{
 };
 use bytes::{Buf, BytesMut};
 
+use crate::mutate::pieces;
+
 /// A stream that reaches a server.
 pub fn server(input: &[u8]) {
     feed(input, || Connection::new(Config::server("fuzz"), Instant::ZERO));
+    talk(input, || Connection::new(narrow(Config::server("fuzz")), Instant::ZERO));
     feed(input, || {
         let sasl = Sasl::server().anonymous().plain(|_, _| Ok(()));
         Connection::new(Config { sasl: Some(sasl.into()), ..Config::server("fuzz") }, Instant::ZERO)
@@ -20,6 +23,7 @@ pub fn server(input: &[u8]) {
 /// A stream that reaches a client, which wants to send and to receive.
 pub fn client(input: &[u8]) {
     feed(input, || begin(Config::client("fuzz")));
+    talk(input, || begin(narrow(Config::client("fuzz"))));
     feed(input, || {
         let sasl = Sasl::client().plain("guest", "guest").anonymous().allow_clear_text();
         begin(Config { sasl: Some(sasl.into()), ..Config::client("fuzz") })
@@ -51,10 +55,19 @@ pub fn sasl(input: &[u8]) {
     assert!(!listen(refusing(), [&*stream]).events.iter().any(taken_in));
 }
 
+/// Limits that few frames reach.
+fn narrow(config: Config) -> Config {
+    let mut limits = config.limits.clone();
+    (limits.unsettled, limits.unread_bytes, limits.events) = (3, 200, 4);
+    let session = SessionConfig { incoming_window: 2, handle_max: 2, ..SessionConfig::default() };
+    Config { max_frame_size: 512, channel_max: 1, session, limits, ..config }
+}
+
 fn begin(config: Config) -> Connection {
+    let session = config.session.clone();
     let mut connection = Connection::new(config, Instant::ZERO);
     connection.open();
-    let session = connection.begin(SessionConfig::default()).expect("nothing was begun yet");
+    let session = connection.begin(session).expect("nothing was begun yet");
     let mut session = connection.session(session).expect("it was begun");
     session.attach_sender(LinkConfig::sender("sender", "q")).expect("no link has this name");
     let receiver =
@@ -63,19 +76,30 @@ fn begin(config: Config) -> Connection {
     connection
 }
 
-/// A user who does nothing sees the same however the stream is cut; one who answers everything breaks nothing.
+/// A user who does nothing sees the same however the stream is cut.
 fn feed(input: &[u8], make: impl Fn() -> Connection) {
     let whole = listen(make(), [input]);
     assert_eq!(listen(make(), input.chunks(1)), whole);
-    assert_eq!(listen(make(), input.chunks(7)), whole);
-    converse(make(), input);
+    talk(input, make);
 }
 
-/// What a user sees that has no influence on it.
+/// A user who answers everything sees and says the same however the frames are cut, and comes to an end.
+fn talk(input: &[u8], make: impl Fn() -> Connection) {
+    assert_eq!(converse(make(), input, 5), converse(make(), input, usize::MAX));
+}
+
+/// What a user sees who does nothing.
 #[derive(Debug, PartialEq)]
 struct Seen {
     events: Vec<Event>,
     state: ConnectionState,
+}
+
+/// What a user sees who answers, and what the connection has written.
+#[derive(Debug, PartialEq)]
+struct Said {
+    events: Vec<Event>,
+    written: Vec<u8>,
 }
 
 fn listen<'a>(mut connection: Connection, pieces: impl IntoIterator<Item = &'a [u8]>) -> Seen {
@@ -85,14 +109,16 @@ fn listen<'a>(mut connection: Connection, pieces: impl IntoIterator<Item = &'a [
         input.extend_from_slice(piece);
         connection.handle_input(&mut input, Instant::ZERO);
         while let Some(event) = connection.poll_event() {
-            // How often more of a delivery is told of depends on the cuts.
-            if events.last() != Some(&event) {
+            // How often more of a delivery or another flow is told of depends on the cuts.
+            let again = matches!(event, Event::Delivery(_) | Event::LinkFlow(_)) && events.contains(&event);
+            if !again {
                 events.push(event);
             }
         }
     }
     // Not before: what counts as too late depends on what was written.
     drain(&mut connection);
+    events.extend(std::iter::from_fn(|| connection.poll_event()));
     let state = connection.state();
     if state == ConnectionState::End {
         stays_over(connection);
@@ -109,21 +135,43 @@ fn stays_over(mut connection: Connection) {
     assert!(connection.is_done());
 }
 
-fn converse(mut connection: Connection, input: &[u8]) {
-    let mut input = BytesMut::from(input);
-    let mut left = usize::MAX;
-    while input.len() < left {
-        left = input.len();
+/// Gives the connection frame after frame, each cut into pieces of `len` bytes, and does what its events ask for.
+fn converse(mut connection: Connection, stream: &[u8], len: usize) -> Said {
+    let mut said = Said { events: Vec::new(), written: Vec::new() };
+    // What a client says first waits for nothing.
+    while respond(&mut connection, &mut said) {}
+    let mut input = BytesMut::new();
+    for piece in pieces(stream).flat_map(|frame| frame.chunks(len)) {
+        input.extend_from_slice(piece);
         connection.handle_input(&mut input, Instant::ZERO);
-        while let Some(event) = connection.poll_event() {
-            // A peer may have undone what the event is about before it was told: a refusal is all that may come of it.
-            let _ = answer(&mut connection, &event);
-        }
-        drain(&mut connection);
+        while respond(&mut connection, &mut said) {}
     }
     connection.handle_eof(Instant::ZERO);
-    let last = std::iter::from_fn(|| connection.poll_event()).last();
-    assert!(connection.is_done(), "after the end of the stream: {last:?}, {:?}", connection.state());
+    while respond(&mut connection, &mut said) {}
+    assert!(
+        connection.is_done(),
+        "after the end of the stream: {:?}, {:?}",
+        said.events.last(),
+        connection.state()
+    );
+    said
+}
+
+/// Answers the next events, and has the answers written: whether there was anything.
+fn respond(connection: &mut Connection, said: &mut Said) -> bool {
+    let before = (said.events.len(), said.written.len());
+    while let Some(event) = connection.poll_event() {
+        // A peer may have undone what the event is about before it was told: a refusal is all that may come of it.
+        let _ = answer(connection, &event);
+        said.events.push(event);
+    }
+    while let Some(mut transmit) = connection.poll_transmit(Instant::ZERO) {
+        let chunk = transmit.chunk();
+        said.written.extend_from_slice(chunk);
+        let len = chunk.len();
+        transmit.advance(len);
+    }
+    before != (said.events.len(), said.written.len())
 }
 
 /// Does what an eager user would do.

@@ -21,6 +21,12 @@ fn values() {
 }
 
 #[test]
+fn frames() {
+    replay("frame", amqp1_fuzz::frame);
+    replay("hot", amqp1_fuzz::hot);
+}
+
+#[test]
 fn messages() {
     replay("message", amqp1_fuzz::message);
     replay("value", amqp1_fuzz::message);

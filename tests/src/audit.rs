@@ -12,9 +12,9 @@ use amqp1_engine::{
 
 use crate::{Frame, Item, Splitter};
 
-/// The books of one engine.
+/// The books of one engine, kept from the frames alone.
 #[derive(Debug, Default)]
-pub(crate) struct Audit {
+pub struct Audit {
     written: Splitter,
     read: Splitter,
     sent_open: bool,
@@ -78,7 +78,7 @@ macro_rules! ensure {
 
 impl Audit {
     /// Takes bytes that the engine has been given; frames come back for the trace.
-    pub(crate) fn received(&mut self, bytes: &[u8]) -> Vec<Item> {
+    pub fn received(&mut self, bytes: &[u8]) -> Vec<Item> {
         self.read.push(bytes);
         let items: Vec<_> = std::iter::from_fn(|| self.read.next_item()).collect();
         for item in &items {
@@ -90,7 +90,7 @@ impl Audit {
     }
 
     /// Takes bytes that the engine has written; frames come back for the trace, and what is wrong with the last.
-    pub(crate) fn sent(&mut self, bytes: &[u8]) -> (Vec<Item>, Verdict) {
+    pub fn sent(&mut self, bytes: &[u8]) -> (Vec<Item>, Verdict) {
         self.written.push(bytes);
         let mut items = Vec::new();
         while let Some(item) = self.written.next_item() {
@@ -108,8 +108,8 @@ impl Audit {
         (items, Ok(()))
     }
 
-    /// All that the engine had to write has left.
-    pub(crate) fn flushed(&mut self) {
+    /// All that the engine had to write has left, and it has looked at all that it was given.
+    pub fn flushed(&mut self) {
         for link in self.sessions.values_mut().flat_map(|session| session.links.values_mut()) {
             link.withdrawn = 0;
         }

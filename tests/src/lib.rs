@@ -10,6 +10,7 @@
 
 mod account;
 mod audit;
+pub use audit::Audit;
 mod chunks;
 pub use chunks::{Chunks, Rng};
 mod frame;
