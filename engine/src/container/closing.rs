@@ -78,6 +78,20 @@ impl Core {
         }
     }
 
+    /// Whether a callback has just asked to close a link, or what it stands on, with an error.
+    pub(super) fn closes_with_error(&self, key: Key) -> bool {
+        let Some(link) = self.links.get(key) else { return false };
+        self.closing.iter().any(|closing| {
+            let holds_link = match closing.object {
+                Object::Connection(id) => id.0 == link.connection,
+                Object::Session(id) => id.0 == link.session,
+                Object::Link(closed) => closed.key() == key,
+                Object::Listener(_) => false,
+            };
+            holds_link && matches!(closing.how, How::Error(_))
+        })
+    }
+
     fn has_queued(&self, object: Object) -> bool {
         match object {
             Object::Connection(id) => self.connections.get(id.0).is_some_and(|peer| peer.queued > 0),

@@ -134,7 +134,8 @@ pub trait Handler {
 
     /// A message arrived in whole.
     ///
-    /// With [`Knobs::auto_accept`] it is accepted when this returns, unless the handler settled it itself.
+    /// With [`Knobs::auto_accept`] it is accepted when this returns, unless the handler settled it itself or closes the
+    /// link, or what it stands on, with an error.
     fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
         self.on_unhandled(cx, &Unhandled::Message(delivery));
     }

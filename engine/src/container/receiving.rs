@@ -93,8 +93,12 @@ impl Core {
         self.receiver(id.link)?.take(engine)
     }
 
-    /// What a message that nobody touched gets: accepted, or rejected if somebody tried in vain to read it.
+    /// What a message that nobody touched gets: accepted, or rejected if somebody tried in vain to read it; nothing where
+    /// its handler closes the link with an error.
     pub(super) fn answer_delivery(&mut self, key: Key, engine: crate::DeliveryId, undecodable: bool) {
+        if self.closes_with_error(key) {
+            return;
+        }
         let state = if undecodable {
             let description = Some("the message cannot be decoded".into());
             let error = Error { condition: condition::DECODE_ERROR, description, info: None };

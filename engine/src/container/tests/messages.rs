@@ -161,6 +161,34 @@ fn m1_a_message_that_cannot_be_decoded_is_rejected_by_itself() {
 }
 
 #[test]
+fn h_10_a_message_that_makes_its_handler_close_with_an_error_is_not_accepted() {
+    for what in 0..3 {
+        let log = Log::default();
+        let noted = log.clone();
+        let mut world = World::new();
+        world.add(server(move |cx, delivery| {
+            let link = delivery.receiver();
+            let error = Error { description: None, ..Error::new(condition::PRECONDITION_FAILED) };
+            match what {
+                0 => cx.close_with(link, error),
+                1 => cx.close_with(cx.session_of(link).unwrap(), error),
+                _ => cx.close_with(cx.connection_of(link).unwrap(), error),
+            }
+        }));
+        world.add(Script {
+            update: Some(Box::new(move |_, tracker| noted.note(told(tracker)))),
+            ..client(|cx| {
+                let sender = cx.create_sender(here(), ());
+                cx.send(sender, &Message::from("unwanted")).unwrap();
+                cx.schedule(Duration::from_secs(1), |cx| cx.stop());
+            })
+        });
+        world.settle();
+        log.assert(&[] as &[&str]);
+    }
+}
+
+#[test]
 fn h_09_credit_is_topped_up_at_half_the_prefetch() {
     let mut world = World::new();
     let received = Rc::new(RefCell::new(Vec::new()));
