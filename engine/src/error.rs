@@ -136,6 +136,10 @@ pub enum Misuse {
     TooManyLinks,
     /// A link of this name and direction is attached already (§2.6.1).
     NameInUse,
+    /// Source or target say what they may not (§3.5): an address where the peer makes the node or none where this side
+    /// has, properties of a node that is not made, a filter that is no described value under a symbol, a default outcome
+    /// that is none.
+    InvalidTerminus,
     /// A frame with these values is larger than the peer takes: shorten names, maps or capabilities.
     FrameTooLarge,
     /// No delivery was started that could go on.
@@ -160,6 +164,7 @@ impl fmt::Display for Misuse {
             Self::TooManySessions => "all channels are in use",
             Self::TooManyLinks => "all handles are in use",
             Self::NameInUse => "a link of this name and direction is attached already",
+            Self::InvalidTerminus => "the source or the target says what it may not",
             Self::FrameTooLarge => "the frame is larger than the peer takes",
             Self::NothingStarted => "no delivery was started",
             Self::Unfinished => "the delivery is not finished",

@@ -398,6 +398,42 @@ fn k10_an_answer_that_is_too_large_for_the_peer_is_refused_locally() {
 }
 
 #[test]
+fn k11_termini_that_may_not_be_are_refused_locally() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        let source = Source { dynamic: true, address: Some("mine".into()), ..Source::default() };
+        let target = Target { dynamic: true, address: Some("mine".into()), ..Target::default() };
+        let receiver = LinkConfig { source: Some(source.into()), ..LinkConfig::receiver("new", "") };
+        let sender =
+            LinkConfig { target: Some(Box::new(target.clone().into())), ..LinkConfig::sender("new", "") };
+        let mut session = linked.engine_session();
+        assert_eq!(session.attach_receiver(receiver), Err(Misuse::InvalidTerminus));
+        assert_eq!(session.attach_sender(sender.clone()), Err(Misuse::InvalidTerminus));
+        linked.finish();
+
+        let asked = Attach {
+            target: Some(Box::new(Target { address: None, ..target }.into())),
+            ..attach("theirs", 20, Role::Sender)
+        };
+        linked.send(asked.on(NEAR.peer));
+        let Some(Event::LinkAttached(link)) = linked.event() else { panic!("no link") };
+        let nowhere = LinkConfig {
+            target: Some(Box::new(Target { dynamic: true, ..Target::default() }.into())),
+            ..LinkConfig::receiver("", "")
+        };
+        let mut ours = linked.engine().receiver(link).unwrap();
+        assert_eq!(
+            ours.attach(nowhere),
+            Err(Misuse::InvalidTerminus),
+            "the node that was made has an address"
+        );
+        ours.attach(sender).unwrap();
+        expect!(linked, Attach { handle: Handle(2), role: Role::Receiver, target: Some(_), .. });
+        linked.finish();
+    });
+}
+
+#[test]
 fn k11_termini_of_any_kind_reach_the_user() {
     each_way(|way| {
         let mut linked = way.linked();

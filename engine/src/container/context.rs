@@ -85,12 +85,13 @@ impl Context<'_> {
 
     /// Answers a link that the peer attached, from [`on_link_opening`](Handler::on_link_opening) or later.
     ///
-    /// Without options the answer has the termini that the peer asked for; the text among them is the address of the
-    /// node on this side.
+    /// Without options the answer has the termini that the peer asked for, but for filters and properties of a node to
+    /// be made; text among the options is the address of the node on this side.
     ///
     /// # Errors
     ///
-    /// [`Misuse::NothingToAnswer`] where the link is open or refused.
+    /// [`Misuse::NothingToAnswer`] where the link is open or refused; [`Misuse::InvalidTerminus`] where the peer wants a
+    /// node made and the options give no address.
     pub fn open_link(&mut self, link: impl Into<Link>, options: impl LinkOption) -> Result<(), Misuse> {
         let key = link.into().key();
         let mut settings = self.core.mirror(key).ok_or(Misuse::NothingToAnswer)?;

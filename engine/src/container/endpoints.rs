@@ -192,6 +192,7 @@ impl Core {
             Where::Connection(ConnectionId(connection)) => (connection, self.default_session(connection)),
             Where::Address(address) => {
                 if settings.address().is_none()
+                    && !settings.is_dynamic()
                     && let Some(path) = &address.path
                 {
                     settings.set_address(path.as_str());
@@ -318,15 +319,17 @@ impl Core {
 
     /// Answers a peer's attach with the termini that it asks for, or refuses what this crate does not know.
     pub(super) fn answer_link(&mut self, key: Key, link: Link) {
+        let not_implemented = |what: &'static str| {
+            let description = Some(what.into());
+            Box::new(Error { condition: condition::NOT_IMPLEMENTED, description, info: None })
+        };
         let error = match self.mirror(key) {
+            Some(settings) if settings.is_dynamic() => not_implemented("no nodes are made here"),
             Some(settings) => match self.open_link(key, settings) {
                 Ok(()) => return,
                 Err(misuse) => local_error(misuse),
             },
-            None => {
-                let description = Some("this kind of target is not supported".into());
-                Box::new(Error { condition: condition::NOT_IMPLEMENTED, description, info: None })
-            }
+            None => not_implemented("this kind of target is not supported"),
         };
         self.close(link.into(), How::Error(error));
     }
@@ -439,6 +442,7 @@ fn local_error(misuse: Misuse) -> Box<Error> {
     let condition = match misuse {
         Misuse::TooManyLinks | Misuse::TooManySessions => condition::RESOURCE_LIMIT_EXCEEDED,
         Misuse::FrameTooLarge => condition::FRAME_SIZE_TOO_SMALL,
+        Misuse::InvalidTerminus => condition::INVALID_FIELD,
         _ => condition::ILLEGAL_STATE,
     };
     Box::new(Error { condition, description: Some(format!("{misuse}").into()), info: None })

@@ -83,10 +83,12 @@ impl LinkSettings {
             Some(_) => return None,
             None => Target::default(),
         };
+        let source = attach.source.as_deref().cloned().unwrap_or_default();
+        // Filters and properties that nobody has said to be in force are not.
         Some(Self {
             node,
-            source: attach.source.as_deref().cloned().unwrap_or_default(),
-            target,
+            source: Source { filter: None, dynamic_node_properties: None, ..source },
+            target: Target { dynamic_node_properties: None, ..target },
             snd_settle_mode: attach.snd_settle_mode,
             rcv_settle_mode: attach.rcv_settle_mode,
             ..Self::new(role)
@@ -105,6 +107,15 @@ impl LinkSettings {
         match self.node {
             NodeSide::Source => self.source.address.as_ref(),
             NodeSide::Target => self.target.address.as_ref(),
+        }
+    }
+
+    /// Whether the side of the node is to make it.
+    #[must_use]
+    pub const fn is_dynamic(&self) -> bool {
+        match self.node {
+            NodeSide::Source => self.source.dynamic,
+            NodeSide::Target => self.target.dynamic,
         }
     }
 
@@ -339,7 +350,8 @@ texts! {
     TargetAddress |address, link| link.target.address = Some(address);
 }
 
-/// Lets the peer make a node for this link; its address is known once the link is open (§3.5.3, §3.5.4).
+/// Lets the peer make a node for this link, which is given no address: it is known once the link is open (§3.5.3,
+/// §3.5.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dynamic;
 

@@ -90,6 +90,7 @@ macro_rules! link_accessors {
             ///
             /// [`Misuse::NothingToAnswer`](crate::Misuse::NothingToAnswer) when the link is attached on our side,
             /// [`Misuse::SessionNotOpen`](crate::Misuse::SessionNotOpen),
+            /// [`Misuse::InvalidTerminus`](crate::Misuse::InvalidTerminus),
             /// [`Misuse::TooManyLinks`](crate::Misuse::TooManyLinks) or
             /// [`Misuse::FrameTooLarge`](crate::Misuse::FrameTooLarge).
             pub fn attach(&mut self, config: $crate::LinkConfig) -> Result<(), $crate::Misuse> {

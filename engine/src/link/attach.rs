@@ -2,7 +2,9 @@
 
 use alloc::boxed::Box;
 
-use super::{DetachKind, Detachment, LinkEnd, LinkEndpoint, LinkState, Waiting, settle, state::LinkStep};
+use super::{
+    DetachKind, Detachment, LinkEnd, LinkEndpoint, LinkState, Waiting, settle, state::LinkStep, terminus,
+};
 use crate::{
     Connection, Event, LinkConfig, LinkId, Misuse, SessionId, SessionState, Violation,
     arena::Key,
@@ -83,6 +85,9 @@ impl Connection {
         let open = matches!(session.state, SessionState::Mapped | SessionState::BeginReceived);
         if session.end_due.is_some() || !open {
             return Err(Misuse::SessionNotOpen);
+        }
+        if !terminus::are_valid(link.role(), &config) {
+            return Err(Misuse::InvalidTerminus);
         }
         let mut answer = LinkEndpoint::new(session_key, link.role(), config);
         answer.name = link.name.clone();

@@ -20,6 +20,7 @@ mod sending;
 pub(crate) mod settle;
 pub(crate) mod state;
 mod tags;
+pub(crate) mod terminus;
 pub use delivery::{DeliveryId, IncomingDelivery, OutgoingDelivery};
 pub use receiver::Receiver;
 pub use sender::Sender;

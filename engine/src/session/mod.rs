@@ -9,7 +9,7 @@ use alloc::{
 use crate::{
     Connection, LinkConfig, LinkId, Misuse, Serial, SessionConfig,
     arena::Key,
-    link::{IncomingDelivery, LinkEndpoint, OutgoingDelivery},
+    link::{IncomingDelivery, LinkEndpoint, OutgoingDelivery, terminus},
     numbers::{NumberPool, NumberTable},
     types::{Begin, Error, Role},
 };
@@ -204,8 +204,8 @@ impl Session<'_> {
     ///
     /// # Errors
     ///
-    /// [`Misuse::ConnectionClosed`], [`Misuse::SessionNotOpen`], [`Misuse::NameInUse`], [`Misuse::TooManyLinks`], or
-    /// [`Misuse::FrameTooLarge`] when the peer's frame size is known and the attach does not fit.
+    /// [`Misuse::ConnectionClosed`], [`Misuse::SessionNotOpen`], [`Misuse::NameInUse`], [`Misuse::InvalidTerminus`],
+    /// [`Misuse::TooManyLinks`], or [`Misuse::FrameTooLarge`] when the peer's frame size is known and the attach does not fit.
     pub fn attach_sender(&mut self, config: LinkConfig) -> Result<LinkId, Misuse> {
         self.attach(Role::Sender, config)
     }
@@ -228,6 +228,9 @@ impl Session<'_> {
         }
         if self.connection.link_named(&config.name, role).is_some() {
             return Err(Misuse::NameInUse);
+        }
+        if !terminus::are_valid(role, &config) {
+            return Err(Misuse::InvalidTerminus);
         }
         let session = self.id.0;
         let handle = self.connection.take_handle(session)?;

@@ -4,8 +4,9 @@ use std::{boxed::Box, format};
 
 use super::*;
 use crate::{
+    codec::Map,
     message::Message,
-    types::{Error, condition},
+    types::{Error, LifetimePolicy, condition},
 };
 
 fn error(condition: crate::codec::Symbol) -> Error {
@@ -78,6 +79,60 @@ fn h_02_a_handler_answers_with_termini_of_its_own() {
     });
     world.settle();
     log.assert(&["true", "made-1"]);
+}
+
+#[test]
+fn k11_a_node_that_no_handler_makes_is_refused() {
+    let log = Log::default();
+    let mut world = World::new();
+    world.add(server(|_, _| {}));
+    world.add(Script {
+        log: log.clone(),
+        ..client(|cx| {
+            let receiver = cx.create_receiver(here(), Dynamic);
+            cx.create_sender(cx.connection_of(receiver).unwrap(), Dynamic);
+        })
+    });
+    world.settle();
+    let refused = ["link error amqp:not-implemented", "link closed"];
+    log.assert(&[&["connection opened"], &refused[..], &refused].concat());
+}
+
+#[test]
+fn h_02_what_no_handler_has_said_is_not_in_force() {
+    let log = Log::default();
+    let answers = log.clone();
+    let mut world = World::new();
+    world.add(Script {
+        opening: Some(Box::new(|cx, link| {
+            if cx.remote_source(link).unwrap().dynamic {
+                cx.open_link(link, "made").unwrap();
+            }
+        })),
+        ..server(|_, _| {})
+    });
+    world.add(Script {
+        opened: Some(Box::new(move |cx, link| {
+            let source = cx.remote_source(link).unwrap();
+            answers.note(format!("{:?}", (&source.address, &source.filter, &source.dynamic_node_properties)));
+        })),
+        ..client(|cx| {
+            let name = crate::codec::Symbol::from_static;
+            let filter = Map::new().with(name("f"), crate::codec::Described::new(name("odd:filter"), "x"));
+            let properties = Map::new().with(name("lifetime-policy"), LifetimePolicy::DeleteOnClose);
+            let receiver =
+                cx.create_receiver(here(), |link: &mut LinkSettings| link.source.filter = Some(filter));
+            let connection = cx.connection_of(receiver).unwrap();
+            cx.create_receiver(
+                connection,
+                (Dynamic, |link: &mut LinkSettings| {
+                    link.source.dynamic_node_properties = Some(properties);
+                }),
+            );
+        })
+    });
+    world.settle();
+    log.assert(&[r#"(Some("examples"), None, None)"#, r#"(Some("made"), None, None)"#]);
 }
 
 #[test]
