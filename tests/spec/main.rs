@@ -18,5 +18,6 @@ mod frames;
 mod header;
 mod links;
 mod matrix;
+mod node;
 mod sessions;
 mod values;

@@ -7,7 +7,7 @@ use super::{
     section::{self, Sections},
 };
 use crate::{
-    codec::{Decode, DecodeError, Encode, Map, MapRef},
+    codec::{Decode, DecodeError, DecodeErrorKind, Encode, Map, MapRef, Value},
     types::Header,
 };
 
@@ -65,12 +65,16 @@ impl Relay {
     }
 
     /// Adds annotations to those of the message, or puts them in their place, as
-    /// [`Modified`](crate::types::Modified) asks for; keys are to be symbols.
+    /// [`Modified`](crate::types::Modified) asks for.
     ///
     /// # Errors
     ///
-    /// When the annotations of the message are malformed; then they stay as they are.
+    /// When the annotations of the message are malformed, or a key among the changes is neither symbol nor ulong
+    /// (§3.2.10); then they stay as they are.
     pub fn annotate(&mut self, changes: Map) -> Result<(), DecodeError> {
+        if changes.iter().any(|(key, _)| !matches!(key, Value::Symbol(_) | Value::Ulong(_))) {
+            return Err(DecodeErrorKind::InvalidEntry.into());
+        }
         let known = match section::repeated(&self.message_annotations, MapRef::parse).next() {
             Some(known) => Annotations(known).to_map()?,
             None => Map::new(),
@@ -188,6 +192,16 @@ mod tests {
         let mut expected = annotated(vec![1; 5000]);
         expected.delivery_annotations = None;
         assert_eq!(payload.into_bytes(), encode(&expected));
+    }
+
+    #[test]
+    fn annotations_that_none_are_may_not_be_added() {
+        let encoded = encode(&annotated("body"));
+        let mut relay = Relay::new(&encoded).unwrap();
+        let before = encode(&relay);
+        let changes = Map::new().with(Symbol::from_static("x-opt-c"), 1u8).with("no symbol", 1u8);
+        assert_eq!(relay.annotate(changes).unwrap_err().kind(), DecodeErrorKind::InvalidEntry);
+        assert_eq!(encode(&relay), before);
     }
 
     #[test]

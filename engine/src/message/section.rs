@@ -176,6 +176,17 @@ impl<'a> Annotations<'a> {
         })
     }
 
+    /// Walks the entries that may not be ignored, those whose keys do not begin with `x-opt-`: a container that does not
+    /// understand one is to detach the link with `not-implemented` (§3.2.10).
+    //= 3.2.10-X1 3.2.10-X2
+    pub fn binding(
+        &self,
+    ) -> impl Iterator<Item = Result<(ValueRef<'a>, ValueRef<'a>), DecodeError>> + use<'a> {
+        let is_optional =
+            |key: &ValueRef<'_>| matches!(key, ValueRef::Symbol(name) if name.starts_with("x-opt-"));
+        self.iter().filter(move |entry| entry.as_ref().map_or(true, |(key, _)| !is_optional(key)))
+    }
+
     /// The value under a symbol.
     ///
     /// # Errors

@@ -16,11 +16,12 @@ use std::{
 };
 
 use amqp1_engine::{
-    codec::{Str, Symbol},
+    codec::{DecodeError, Str, Symbol},
     container::{
         Address, ConnectionId, ConnectionOptions, Context, Delivery, Disconnected, Handler, Knobs, Link,
         ListenerId, ReceiverId, Security, SendRefused, SenderId, SessionId, Tracker,
     },
+    message::MessageView,
     sasl::{Refusal, Sasl, Secret},
     types::{Error, SenderSettleMode, condition},
 };
@@ -36,6 +37,8 @@ use termini::{Wanted, error, queue_source, queue_target};
 
 /// A sender may have no address (AMQP 1.0 Anonymous Terminus).
 const ANONYMOUS_RELAY: Symbol = Symbol::from_static("ANONYMOUS-RELAY");
+/// The outcome of a message that was not taken.
+const REJECTED: Symbol = Symbol::from_static("amqp:rejected:list");
 /// How many messages a producer may send ahead.
 const CREDIT: u32 = 100;
 /// From how many messages a consumer may bar itself before its link is closed.
@@ -146,7 +149,7 @@ impl Broker {
                 return Ok(None);
             }
             Wanted::Queue(address) => (address, false),
-            Wanted::Dynamic => (self.new_address(cx), true),
+            Wanted::Dynamic => (self.new_address(cx, link), true),
         };
         if !self.queues.contains_key(&address) && self.queues.len() >= self.limits.queues {
             let description = format!("there are {} queues already: use one of them", self.queues.len());
@@ -172,10 +175,13 @@ impl Broker {
         Ok(Some(address))
     }
 
-    fn new_address(&mut self, cx: &Context<'_>) -> Str {
+    /// An address that tells for whom the queue was made.
+    //= 3.5.3-03 3.5.4-03
+    fn new_address(&mut self, cx: &Context<'_>, link: Link) -> Str {
+        let (container, name) = named(cx, link);
         loop {
             self.made += 1;
-            let address = Str::from(format!("{}/{}", cx.container_id(), self.made));
+            let address = Str::from(format!("{container}/{name}/{}", self.made));
             if !self.queues.contains_key(&address) {
                 return address;
             }
@@ -185,8 +191,7 @@ impl Broker {
     /// Notes an open link. One of the same name from the same container, over whatever connection, gives way (§2.6.1).
     fn note(&mut self, cx: &mut Context<'_>, link: Link, address: Option<Str>) {
         let (Some(connection), Some(session)) = (cx.connection_of(link), cx.session_of(link)) else { return };
-        let container = cx.remote_open(connection).map(|open| open.container_id.clone()).unwrap_or_default();
-        let link_name = cx.remote_attach(link).map(|attach| attach.name.clone()).unwrap_or_default();
+        let (container, link_name) = named(cx, link);
         let name = (container, link_name, link.sender().is_some());
         if let Some(old) = self.names.insert(name.clone(), link) {
             cx.close_with(old, error(condition::LINK_STOLEN, "the link was attached anew elsewhere"));
@@ -255,20 +260,23 @@ impl Broker {
     }
 
     /// The address of the queue that a message is for.
-    fn address_of(&mut self, cx: &Context<'_>, delivery: &Delivery<'_>) -> Result<Str, Error> {
-        let message_format = delivery.message_format();
-        let to = match message_format {
-            0 => {
-                let malformed =
-                    |reason| error(condition::DECODE_ERROR, format!("this is no message: {reason}"));
-                delivery.message().and_then(|message| message.properties()).map_err(malformed)?.to
-            }
-            _ => None,
+    fn address_of(
+        &mut self,
+        cx: &Context<'_>,
+        delivery: &Delivery<'_>,
+        message: Option<Result<MessageView<'_>, DecodeError>>,
+    ) -> Result<Str, Error> {
+        let is_message = message.is_some();
+        let malformed = |reason| error(condition::DECODE_ERROR, format!("this is no message: {reason}"));
+        let to = match message {
+            Some(message) => message.and_then(|message| message.properties()).map_err(malformed)?.to,
+            None => None,
         };
         match self.attached(cx, delivery.receiver().into()).and_then(|link| link.address.clone()) {
             Some(address) => Ok(address),
-            None if message_format != 0 => {
-                let description = format!("the address cannot be read from message-format {message_format}");
+            None if !is_message => {
+                let format = delivery.message_format();
+                let description = format!("the address cannot be read from message-format {format}");
                 Err(error(condition::NOT_IMPLEMENTED, description))
             }
             None => to
@@ -356,14 +364,20 @@ impl Handler for Broker {
     }
 
     fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
-        let address = self.address_of(cx, delivery);
+        let message = (delivery.message_format() == 0).then(|| delivery.message());
+        if let Some(Ok(message)) = &message
+            && let Some(key) = not_understood(message)
+        {
+            let description = format!("the annotation {key} is not known here");
+            return cx.close_with(delivery.receiver(), error(condition::NOT_IMPLEMENTED, description));
+        }
+        let address = self.address_of(cx, delivery, message);
         let stored = match &address {
             Ok(address) => self.store(address, delivery),
             Err(error) => Err(error.clone()),
         };
         if let Err(error) = stored {
-            // Fails where the producer has settled it: then there is nobody to tell.
-            let _ = cx.reject(delivery.id(), error);
+            refuse(cx, delivery, error);
         }
         let address = address.ok();
         if let Some(address) = &address {
@@ -445,6 +459,38 @@ impl Handler for Broker {
 
     fn on_disconnected(&mut self, cx: &mut Context<'_>, connection: ConnectionId, _: &Disconnected) {
         self.forget(cx, connection, |_, _| true);
+    }
+}
+
+/// The peer's container and the name that it gave a link.
+fn named(cx: &Context<'_>, link: Link) -> (Str, Str) {
+    let open = cx.connection_of(link).and_then(|connection| cx.remote_open(connection));
+    let container = open.map(|open| open.container_id.clone());
+    let name = cx.remote_attach(link).map(|attach| attach.name.clone());
+    (container.unwrap_or_default(), name.unwrap_or_default())
+}
+
+/// An annotation that a broker has to understand and this one does not: it understands none (§3.2.10).
+//= 3.2.10-X1 3.2.10-X2
+fn not_understood(message: &MessageView<'_>) -> Option<String> {
+    let mut binding = message
+        .delivery_annotations()
+        .binding()
+        .chain(message.message_annotations().binding())
+        .chain(message.footer().binding());
+    let (key, _) = binding.find_map(Result::ok)?;
+    Some(key.to_string())
+}
+
+/// Tells a producer that its message was not taken. One whose source has no outcome for that loses its link.
+fn refuse(cx: &mut Context<'_>, delivery: &Delivery<'_>, error: Error) {
+    let receiver = delivery.receiver();
+    let source = cx.remote_attach(receiver).and_then(|attach| attach.source.as_deref());
+    if source.is_none_or(|source| source.outcomes.is_empty() || source.outcomes.contains(&REJECTED)) {
+        // Fails where the producer has settled it: then there is nobody to tell.
+        let _ = cx.reject(delivery.id(), error);
+    } else {
+        cx.close_with(receiver, error);
     }
 }
 

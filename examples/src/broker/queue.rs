@@ -233,10 +233,9 @@ impl<C: Copy + Ord> Queue<C> {
         if failed {
             relay.header.count_failed_delivery();
         }
-        if let Some(annotations) = annotations
-            && relay.annotate(annotations.clone()).is_err()
-        {
-            return;
+        if let Some(annotations) = annotations {
+            // Fails where they are none, or those of the message: then the message keeps what it has.
+            let _ = relay.annotate(annotations.clone());
         }
         self.bytes -= entry.stored.payload.len();
         entry.stored.payload = relay.payload().into_bytes();
@@ -399,6 +398,23 @@ mod tests {
         assert_eq!(after.header().unwrap(), Header::default());
         assert_eq!(after.bare(), MessageView::scan(&before.payload).unwrap().bare());
         assert_eq!(queue.bytes, queue.waiting[&0].stored.payload.len());
+    }
+
+    #[test]
+    fn a_failed_delivery_counts_whatever_else_the_consumer_asks_for() {
+        let mut queue = queue_of(&["kept"]);
+        subscribe(&mut queue, &['a']);
+        queue.deliver(|_, _| Offered::Sent(0.into()));
+        let no_annotations = [(Value::from("no symbol"), Value::Bool(true))].into_iter().collect();
+        let modified = Modified {
+            delivery_failed: Some(true),
+            message_annotations: Some(no_annotations),
+            ..Modified::default()
+        };
+        queue.settle('a', 0.into(), Some(&DeliveryState::Modified(Box::new(modified))));
+        let stored = &queue.waiting[&0].stored;
+        assert_eq!(failures(stored), Some(1));
+        assert_eq!(MessageView::scan(&stored.payload).unwrap().validate(), Ok(()));
     }
 
     #[test]
