@@ -309,3 +309,29 @@ fn e06_limits_of_nothing_let_one_thing_pass_at_a_time() {
         linked.session_is_fine();
     });
 }
+
+#[test]
+fn d6_a_message_larger_than_the_limit_of_unread_bytes_is_read_at_the_pace_of_its_reader() {
+    each_way(|way| {
+        let mut linked = linked(way, |limits| limits.unread_bytes = 10_000);
+        linked.credit(1);
+        // All of it arrives before the user looks for the first time.
+        let piece = |more| Transfer { more, ..transfer(SENDER) }.on(NEAR.peer).with(vec![7; 1_000]);
+        linked.send(Transfer { more: true, ..first(SENDER, 0) }.on(NEAR.peer).with(vec![7; 1_000]));
+        linked.send_all((0..50).map(|n| piece(n < 49)));
+        let mut size = 0;
+        assert!(!linked.engine().wants_input());
+        loop {
+            let (id, payload) = linked.delivery();
+            assert!(payload.len() <= 11_000, "{}", payload.len());
+            size += payload.len();
+            if linked.engine_receiver().delivery(id).is_ok_and(|delivery| delivery.is_complete()) {
+                linked.engine_receiver().accept(id).unwrap();
+                break;
+            }
+        }
+        assert_eq!(size, 51_000);
+        linked.expect(settled(Role::Receiver, 0, DeliveryState::Accepted));
+        linked.session_is_fine();
+    });
+}

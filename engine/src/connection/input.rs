@@ -134,15 +134,23 @@ impl Connection {
             || self.outbox.len() >= limits.output_stop_reading
     }
 
-    /// Whether deliveries that have not arrived whole fill all the room: no user would make some by taking them.
+    /// Whether deliveries that have not arrived whole fill all the room, and the user, who has heard of them, takes no
+    /// parts: nothing would ever make some.
     pub(super) fn is_full_of_parts(&self) -> bool {
-        self.unread_bytes >= self.config.limits.unread_bytes && self.unread_messages == 0
+        let takes_parts = || {
+            let mut deliveries = self.sessions.iter().flat_map(|(_, session)| session.incoming.iter());
+            deliveries.any(|(_, delivery)| !delivery.complete && delivery.size > delivery.pending() as u64)
+        };
+        self.unread_bytes >= self.config.limits.unread_bytes
+            && self.unread_messages == 0
+            && self.events.is_empty()
+            && !takes_parts()
     }
 
     /// Goes on with what waited: for room to handle frames, or for the output to drain.
     pub(super) fn resume(&mut self) {
         self.wake_for_output();
-        if !self.unread.is_empty() && !self.is_full() {
+        if !self.unread.is_empty() && (!self.is_full() || self.is_full_of_parts()) {
             let block = core::mem::take(&mut self.unread);
             self.handle_frames(block);
         }
