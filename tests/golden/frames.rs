@@ -5,12 +5,9 @@ use amqp1_engine::{
     message::{Message, MessageView},
     types::{Performative, SaslCode, SaslInit, SaslMechanisms, SaslOutcome},
 };
-use amqp1_tests::prelude::*;
+use amqp1_tests::{Recording, item, prelude::*};
 
-use crate::{
-    recording::{From, Recording, item},
-    samples,
-};
+use crate::samples;
 
 /// What peers sent that is a frame with a performative: as it was written, and as it is read.
 fn frames(recording: &Recording) -> impl Iterator<Item = (&[u8], Frame)> {
@@ -60,7 +57,7 @@ fn what_proton_writes_in_the_shortest_way_is_written_to_the_same_bytes() {
 }
 
 /// The message of a recording whose messages fill a transfer each.
-fn messages(recording: &Recording, from: From) -> Vec<Bytes> {
+fn messages(recording: &Recording, from: Side) -> Vec<Bytes> {
     let payloads = recording.frames(from).map(|frame| frame.payload);
     payloads.filter(|payload| !payload.is_empty()).collect()
 }
@@ -72,7 +69,7 @@ fn every_message_of_proton_is_written_no_longer_and_reads_the_same() {
         let mut written = Vec::new();
         expected.encode(&mut written);
         for (recording, from) in
-            [(format!("proton-{name}"), From::Server), (format!("proton-{name}-sent"), From::Client)]
+            [(format!("proton-{name}"), Side::Server), (format!("proton-{name}-sent"), Side::Client)]
         {
             let [encoded] = messages(&Recording::load(&recording), from).try_into().expect("one message");
             MessageView::scan(&encoded).unwrap().validate().unwrap();
@@ -83,14 +80,14 @@ fn every_message_of_proton_is_written_no_longer_and_reads_the_same() {
 }
 
 /// The SASL frames of one side.
-fn sasl(name: &str, from: From) -> Vec<Bytes> {
+fn sasl(name: &str, from: Side) -> Vec<Bytes> {
     let items = Recording::load(name).read(from).collect::<Vec<_>>().into_iter();
     items.filter_map(|item| if let Item::Sasl(body) = item { Some(body) } else { None }).collect()
 }
 
 #[test]
 fn sasl_of_rabbitmq() {
-    let server = sasl("rabbitmq-wrong-password", From::Server);
+    let server = sasl("rabbitmq-wrong-password", Side::Server);
     let [mechanisms, outcome] = server.as_slice() else { panic!("{server:?}") };
     // An array of sym32, short as they are.
     assert_eq!(mechanisms[..11], [0x00, 0x53, 0x40, 0xc0, 0x27, 0x01, 0xe0, 0x24, 0x03, 0xb3, 0x00]);
@@ -101,22 +98,22 @@ fn sasl_of_rabbitmq() {
     );
     assert_eq!(SaslOutcome::decode(outcome).unwrap().code, SaslCode::Auth);
 
-    let accepted = sasl("rabbitmq-types", From::Server).pop().unwrap();
+    let accepted = sasl("rabbitmq-types", Side::Server).pop().unwrap();
     assert_eq!(SaslOutcome::decode(&accepted).unwrap().code, SaslCode::Ok);
 }
 
 #[test]
 fn sasl_of_proton() {
-    let [mechanisms, outcome] = sasl("proton-broker-1", From::Server).try_into().unwrap();
+    let [mechanisms, outcome] = sasl("proton-broker-1", Side::Server).try_into().unwrap();
     let mechanisms = SaslMechanisms::decode(&mechanisms).unwrap();
     assert!(mechanisms.sasl_server_mechanisms.contains(&Symbol::from_static("ANONYMOUS")));
     assert_eq!(SaslOutcome::decode(&outcome).unwrap().code, SaslCode::Ok);
-    let [init] = sasl("proton-broker-1", From::Client).try_into().unwrap();
+    let [init] = sasl("proton-broker-1", Side::Client).try_into().unwrap();
     assert_eq!(SaslInit::decode(&init).unwrap().mechanism, "ANONYMOUS");
 }
 
 /// What one side opened its connection with.
-fn open(name: &str, from: From) -> Open {
+fn open(name: &str, from: Side) -> Open {
     let mut frames = Recording::load(name).frames(from).collect::<Vec<_>>().into_iter();
     let open = frames.find_map(|frame| match frame.performative {
         Performative::Open(open) => Some(*open),
@@ -127,7 +124,7 @@ fn open(name: &str, from: From) -> Open {
 
 #[test]
 fn what_rabbitmq_says_of_itself() {
-    let open = open("rabbitmq-types", From::Server);
+    let open = open("rabbitmq-types", Side::Server);
     assert_eq!((open.max_frame_size, open.channel_max), (131_072, 63));
     assert_eq!(open.idle_time_out, Some(30_000));
     let offered = ["LINK_PAIR_V1_0", "ANONYMOUS-RELAY"].map(Symbol::from_static);
@@ -135,7 +132,7 @@ fn what_rabbitmq_says_of_itself() {
     assert_eq!(open.properties.unwrap().get("product"), Some(&"RabbitMQ".into()));
 
     let recording = Recording::load("rabbitmq-types");
-    let begin = recording.frames(From::Server).find_map(|frame| match frame.performative {
+    let begin = recording.frames(Side::Server).find_map(|frame| match frame.performative {
         Performative::Begin(begin) => Some(*begin),
         _ => None,
     });
@@ -149,7 +146,7 @@ fn what_rabbitmq_says_of_itself() {
 
 #[test]
 fn what_proton_says_of_itself() {
-    let open = open("proton-small-frames", From::Client);
+    let open = open("proton-small-frames", Side::Client);
     assert_eq!((open.max_frame_size, open.channel_max), (512, 32_767));
     assert_eq!(open.hostname.as_deref(), Some("127.0.0.1"));
     assert_eq!(open.idle_time_out, None);
@@ -158,13 +155,13 @@ fn what_proton_says_of_itself() {
 #[test]
 fn heartbeats_are_empty_frames() {
     let recording = Recording::load("proton-idle");
-    let beats = recording.read(From::Server).filter(|item| *item == Item::Heartbeat(0)).count();
+    let beats = recording.read(Side::Server).filter(|item| *item == Item::Heartbeat(0)).count();
     assert!(beats > 1, "{beats} heartbeats");
-    assert!(recording.items.contains(&(From::Server, vec![0, 0, 0, 8, 2, 0, 0, 0])));
+    assert!(recording.items.contains(&(Side::Server, vec![0, 0, 0, 8, 2, 0, 0, 0])));
 }
 
 #[test]
 fn the_protocol_that_rabbitmq_demands() {
-    let items: Vec<_> = Recording::load("rabbitmq-bare-header").read(From::Server).collect();
+    let items: Vec<_> = Recording::load("rabbitmq-bare-header").read(Side::Server).collect();
     assert_eq!(items, [Item::Header(*b"AMQP\x03\x01\x00\x00")]);
 }

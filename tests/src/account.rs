@@ -77,15 +77,15 @@ fn account() -> &'static Account {
 
 /// What a piece of work cost.
 #[derive(Debug)]
-pub(crate) struct Cost {
+pub struct Cost {
     /// The most bytes that were held at a time, with those held before.
-    pub(crate) peak: usize,
+    pub peak: usize,
     /// How often it allocated.
-    pub(crate) allocations: usize,
+    pub allocations: usize,
 }
 
 /// Does a piece of work, and charges the thread's account with what it allocates.
-pub(crate) fn charge<T>(work: impl FnOnce() -> T) -> (T, Cost) {
+pub fn charge<T>(work: impl FnOnce() -> T) -> (T, Cost) {
     let account = account();
     account.peak.store(account.held.load(Relaxed), Relaxed);
     let before = account.allocations.load(Relaxed);
@@ -98,7 +98,7 @@ pub(crate) fn charge<T>(work: impl FnOnce() -> T) -> (T, Cost) {
 }
 
 /// The bytes charged to this thread that are not freed yet.
-pub(crate) fn held() -> usize {
+pub fn held() -> usize {
     account().held.load(Relaxed)
 }
 

@@ -9,6 +9,7 @@
 //! sees to it that the outcome is the same.
 
 mod account;
+pub use account::{Cost, charge, held};
 mod audit;
 pub use audit::Audit;
 mod chunks;
@@ -28,6 +29,10 @@ mod pair;
 pub use pair::{End, Pair, each_net};
 mod peer;
 pub use peer::Peer;
+mod recording;
+pub use recording::{Recording, item};
+mod replay;
+pub use replay::Replay;
 pub mod script;
 mod wire;
 pub use wire::{Socket, Wire};

@@ -2,36 +2,44 @@
 
 use std::{fs, path::Path};
 
-use amqp1_tests::{Frame, Item, Splitter};
+use amqp1_engine::Side;
 
-/// Who sent something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum From {
-    Client,
-    Server,
-}
+use crate::{Frame, Item, Splitter};
 
-/// What passed over one connection, in order: protocol headers and frames.
-pub(crate) struct Recording {
-    pub(crate) name: String,
-    pub(crate) items: Vec<(From, Vec<u8>)>,
+/// What passed over one connection, in order.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// What it is of.
+    pub name: String,
+    /// Protocol headers and frames, each with who sent it.
+    pub items: Vec<(Side, Vec<u8>)>,
 }
 
 impl Recording {
-    /// The recording of this name.
-    pub(crate) fn load(name: &str) -> Self {
+    /// The recording of this name, in the folder `golden`.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    #[must_use]
+    pub fn load(name: &str) -> Self {
         let path = folder().join(name).with_extension("hex");
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let items = text.lines().map(|line| match line.split_at(2) {
-            ("> ", hex) => (From::Client, bytes(hex)),
-            ("< ", hex) => (From::Server, bytes(hex)),
+            ("> ", hex) => (Side::Client, bytes(hex)),
+            ("< ", hex) => (Side::Server, bytes(hex)),
             _ => panic!("{name}: {line}"),
         });
         Self { name: name.into(), items: items.collect() }
     }
 
-    /// All that there are.
-    pub(crate) fn all() -> Vec<Self> {
+    /// All that there are in the folder `golden`.
+    ///
+    /// # Panics
+    ///
+    /// When they cannot be read.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
         let files =
             fs::read_dir(folder()).expect("the folder is there").map(|file| file.expect("it is read").path());
         let mut names: Vec<_> = files
@@ -43,22 +51,24 @@ impl Recording {
     }
 
     /// Whether both sides are Proton's, so that an engine can take the place of either.
-    pub(crate) fn is_between_protons(&self) -> bool {
+    #[must_use]
+    pub fn is_between_protons(&self) -> bool {
         self.name.starts_with("proton") && !self.name.starts_with("proton-rabbitmq")
     }
 
     /// Whether a peer sent it, and not this project's own client.
-    pub(crate) fn is_foreign(&self, from: From) -> bool {
-        from == From::Server || self.name.starts_with("proton")
+    #[must_use]
+    pub fn is_foreign(&self, from: Side) -> bool {
+        from == Side::Server || self.name.starts_with("proton")
     }
 
     /// What one side sent, read.
-    pub(crate) fn read(&self, from: From) -> impl Iterator<Item = Item> {
+    pub fn read(&self, from: Side) -> impl Iterator<Item = Item> {
         self.items.iter().filter(move |(sender, _)| *sender == from).map(|(_, bytes)| item(bytes))
     }
 
     /// The frames of one side.
-    pub(crate) fn frames(&self, from: From) -> impl Iterator<Item = Frame> {
+    pub fn frames(&self, from: Side) -> impl Iterator<Item = Frame> {
         self.read(from).filter_map(|item| match item {
             Item::Frame(frame) => Some(frame),
             _ => None,
@@ -67,7 +77,12 @@ impl Recording {
 }
 
 /// Reads a header or a frame.
-pub(crate) fn item(bytes: &[u8]) -> Item {
+///
+/// # Panics
+///
+/// When it is not whole, or more than one.
+#[must_use]
+pub fn item(bytes: &[u8]) -> Item {
     let mut splitter = Splitter::default();
     splitter.push(bytes);
     let item = splitter.next_item().expect("a recorded item is whole");
