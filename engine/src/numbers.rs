@@ -89,6 +89,7 @@ mod tests {
     use crate::arena::Arena;
     use proptest::prelude::*;
 
+    //= 2.5.1-03 2.7.3-04
     #[test]
     fn the_lowest_free_number_is_given_out_first() {
         let mut pool = NumberPool::default();

@@ -73,6 +73,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    //= 2.8.10-01 2.8.10-02
     #[test]
     fn order_holds_across_the_wrap() {
         let last = Serial::new(u32::MAX);
@@ -85,6 +86,7 @@ mod tests {
 
     proptest! {
         /// The slow model: count the steps one by one in 64 bits.
+        //= 2.8.10-01 2.8.10-02
         #[test]
         fn distance_is_the_number_of_steps(start: u32, steps in -0x7fff_ffff_i64..0x7fff_ffff) {
             let end = (i64::from(start) + steps).rem_euclid(1 << 32) as u32;

@@ -243,6 +243,7 @@ fn bytes_pass_unchanged() {
     }
 }
 
+//= 2.7.3-X1
 #[test]
 fn messages_sent_settled_pass_and_are_delivered_settled_on_request() {
     let broker = start();
@@ -259,12 +260,14 @@ fn messages_sent_settled_pass_and_are_delivered_settled_on_request() {
     assert!(matches!(receiver.recv_timeout(SILENCE), Err(Error::TimedOut(Waiting::Message))));
 }
 
+//= 2.7.3-X2
 #[test]
 fn a_receiver_that_settles_second_is_served() {
     let broker = start();
     let connection = connect(broker.address());
     let second = |config| LinkConfig { rcv_settle_mode: ReceiverSettleMode::Second, ..config };
     let sender = connection.attach_sender(second(LinkConfig::sender("in", "q"))).unwrap();
+    assert_eq!(sender.remote_attach().unwrap().rcv_settle_mode, ReceiverSettleMode::Second);
     sender.send("exactly once").unwrap().accepted().unwrap();
     let receiver = connection.attach_receiver(second(LinkConfig::receiver("out", "q")), 10).unwrap();
     let delivery = receiver.recv().unwrap();
@@ -371,6 +374,7 @@ fn k5_k11_a_terminus_that_cannot_be_had_is_refused_and_the_session_lives() {
     send_all(&connection, "q", &["the session goes on"]);
 }
 
+//= 2.6.3-09 2.6.3-10
 #[test]
 fn k11_the_answer_says_what_is_in_force() {
     let broker = start();

@@ -69,6 +69,7 @@ fn frames(stream: &[u8]) -> impl Iterator<Item = &[u8]> {
 proptest! {
     #![proptest_config(crate::cases(200))]
 
+    //= 2.4.2-05
     #[test]
     fn a_good_stream_has_one_outcome(
         steps in steps(),

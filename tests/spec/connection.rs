@@ -2,6 +2,7 @@
 
 use amqp1_tests::prelude::*;
 
+//= 2.4.1-01 2.7.1-01 2.8.15-07
 #[test]
 fn c1_a_first_frame_that_is_no_open_closes() {
     each_way(|way| {
@@ -35,6 +36,7 @@ fn c1_the_close_of_a_peer_whose_first_frame_was_no_open_is_taken() {
     });
 }
 
+//= 2.4.1-02
 #[test]
 fn c2_an_open_on_another_channel_closes() {
     each_way(|way| {
@@ -55,6 +57,7 @@ fn c2_a_second_open_closes() {
     });
 }
 
+//= 2.4.1-03 2.8.19-03
 #[test]
 fn c3_a_max_frame_size_below_512_closes() {
     each_way(|way| {
@@ -81,6 +84,7 @@ fn c4_the_largest_max_frame_size_costs_nothing() {
     });
 }
 
+//= 2.7.1-10
 #[test]
 fn c5_a_channel_above_channel_max_closes() {
     each_way(|way| {
@@ -97,6 +101,7 @@ fn c5_a_channel_above_channel_max_closes() {
     });
 }
 
+//= 2.7.1-08
 #[test]
 fn c5_the_channel_channel_max_itself_is_taken() {
     each_way(|way| {
@@ -118,6 +123,7 @@ fn all_but_begin() -> [Frame; 6] {
     ]
 }
 
+//= 2.5.5-01
 #[test]
 fn c6_a_frame_on_a_channel_without_a_session_closes() {
     each_way(|way| {
@@ -129,6 +135,7 @@ fn c6_a_frame_on_a_channel_without_a_session_closes() {
     });
 }
 
+//= 2.5.5-01
 #[test]
 fn c6_a_frame_on_a_channel_whose_session_was_ended_closes() {
     each_way(|way| {
@@ -143,6 +150,7 @@ fn c6_a_frame_on_a_channel_whose_session_was_ended_closes() {
     });
 }
 
+//= 2.4.5-01 2.4.5-02 2.4.5-03 2.8.15-06
 #[test]
 fn c7_silence_past_our_time_out_closes() {
     each_way(|way| {
@@ -172,6 +180,7 @@ fn c7_part_of_a_frame_is_no_sign_of_life() {
     });
 }
 
+//= 2.4.5-04 2.7.1-12 2.7.1-13
 #[test]
 fn c8_idle_time_outs_of_the_peer_from_none_to_the_longest() {
     each_way(|way| {
@@ -192,6 +201,7 @@ fn c8_idle_time_outs_of_the_peer_from_none_to_the_longest() {
     });
 }
 
+//= 2.4.5-04 2.7.1-12
 #[test]
 fn c8_an_idle_time_out_of_a_millisecond_is_served() {
     each_way(|way| {
@@ -206,6 +216,7 @@ fn c8_an_idle_time_out_of_a_millisecond_is_served() {
     });
 }
 
+//= 2.4.3-04
 #[test]
 fn c9_a_close_on_another_channel_is_a_close() {
     each_way(|way| {
@@ -219,6 +230,7 @@ fn c9_a_close_on_another_channel_is_a_close() {
     });
 }
 
+//= 2.4.4-02 2.4.6-04 2.4.6-05
 #[test]
 fn c9_both_close_at_once() {
     each_way(|way| {
@@ -233,6 +245,7 @@ fn c9_both_close_at_once() {
     });
 }
 
+//= 2.4.3-03
 #[test]
 fn c9_a_close_that_nobody_answers() {
     each_way(|way| {
@@ -274,6 +287,7 @@ fn c10_the_end_of_the_stream_without_a_close_leaves_deliveries_in_doubt() {
     });
 }
 
+//= 2.4.3-02 2.4.6-03 2.7.9-03
 #[test]
 fn c11_a_flood_after_our_close_is_dropped() {
     each_way(|way| {
@@ -294,6 +308,7 @@ fn c11_a_flood_after_our_close_is_dropped() {
     });
 }
 
+//= 2.8.14-01
 #[test]
 fn c12_any_error_in_a_close_is_passed_on_whole() {
     each_way(|way| {

@@ -2,6 +2,7 @@
 
 use amqp1_tests::prelude::*;
 
+//= 2.6.5-01 2.6.7-13 2.8.18-02
 #[test]
 fn d10_a_transfer_without_credit_detaches() {
     each_way(|way| {
@@ -38,6 +39,7 @@ fn d10_the_rest_of_a_delivery_without_credit_is_dropped() {
     });
 }
 
+//= 2.6.7-14
 #[test]
 fn d10_transfers_on_their_way_when_credit_is_lowered_are_taken() {
     each_way(|way| {
@@ -53,6 +55,7 @@ fn d10_transfers_on_their_way_when_credit_is_lowered_are_taken() {
     });
 }
 
+//= 2.7.4-04 2.7.4-08 2.7.4-09 2.7.4-10
 #[test]
 fn w1_link_state_without_a_handle_ends_the_session() {
     each_way(|way| {
@@ -70,6 +73,7 @@ fn w1_link_state_without_a_handle_ends_the_session() {
     });
 }
 
+//= 2.6.7-04 2.6.7-05 2.6.7-16 2.6.7-17
 #[test]
 fn w2_credit_is_counted_in_serial_numbers() {
     each_way(|way| {
@@ -97,6 +101,7 @@ fn w2_credit_is_counted_in_serial_numbers() {
     });
 }
 
+//= 2.6.7-06 2.6.7-07
 #[test]
 fn w2_a_receiver_that_names_no_count_means_the_first() {
     each_way(|way| {
@@ -115,6 +120,7 @@ fn w2_a_receiver_that_names_no_count_means_the_first() {
     });
 }
 
+//= 2.6.7-05 2.6.7-13
 #[test]
 fn w3_credit_lowered_below_what_was_sent_is_none() {
     each_way(|way| {
@@ -136,6 +142,7 @@ fn w3_credit_lowered_below_what_was_sent_is_none() {
     });
 }
 
+//= 2.6.7-11 2.6.7-12 2.6.7-15 2.7.4-05
 #[test]
 fn w4_a_drain_with_nothing_to_send_advances_the_count() {
     each_way(|way| {
@@ -175,6 +182,7 @@ fn w4_drains_in_a_row_are_answered_once() {
     });
 }
 
+//= 2.7.4-X4 2.7.4-X5
 #[test]
 fn w5_echoes_that_wait_together_get_one_answer() {
     each_way(|way| {
@@ -197,6 +205,7 @@ fn w5_echoes_that_wait_together_get_one_answer() {
     });
 }
 
+//= 2.7.4-X2 2.7.4-X5
 #[test]
 fn w5_an_answer_never_asks_for_an_echo() {
     each_way(|way| {

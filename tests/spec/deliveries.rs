@@ -61,6 +61,7 @@ fn mode(snd_settle_mode: SenderSettleMode) -> Attach {
     Attach { snd_settle_mode, initial_delivery_count, ..attach("mode", 30, Role::Sender) }
 }
 
+//= 2.8.17-04
 #[test]
 fn d1_a_transfer_on_an_unknown_handle_ends_the_session() {
     each_way(|way| {
@@ -83,6 +84,7 @@ fn d1_a_transfer_on_a_link_that_the_engine_sends_on_ends_the_session() {
     });
 }
 
+//= 2.7.5-03 2.7.5-06 2.7.5-07 2.8.15-08
 #[test]
 fn d2_a_first_transfer_without_its_fields_detaches() {
     each_way(|way| {
@@ -128,6 +130,7 @@ fn d3_delivery_ids_that_do_not_follow_end_the_session() {
     });
 }
 
+//= 2.6.14-04 2.7.5-05 2.7.5-X1 2.7.5-X2
 #[test]
 fn d4_a_continuation_that_differs_from_its_first_transfer_detaches() {
     each_way(|way| {
@@ -145,6 +148,7 @@ fn d4_a_continuation_that_differs_from_its_first_transfer_detaches() {
     });
 }
 
+//= 2.7.5-04
 #[test]
 fn d4_a_continuation_may_repeat_what_the_first_transfer_said() {
     each_way(|way| {
@@ -158,6 +162,7 @@ fn d4_a_continuation_may_repeat_what_the_first_transfer_said() {
     });
 }
 
+//= 2.8.7-01
 #[test]
 fn d5_tags_of_nothing_and_of_32_bytes_are_tags() {
     each_way(|way| {
@@ -199,6 +204,7 @@ fn d5_a_delivery_whose_tag_is_above_32_bytes_must_follow_the_one_before() {
     });
 }
 
+//= 2.6.4-01
 #[test]
 fn d16_a_delivery_that_is_under_way_when_the_engine_detaches_is_gone() {
     each_way(|way| {
@@ -248,6 +254,7 @@ fn d5_a_tag_above_32_bytes_detaches() {
     });
 }
 
+//= 2.6.12-02
 #[test]
 fn d5_a_tag_of_an_unsettled_delivery_detaches() {
     each_way(|way| {
@@ -336,6 +343,7 @@ fn d6_empty_continuations_without_end_detach() {
     });
 }
 
+//= 2.7.3-16 2.8.18-03
 #[test]
 fn d7_a_message_above_max_message_size_detaches() {
     each_way(|way| {
@@ -355,6 +363,7 @@ fn d7_a_message_above_max_message_size_detaches() {
     });
 }
 
+//= 2.6.14-06 2.7.5-12 2.7.5-13 2.7.5-24
 #[test]
 fn d8_an_aborted_delivery_leaves_nothing_and_frees_its_tag() {
     each_way(|way| {
@@ -396,6 +405,7 @@ fn d8_a_second_abort_of_the_same_delivery_detaches() {
     });
 }
 
+//= 2.7.5-09
 #[test]
 fn d9_settled_true_and_then_false_detaches() {
     each_way(|way| {
@@ -405,6 +415,7 @@ fn d9_settled_true_and_then_false_detaches() {
     });
 }
 
+//= 2.7.5-08 2.7.5-10 2.7.5-11
 #[test]
 fn d9_a_delivery_settled_against_the_mode_of_its_link_detaches() {
     each_way(|way| {
@@ -416,6 +427,7 @@ fn d9_a_delivery_settled_against_the_mode_of_its_link_detaches() {
     });
 }
 
+//= 2.7.5-08 2.7.5-09
 #[test]
 fn d9_a_delivery_is_settled_once_any_of_its_transfers_says_so() {
     each_way(|way| {
@@ -441,6 +453,7 @@ fn d9_a_delivery_is_settled_once_any_of_its_transfers_says_so() {
     });
 }
 
+//= 2.7.5-17 2.7.5-18
 #[test]
 fn d9_the_receiver_of_a_link_that_settles_first_is_not_told_to_settle_second() {
     each_way(|way| {
@@ -456,6 +469,7 @@ fn d9_the_receiver_of_a_link_that_settles_first_is_not_told_to_settle_second() {
     });
 }
 
+//= 2.6.13-03 2.7.5-19
 #[test]
 fn d11_a_resumed_delivery_that_is_unknown_is_ignored() {
     each_way(|way| {
@@ -527,6 +541,7 @@ fn d13_a_disposition_of_half_of_all_ids_touches_what_there_is() {
     });
 }
 
+//= 2.7.6-01
 #[test]
 fn d14_a_disposition_of_what_is_not_there_is_ignored() {
     each_way(|way| {
@@ -551,6 +566,7 @@ fn d14_a_disposition_of_what_is_not_there_is_ignored() {
     });
 }
 
+//= 2.6.4-01 2.6.4-03 2.7.6-03 2.7.6-04
 #[test]
 fn d14_deliveries_of_a_link_that_is_detached_and_not_closed_live_on() {
     each_way(|way| {

@@ -17,6 +17,7 @@ fn raw_frame(size: u32, doff: u8, kind: u8, channel: u16, rest: &[u8]) -> Vec<u8
     frame
 }
 
+//= 2.3.1-02 2.8.16-03
 #[test]
 fn f1_a_size_below_eight_closes() {
     each_way(|way| {
@@ -28,6 +29,7 @@ fn f1_a_size_below_eight_closes() {
     });
 }
 
+//= 2.7.1-06 2.8.16-03
 #[test]
 fn f2_an_oversized_frame_is_judged_by_its_first_four_bytes() {
     each_way(|way| {
@@ -58,6 +60,7 @@ fn f2_a_frame_of_just_our_max_frame_size_is_taken() {
     });
 }
 
+//= 2.7.1-07
 #[test]
 fn f2_a_frame_of_512_bytes_is_taken_whatever_the_configuration() {
     each_way(|way| {
@@ -73,6 +76,7 @@ fn f2_a_frame_of_512_bytes_is_taken_whatever_the_configuration() {
     });
 }
 
+//= 2.3.1-03 2.8.16-03
 #[test]
 fn f3_a_data_offset_outside_the_frame_closes() {
     each_way(|way| {
@@ -109,6 +113,7 @@ fn f5_a_frame_type_other_than_amqp_closes() {
     });
 }
 
+//= 2.4.5-07 2.4.5-X1
 #[test]
 fn f6_empty_frames_are_no_more_than_a_sign_of_life() {
     each_way(|way| {
@@ -133,6 +138,7 @@ fn f6_an_empty_frame_above_channel_max_closes() {
     });
 }
 
+//= 2.3.2-01 2.8.15-05
 #[test]
 fn f7_a_body_that_is_no_performative_closes() {
     let bodies: &[&[u8]] = &[
@@ -196,6 +202,7 @@ fn f9_bytes_after_a_performative_without_payload_close() {
     });
 }
 
+//= 2.1-05
 #[test]
 fn f10_the_end_of_the_stream_inside_a_frame_shows_nothing_of_it() {
     each_way(|way| {
@@ -209,6 +216,7 @@ fn f10_the_end_of_the_stream_inside_a_frame_shows_nothing_of_it() {
     });
 }
 
+//= 2.4.6-01 2.7.9-01
 #[test]
 fn f11_frames_after_the_peers_close_are_ignored() {
     each_way(|way| {
@@ -226,6 +234,7 @@ fn f11_frames_after_the_peers_close_are_ignored() {
     });
 }
 
+//= 2.1-05
 #[test]
 fn f12_thousands_of_frames_in_one_read() {
     each_way(|way| {

@@ -10,6 +10,7 @@ fn handshake(reason: &DisconnectReason, expected: impl Fn(&HandshakeError) -> bo
     matches!(reason, DisconnectReason::Handshake(error) if expected(error))
 }
 
+//= 2.2-12
 #[test]
 fn h1_first_bytes_of_another_protocol() {
     each_way(|way| {
@@ -33,6 +34,7 @@ fn h1_first_bytes_of_another_protocol() {
     });
 }
 
+//= 2.2-04 2.2-09 2.2-10 2.2-11
 #[test]
 fn h2_another_version() {
     each_way(|way| {
@@ -52,6 +54,7 @@ fn h2_another_version() {
     });
 }
 
+//= 2.2-04 2.2-13
 #[test]
 fn h3_another_protocol_id() {
     each_way(|way| {
@@ -70,6 +73,7 @@ fn h3_another_protocol_id() {
     });
 }
 
+//= 2.2-08 2.4.2-05
 #[test]
 fn h4_a_header_glued_to_the_frames_that_follow() {
     each_way(|way| {
@@ -138,6 +142,7 @@ fn h5_part_of_a_header_then_the_end_of_the_stream() {
     });
 }
 
+//= 2.2-03
 #[test]
 fn h6_a_second_header_after_the_open_closes() {
     each_way(|way| {

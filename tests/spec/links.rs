@@ -6,6 +6,7 @@ use crate::deliveries::overlong_tag;
 
 const ROLES: [Role; 2] = [Role::Sender, Role::Receiver];
 
+//= 2.7.2-05
 #[test]
 fn k1_a_handle_above_handle_max_closes() {
     each_way(|way| {
@@ -22,6 +23,7 @@ fn k1_a_handle_above_handle_max_closes() {
     });
 }
 
+//= 2.7.3-03 2.8.17-03
 #[test]
 fn k2_an_attach_with_a_handle_in_use_ends_the_session() {
     each_way(|way| {
@@ -35,6 +37,7 @@ fn k2_an_attach_with_a_handle_in_use_ends_the_session() {
     });
 }
 
+//= 2.6.1-02 2.6.1-06 2.8.18-11
 #[test]
 fn k3_a_link_attached_again_on_its_session_is_stolen() {
     each_way(|way| {
@@ -60,6 +63,7 @@ fn k3_a_link_attached_again_on_its_session_is_stolen() {
     });
 }
 
+//= 2.5-X1 2.6.1-06
 #[test]
 fn k3_a_link_attached_again_on_another_session_is_stolen() {
     each_way(|way| {
@@ -78,6 +82,7 @@ fn k3_a_link_attached_again_on_another_session_is_stolen() {
     });
 }
 
+//= 2.6.5-01 2.7.3-15
 #[test]
 fn k4_an_attach_of_a_sender_without_initial_delivery_count_is_detached() {
     each_way(|way| {
@@ -117,6 +122,7 @@ fn k4_a_bad_attach_pipelined_behind_a_begin_is_detached_once_the_begin_is_answer
     });
 }
 
+//= 2.7.3-11
 #[test]
 fn an_unsettled_map_with_a_null_key_detaches() {
     each_way(|way| {
@@ -129,6 +135,7 @@ fn an_unsettled_map_with_a_null_key_detaches() {
     });
 }
 
+//= 2.5-X1 2.6.1-02
 #[test]
 fn a_link_is_attached_to_one_session_at_a_time() {
     each_way(|way| {
@@ -142,6 +149,7 @@ fn a_link_is_attached_to_one_session_at_a_time() {
     });
 }
 
+//= 2.7.3-12
 #[test]
 fn a_link_that_is_attached_again_tells_of_nothing_unsettled() {
     each_way(|way| {
@@ -159,6 +167,7 @@ fn a_link_that_is_attached_again_tells_of_nothing_unsettled() {
     });
 }
 
+//= 2.6.3-03 2.6.3-04 2.6.3-16
 #[test]
 fn k5_a_refused_link_is_attached_without_a_terminus_and_closed() {
     each_way(|way| {
@@ -184,6 +193,7 @@ fn k5_a_refused_link_is_attached_without_a_terminus_and_closed() {
     });
 }
 
+//= 2.7.4-03 2.8.17-04
 #[test]
 fn k6_a_detach_or_flow_of_an_unknown_handle_ends_the_session() {
     each_way(|way| {
@@ -222,6 +232,7 @@ fn failed(way: &Way) -> Linked {
     linked
 }
 
+//= 2.6.5-03 2.6.5-06 2.8.17-02
 #[test]
 fn k7_anything_but_a_detach_on_a_link_that_failed_ends_the_session() {
     each_way(|way| {
@@ -238,6 +249,7 @@ fn k7_anything_but_a_detach_on_a_link_that_failed_ends_the_session() {
     });
 }
 
+//= 2.6.5-03 2.8.17-02
 #[test]
 fn k7_a_disposition_of_a_delivery_on_a_link_that_failed_ends_the_session() {
     each_way(|way| {
@@ -293,6 +305,7 @@ fn k7_the_answer_to_an_attach_that_was_closed_with_an_error_meanwhile_is_no_faul
     });
 }
 
+//= 2.6.5-02
 #[test]
 fn k7_a_link_that_failed_may_be_attached_anew_once_it_is_detached() {
     each_way(|way| {
@@ -307,6 +320,7 @@ fn k7_a_link_that_failed_may_be_attached_anew_once_it_is_detached() {
     });
 }
 
+//= 2.6.6-03
 #[test]
 fn k8_a_closing_detach_that_crosses_a_plain_one_is_answered_by_attaching_and_closing() {
     each_way(|way| {
@@ -322,6 +336,7 @@ fn k8_a_closing_detach_that_crosses_a_plain_one_is_answered_by_attaching_and_clo
     });
 }
 
+//= 2.6.2-01 2.6.6-01 2.7.3-04 2.8.4-01 2.8.4-02
 #[test]
 fn k9_handles_are_used_again_and_nothing_is_left_behind() {
     each_way(|way| {
@@ -347,6 +362,7 @@ fn k9_handles_are_used_again_and_nothing_is_left_behind() {
     });
 }
 
+//= 2.7.3-02 2.7.3-04
 #[test]
 fn a_handle_is_not_used_again_before_the_peer_has_detached() {
     // RabbitMQ 4.0.5 closes the connection if it is: what it has under way for the old link reaches the new one.
@@ -367,6 +383,7 @@ fn a_handle_is_not_used_again_before_the_peer_has_detached() {
     });
 }
 
+//= 2.6.1-03
 #[test]
 fn k10_any_name_is_a_name() {
     each_way(|way| {
@@ -383,6 +400,7 @@ fn k10_any_name_is_a_name() {
     });
 }
 
+//= 2.7.1-05 2.8.15-14
 #[test]
 fn k10_an_answer_that_is_too_large_for_the_peer_is_refused_locally() {
     each_way(|way| {
@@ -397,6 +415,7 @@ fn k10_an_answer_that_is_too_large_for_the_peer_is_refused_locally() {
     });
 }
 
+//= 2.6.3-07 2.6.3-14
 #[test]
 fn k11_termini_that_may_not_be_are_refused_locally() {
     each_way(|way| {

@@ -2,6 +2,7 @@
 
 use amqp1_tests::prelude::*;
 
+//= 2.7.2-02
 #[test]
 fn n1_a_begin_that_answers_a_channel_never_used_closes() {
     each_way(|way| {
@@ -47,6 +48,7 @@ fn n2_an_end_on_a_channel_without_a_session_closes() {
     });
 }
 
+//= 2.5.1-01 2.5.1-02 2.5.1-03 2.5.1-04 2.7.2-01 2.7.2-02
 #[test]
 fn n3_channels_are_used_again_and_nothing_is_left_behind() {
     each_way(|way| {
@@ -80,6 +82,7 @@ fn n3_channels_are_used_again_and_nothing_is_left_behind() {
     });
 }
 
+//= 2.5.3-02
 #[test]
 fn n3_crossing_ends_free_both_channels() {
     each_way(|way| {
@@ -99,6 +102,7 @@ fn n3_crossing_ends_free_both_channels() {
     });
 }
 
+//= 2.5.5-05 2.5.5-06
 #[test]
 fn n3_a_channel_is_free_as_soon_as_its_end_is_sent() {
     each_way(|way| {
@@ -119,6 +123,7 @@ fn n3_a_channel_is_free_as_soon_as_its_end_is_sent() {
     });
 }
 
+//= 2.5.4-02 2.5.5-08
 #[test]
 fn n4_frames_on_a_session_that_failed_are_dropped_until_its_end() {
     each_way(|way| {
@@ -143,6 +148,7 @@ fn n4_frames_on_a_session_that_failed_are_dropped_until_its_end() {
     });
 }
 
+//= 2.5.4-01 2.5.4-02
 #[test]
 fn n4_what_follows_a_violation_in_the_same_read_is_dropped() {
     each_way(|way| {
@@ -160,6 +166,7 @@ fn n4_what_follows_a_violation_in_the_same_read_is_dropped() {
     });
 }
 
+//= 2.5.4-01 2.8.17-01
 #[test]
 fn n5_a_transfer_beyond_the_incoming_window_ends_the_session() {
     each_way(|way| {
@@ -190,6 +197,7 @@ fn n5_the_window_counts_frames_and_not_deliveries() {
     });
 }
 
+//= 2.5.6-09
 #[test]
 fn n6_a_flow_that_is_ahead_of_what_was_sent_ends_the_session() {
     each_way(|way| {
@@ -215,6 +223,7 @@ fn n6_a_flow_whose_next_outgoing_id_has_gone_back_ends_the_session() {
     });
 }
 
+//= 2.5.6-01 2.5.6-02 2.5.6-09 2.8.10-01
 #[test]
 fn n7_transfer_ids_of_the_engine_wrap() {
     each_way(|way| {
@@ -237,6 +246,7 @@ fn n7_transfer_ids_of_the_engine_wrap() {
     });
 }
 
+//= 2.6.7-16 2.7.4-06
 #[test]
 fn n7_numbers_of_the_peer_wrap() {
     each_way(|way| {
@@ -330,6 +340,7 @@ fn n8_extreme_windows() {
     });
 }
 
+//= 2.5.6-10
 #[test]
 fn n8_a_flow_without_next_incoming_id_counts_from_the_first_transfer() {
     each_way(|way| {
@@ -387,6 +398,7 @@ fn n5_the_window_opens_again_for_deliveries_that_went_with_their_link() {
     });
 }
 
+//= 2.5.6-08 2.7.4-02
 #[test]
 fn n6_a_flow_may_tell_of_transfers_that_never_came() {
     each_way(|way| {

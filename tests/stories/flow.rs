@@ -34,6 +34,7 @@ fn take(pair: &mut Pair) -> usize {
     count
 }
 
+//= 2.5.6-02
 #[test]
 fn w10_a_closed_window_stops_the_sender_until_messages_are_taken() {
     each_net(|net| {
@@ -160,6 +161,7 @@ fn w22_a_link_without_credit_stops_no_other() {
     });
 }
 
+//= 2.6.7-02 2.6.7-07
 #[test]
 fn w11_credit_counts_deliveries_and_not_frames() {
     each_net(|net| {
@@ -208,6 +210,7 @@ fn w11_sendable_is_told_after_each_rise_from_zero_and_not_in_between() {
     });
 }
 
+//= 2.6.7-11 2.6.7-15
 #[test]
 fn w12_a_drain_uses_the_credit_up_or_gives_it_back() {
     each_net(|net| {
@@ -280,6 +283,7 @@ fn w12_a_flow_carries_available_and_properties() {
     });
 }
 
+//= 2.6.7-08 2.6.7-09
 #[test]
 fn w12_available_goes_down_with_each_delivery_and_not_below_none() {
     each_way(|way| {
@@ -303,6 +307,7 @@ fn w12_available_goes_down_with_each_delivery_and_not_below_none() {
     });
 }
 
+//= 2.7.4-04 2.7.4-08 2.7.4-09 2.7.4-10 2.7.4-X1 2.7.4-X2
 #[test]
 fn w12_an_echo_is_answered_at_the_level_it_was_asked() {
     each_way(|way| {

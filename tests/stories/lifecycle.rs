@@ -2,6 +2,7 @@
 
 use amqp1_tests::prelude::*;
 
+//= 2.4.1-01 2.4.2-02 2.4.2-03 2.5.1-04 2.5.5-02 2.7.1-01 2.7.2-01 2.7.3-15 2.7.4-07 2.7.4-X1
 #[test]
 fn w05_all_of_a_connection_is_written_without_waiting() {
     each_chunking(|way| {
@@ -64,6 +65,7 @@ fn w05_all_of_a_connection_is_written_without_waiting() {
     });
 }
 
+//= 2.4.3-05
 #[test]
 fn w05_a_connection_that_is_closed_before_the_peer_has_said_a_word() {
     each_chunking(|way| {
@@ -189,6 +191,7 @@ fn w06_both_open_at_once() {
     });
 }
 
+//= 2.4.4-02 2.7.9-02
 #[test]
 fn w06_both_close_at_once() {
     each_net(|net| {
@@ -206,6 +209,7 @@ fn w06_both_close_at_once() {
     });
 }
 
+//= 2.4.3-01 2.4.4-01 2.7.9-01 2.7.9-02
 #[test]
 fn w06_one_closes_and_the_other_answers() {
     each_net(|net| {
@@ -227,6 +231,7 @@ fn w06_one_closes_and_the_other_answers() {
     });
 }
 
+//= 2.5.3-01 2.5.3-02
 #[test]
 fn w06_both_end_and_both_detach_at_once() {
     each_net(|net| {
@@ -253,6 +258,7 @@ fn w06_both_end_and_both_detach_at_once() {
     });
 }
 
+//= 2.1-07
 #[test]
 fn both_begin_at_once() {
     each_net(|net| {
@@ -274,6 +280,7 @@ fn both_begin_at_once() {
     });
 }
 
+//= 2.5.5-03 2.5.5-04
 #[test]
 fn w04_the_user_reads_the_states_of_2_4_6_and_2_5_5() {
     each_way(|way| {
@@ -311,6 +318,7 @@ fn w04_the_user_reads_the_states_of_2_4_6_and_2_5_5() {
     });
 }
 
+//= 2.4.1-03 2.7.1-09 2.7.2-03 2.7.2-04
 #[test]
 fn w08_no_more_sessions_and_links_than_both_sides_take() {
     each_way(|way| {
@@ -345,6 +353,7 @@ fn idle(way: &Way, ours: u64, peers: u32) -> Peer<Memory> {
     peer
 }
 
+//= 2.3.2-02 2.4.5-06 2.4.5-08
 #[test]
 fn w09_an_empty_frame_goes_out_when_half_of_the_peers_time_out_has_passed() {
     each_way(|way| {
@@ -366,6 +375,7 @@ fn w09_an_empty_frame_goes_out_when_half_of_the_peers_time_out_has_passed() {
     });
 }
 
+//= 2.4.5-09 2.4.5-X2 2.7.9-03
 #[test]
 fn w09_no_empty_frame_goes_out_before_our_open_or_behind_our_close() {
     each_way(|way| {
@@ -387,6 +397,7 @@ fn w09_no_empty_frame_goes_out_before_our_open_or_behind_our_close() {
     });
 }
 
+//= 2.7.1-15 2.7.1-17 2.7.1-18 2.8.12-01
 #[test]
 fn no_locale_but_english_is_offered_and_any_may_be_asked_for() {
     each_way(|way| {
@@ -445,6 +456,7 @@ fn a4_a_clock_that_jumps_ahead_sends_one_sign_of_life_and_no_burst() {
     });
 }
 
+//= 2.7.7-01 2.7.8-01 2.7.9-04 2.8.14-01 2.8.15-12
 #[test]
 fn w21_errors_are_passed_on_whole_at_every_level() {
     each_net(|net| {
@@ -476,6 +488,7 @@ fn w21_errors_are_passed_on_whole_at_every_level() {
     });
 }
 
+//= 2.4.1-01 2.7.1-01
 #[test]
 fn nothing_is_sent_before_our_open_even_on_a_link_that_is_answered_already() {
     each_way(|way| {

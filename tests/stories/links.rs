@@ -13,6 +13,7 @@ fn detached(link: LinkId, closed: bool) -> Event {
     Event::LinkDetached { link, closed, error: None }
 }
 
+//= 2.6.3-07 2.6.7-17
 #[test]
 fn what_one_side_asks_for_reaches_the_other() {
     each_net(|net| {
@@ -55,6 +56,7 @@ fn what_one_side_asks_for_reaches_the_other() {
     });
 }
 
+//= 2.6.3-15
 #[test]
 fn w19_a_detached_link_is_attached_again_and_goes_on() {
     each_net(|net| {
@@ -127,6 +129,7 @@ fn w19_a_detached_link_is_attached_again_on_another_session() {
     });
 }
 
+//= 2.6.1-02 2.6.6-01
 #[test]
 fn w19_a_name_is_free_as_soon_as_its_link_is_closed_by_both() {
     each_net(|net| {
@@ -155,6 +158,7 @@ fn w19_a_name_is_free_as_soon_as_its_link_is_closed_by_both() {
     });
 }
 
+//= 2.6.1-02
 #[test]
 fn one_name_serves_a_link_of_either_direction() {
     each_net(|net| {
@@ -188,6 +192,7 @@ fn both_attach_the_same_link_at_once() {
     });
 }
 
+//= 2.6.1-06
 #[test]
 fn w19_stealing_a_link_leaves_the_thief_with_it() {
     each_way(|way| {

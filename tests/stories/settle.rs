@@ -34,6 +34,7 @@ fn transferred(pair: &mut Pair, sender: LinkId, name: &[u8], settled: bool) -> (
 use ReceiverSettleMode::{First, Second};
 use SenderSettleMode::{Mixed, Settled, Unsettled};
 
+//= 2.6.12-18
 #[test]
 fn w16_sent_settled_leaves_nothing_to_settle() {
     for mode in [Settled, Mixed] {
@@ -48,6 +49,7 @@ fn w16_sent_settled_leaves_nothing_to_settle() {
     }
 }
 
+//= 2.7.5-10 2.7.5-11 2.8.2-01 2.8.2-02
 #[test]
 fn w16_the_mode_of_the_link_refuses_what_it_does_not_allow() {
     each_net(|net| {
@@ -63,6 +65,7 @@ fn w16_the_mode_of_the_link_refuses_what_it_does_not_allow() {
     });
 }
 
+//= 2.6.12-04 2.6.12-05 2.6.12-08 2.7.5-15 2.8.3-01
 #[test]
 fn w17_each_outcome_arrives_with_all_its_fields() {
     let annotations = Map::new().with(Symbol::from_static("x-opt-why"), "because");
@@ -107,6 +110,7 @@ fn w17_each_outcome_arrives_with_all_its_fields() {
     });
 }
 
+//= 2.6.12-07 2.6.12-08
 #[test]
 fn w17_received_tells_how_far_the_receiver_has_come_and_settles_nothing() {
     each_net(|net| {
@@ -130,6 +134,7 @@ fn w17_received_tells_how_far_the_receiver_has_come_and_settles_nothing() {
     });
 }
 
+//= 2.6.12-10 2.6.12-13 2.6.12-15 2.7.5-16 2.8.3-02
 #[test]
 fn w18_a_receiver_that_settles_second_waits_for_the_sender() {
     each_net(|net| {
@@ -198,6 +203,7 @@ fn w17_a_sender_tells_how_far_it_has_come_to_nobody() {
     });
 }
 
+//= 2.7.5-15 2.7.5-16
 #[test]
 fn w18_second_may_be_asked_of_a_single_delivery() {
     each_way(|way| {
@@ -217,6 +223,7 @@ fn w18_second_may_be_asked_of_a_single_delivery() {
     });
 }
 
+//= 2.6.12-13 2.6.12-23
 #[test]
 fn w16_a_sender_may_settle_without_waiting() {
     each_net(|net| {
@@ -303,6 +310,7 @@ fn w16_a_range_of_the_peer_touches_all_it_names_on_all_links() {
     });
 }
 
+//= 2.6.12-02
 #[test]
 fn ids_of_other_links_and_stale_ids_are_refused_and_change_nothing() {
     each_net(|net| {

@@ -50,6 +50,7 @@ fn settle(pair: &mut Pair) {
     }
 }
 
+//= 2.3.1-01 2.7.1-05 2.7.5-01
 #[test]
 fn w07_messages_of_any_size_fit_frames_of_512_and_one_more_or_less() {
     for max_frame_size in [512, 513, 1_024] {
@@ -74,6 +75,7 @@ fn w07_messages_of_any_size_fit_frames_of_512_and_one_more_or_less() {
     }
 }
 
+//= 2.4.1-03 2.6.12-01 2.6.12-03 2.6.12-04 2.6.14-02 2.7.1-05 2.7.5-02 2.7.5-03 2.7.5-06 2.7.5-07 2.7.5-20 2.8.15-15
 #[test]
 fn w13_a_message_is_split_at_the_peers_frame_size_and_continuations_say_nothing_twice() {
     each_way(|way| {
@@ -108,6 +110,7 @@ fn w13_a_message_is_split_at_the_peers_frame_size_and_continuations_say_nothing_
     });
 }
 
+//= 2.6.14-01 2.7.1-04
 #[test]
 fn w13_a_peer_that_names_no_frame_size_gets_large_frames() {
     each_way(|way| {
@@ -120,6 +123,7 @@ fn w13_a_peer_that_names_no_frame_size_gets_large_frames() {
     });
 }
 
+//= 2.1-08 2.6.14-03
 #[test]
 fn w13_deliveries_of_different_links_interleave() {
     each_way(|way| {
@@ -181,6 +185,7 @@ fn w13_pieces_written_on_two_links_take_turns() {
     });
 }
 
+//= 2.6.14-04
 #[test]
 fn w14_a_message_is_read_while_it_arrives() {
     each_net(|net| {
@@ -222,6 +227,7 @@ fn w14_a_message_is_read_while_it_arrives() {
     });
 }
 
+//= 2.6.14-05 2.6.14-06
 #[test]
 fn w14_an_aborted_message_is_gone_on_both_sides_and_counts_as_settled() {
     each_net(|net| {
@@ -255,6 +261,7 @@ fn stuck(way: &Way) -> Linked {
     linked
 }
 
+//= 2.7.5-14
 #[test]
 fn w14_an_abort_waits_for_the_window_as_any_transfer_does() {
     each_way(|way| {

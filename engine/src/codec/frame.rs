@@ -73,6 +73,7 @@ pub(crate) fn end_frame(out: &mut [u8], start: usize) {
 mod tests {
     use super::*;
 
+    //= 2.3.1-01
     #[test]
     fn a_frame_is_as_long_as_it_says() {
         let mut out = Vec::from([0xff]);

@@ -39,6 +39,7 @@ mod tests {
         assert_eq!(negotiate(false, (Unsettled, First), (Mixed, Second)), (Mixed, First));
     }
 
+    //= 2.7.5-10 2.7.5-11
     #[test]
     fn d9_the_table_of_2_7_5() {
         for (mode, settled, allowed) in [
@@ -53,6 +54,7 @@ mod tests {
         }
     }
 
+    //= 2.7.5-15 2.7.5-16
     #[test]
     fn w18_second_waits_for_the_sender() {
         assert!(receiver_settles_first(First, false));

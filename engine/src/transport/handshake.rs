@@ -333,6 +333,7 @@ mod tests {
         assert!(!outcome.can_send && !outcome.is_done);
     }
 
+    //= 2.2-01 2.2-02 2.2-05 2.2-07 2.4.2-02
     #[test]
     fn a_client_says_its_header_at_once_and_may_pipeline_its_open() {
         let started = client(None, &[]);
@@ -342,6 +343,7 @@ mod tests {
         assert_eq!((done.end, done.is_done, done.left), (Ok(()), true, open()));
     }
 
+    //= 2.2-01 2.2-02 2.2-06 2.2-08
     #[test]
     fn a_server_waits_for_the_clients_header() {
         let started = server(None, &[]);
@@ -378,6 +380,7 @@ mod tests {
         assert_eq!(used.user(), Some("alice"));
     }
 
+    //= 2.2-12
     #[test]
     fn h1_first_bytes_that_are_no_header() {
         for garbage in
@@ -392,6 +395,7 @@ mod tests {
         assert_failed(&server(None, &[b"AMQX"]), HandshakeError::NotAmqp { byte: b'X' }, AMQP_HEADER);
     }
 
+    //= 2.2-03 2.2-04 2.2-09 2.2-10 2.2-11
     #[test]
     fn h2_another_version() {
         for version in [[0, 9, 1], [1, 1, 0], [1, 0, 1], [2, 0, 0]] {
@@ -413,6 +417,7 @@ mod tests {
         assert_failed(&server(Some(plain_server()), &[b"AMQP\0\0\x09\x01"]), error, SASL_HEADER);
     }
 
+    //= 2.2-13 2.2-14
     #[test]
     fn h3_an_id_that_is_unknown_or_not_offered() {
         let protocol = |expected, received| HandshakeError::Protocol { expected, received };
@@ -425,6 +430,7 @@ mod tests {
         assert_failed(&client(None, &[SASL_HEADER]), protocol(0, 3), AMQP_HEADER);
     }
 
+    //= 2.2-13
     #[test]
     fn h3_amqp_where_sasl_is_required() {
         let error = HandshakeError::Protocol { expected: 3, received: 0 };

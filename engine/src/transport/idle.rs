@@ -105,6 +105,7 @@ mod tests {
         IdleTimer::new(timeout.map(Duration::from_millis), HALF, at(0))
     }
 
+    //= 2.4.5-03
     #[test]
     fn half_of_our_time_out_is_advertised() {
         assert_eq!(timer(None).advertised(), None);
@@ -140,6 +141,7 @@ mod tests {
         assert_eq!(timer.deadline(), Some(at(22_000)));
     }
 
+    //= 2.4.5-X2
     #[test]
     fn nothing_is_due_after_our_close() {
         let mut timer = timer(Some(1_000));
