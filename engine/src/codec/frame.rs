@@ -63,6 +63,7 @@ fn begin(out: &mut Vec<u8>, frame_type: u8, channel: u16) -> usize {
 }
 
 /// Puts the size of the frame that begins at `start` and ends with `out` in its header.
+//= 2.3.1-01
 #[inline]
 pub(crate) fn end_frame(out: &mut [u8], start: usize) {
     let size = (out.len() - start) as u32;

@@ -36,6 +36,7 @@ impl Connection {
     /// The lowest free handle of a session (§2.7.3).
     pub(crate) fn take_handle(&mut self, session: Key) -> Result<u32, Misuse> {
         let session = self.sessions.get_mut(session).ok_or(Misuse::Gone)?;
+        //= 2.7.2-04 2.7.3-02
         let max = session.remote_handle_max().min(session.config.handle_max);
         session.outgoing_handles.take(max).ok_or(Misuse::TooManyLinks)
     }
@@ -117,6 +118,7 @@ impl Connection {
         Ok(())
     }
 
+    //= 2.6.3-04
     pub(crate) fn refuse_attach(&mut self, key: Key, error: Error) -> Result<(), Misuse> {
         let link = self.links.get(key).ok_or(Misuse::Gone)?;
         let name = link.name.clone();
@@ -152,6 +154,7 @@ impl Connection {
     }
 
     /// Detaches a link whose peer broke a rule, unless it is being detached already.
+    //= 2.6.5-01
     pub(crate) fn fail_link(&mut self, key: Key, error: Error) -> Result<(), Misuse> {
         let link = self.links.get_mut(key).ok_or(Misuse::Gone)?;
         link.flow_due = false;
@@ -169,6 +172,7 @@ impl Connection {
     }
 
     /// Drops a link and what its session holds for it.
+    //= 2.6.5-02
     pub(crate) fn remove_link(&mut self, key: Key) {
         let Some(link) = self.links.remove(key) else { return };
         self.errant_links -= usize::from(link.has_failed());
@@ -209,10 +213,12 @@ impl Connection {
         let session_id = SessionId(session_key);
         let session = self.sessions.get(session_key).expect("the caller has looked it up");
         let handle = attach.handle.0;
+        //= 2.7.2-05
         if handle > session.config.handle_max {
             let text = "handle above our handle-max";
             return Err(Violation::connection(condition::CONNECTION_FRAMING_ERROR, "2.7.2", text));
         }
+        //= 2.7.3-03
         if session.incoming_handles.get(handle).is_some() {
             let text = "attach with a handle in use";
             return Err(Violation::session(session_id, condition::SESSION_HANDLE_IN_USE, "2.7.3", text));
@@ -224,6 +230,7 @@ impl Connection {
         let key = match self.link_named(&attach.name, role) {
             Some((key, link)) if link.session == session_key && link.awaits_attach() => key,
             Some((_, link))
+                //= 2.6.5-06
                 if link.has_failed() && attach.unsettled.is_none() && link.session == session_key =>
             {
                 let text = "attach of a link that was detached with an error";
@@ -231,6 +238,7 @@ impl Connection {
             }
             Some((key, link)) => {
                 if link.state != LinkState::Detached {
+                    //= 2.6.1-06
                     // §2.6.1: the second attach succeeds, and the first link is closed.
                     let text = "the link was attached again";
                     self.punish(Violation::link(LinkId(key), condition::LINK_STOLEN, "2.6.1", text));
@@ -248,6 +256,7 @@ impl Connection {
     }
 
     /// The link of this name and role, unless it is over and only kept for the user to read.
+    //= 2.5-X1 2.6.1-02 2.6.3-15
     pub(crate) fn link_named(&self, name: &Str, role: Role) -> Option<(Key, &LinkEndpoint)> {
         let key = *self.links_by_name.get(&(name.clone(), role))?;
         self.links.get(key).filter(|link| !link.is_over()).map(|link| (key, link))
@@ -277,15 +286,18 @@ impl Connection {
         link.remote_attach = Some(Box::new(attach));
         self.settle_terms(key);
         let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
+        //= 2.6.2-01
         session.incoming_handles.insert(handle, key);
         if session.has_too_many_links() {
             let text = "more links kept on this session than the limit";
             return Err(Violation::link(id, condition::RESOURCE_LIMIT_EXCEEDED, "2.8.15", text));
         }
+        //= 2.7.3-15
         if uncounted {
             let text = "attach of a sender without initial-delivery-count";
             return Err(Violation::link(id, condition::INVALID_FIELD, "2.7.3", text));
         }
+        //= 2.7.3-11
         if null_key {
             return Err(Violation::link(
                 id,
@@ -364,6 +376,7 @@ impl Connection {
     }
 
     /// Our plain detach has crossed the peer's closing one: we attach again and close (§2.6.6).
+    //= 2.6.6-03
     fn close_crossed(&mut self, key: Key) {
         let Some(link) = self.links.get(key) else { return };
         let config = LinkConfig { source: None, target: None, ..(*link.config).clone() };

@@ -13,6 +13,7 @@ pub(crate) fn negotiate(
 }
 
 /// Whether a delivery that is complete may be settled so under this mode (§2.7.5 settled).
+//= 2.7.5-10 2.7.5-11
 pub(crate) const fn allows(mode: SenderSettleMode, settled: bool) -> bool {
     matches!(
         (mode, settled),
@@ -23,6 +24,7 @@ pub(crate) const fn allows(mode: SenderSettleMode, settled: bool) -> bool {
 }
 
 /// Whether the receiver settles at once when it has decided, or waits for the sender to settle first (§2.8.3).
+//= 2.7.5-15 2.7.5-16
 pub(crate) const fn receiver_settles_first(mode: ReceiverSettleMode, sender_settled: bool) -> bool {
     sender_settled || matches!(mode, ReceiverSettleMode::First)
 }

@@ -93,6 +93,7 @@ impl Handshake {
             return Err(error.clone());
         }
         if matches!(self.side, Side::Client) {
+            //= 2.2-01 2.2-05 2.2-07
             let id = self.preferred();
             self.send_header(id, out, trace);
             self.can_send = id == AMQP;
@@ -172,6 +173,7 @@ impl Handshake {
             Err(byte) => {
                 // A frame where the header after SASL belongs is no attempt at negotiation: not worth an answer.
                 let is_frame = byte == 0 && self.identity.is_some();
+                //= 2.2-12
                 if is_server && !is_frame {
                     self.send_header(self.preferred(), out, trace);
                 }
@@ -180,12 +182,15 @@ impl Handshake {
         };
         let accepted = self.accepts(id);
         if is_server {
+            //= 2.2-01 2.2-08 2.2-09 2.2-13
             self.send_header(if accepted { id } else { self.preferred() }, out, trace);
         }
+        //= 2.2-03 2.2-04
         if version != Header::VERSION {
             let [major, minor, revision] = version;
             return Err(HandshakeError::Version { major, minor, revision });
         }
+        //= 2.2-04
         if !accepted {
             return Err(HandshakeError::Protocol { expected: self.preferred(), received: id });
         }

@@ -56,6 +56,7 @@ impl IdleTimer {
     }
 
     /// Our close was sent: no empty frame may follow it, and the answer has a timer of its own.
+    //= 2.4.5-X2
     pub(crate) fn stop(&mut self) {
         self.timeout = None;
         self.interval = None;

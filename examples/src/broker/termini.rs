@@ -50,6 +50,7 @@ impl Wanted {
 }
 
 /// Answers a consumer with what is in force: no filters, no copies, no durability.
+//= 2.6.3-10
 pub(super) fn queue_source(address: Str, dynamic: bool) -> impl FnOnce(&mut LinkSettings) {
     let outcomes = ["amqp:accepted:list", "amqp:rejected:list", "amqp:released:list", "amqp:modified:list"];
     let failed = Modified { delivery_failed: Some(true), ..Modified::default() };
