@@ -19,5 +19,6 @@ mod header;
 mod links;
 mod matrix;
 mod node;
+mod sasl;
 mod sessions;
 mod values;

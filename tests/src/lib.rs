@@ -24,7 +24,7 @@ pub use memory::Memory;
 mod net;
 pub use net::Net;
 mod outcome;
-pub use outcome::{Journal, Way, each_chunking, each_way};
+pub use outcome::{Journal, Way, each_chunking, each_way, each_way_as};
 mod pair;
 pub use pair::{End, Pair, each_net};
 mod peer;
@@ -50,7 +50,7 @@ pub mod prelude {
 
     pub use crate::{
         Chunks, FAR, Frame, INITIAL_COUNT, IntoFrame, Item, Linked, Memory, NEAR, NEXT_OUTGOING, Net, Pair,
-        Peer, Rng, WINDOW, Way, each_chunking, each_net, each_way, expect, frame_of,
+        Peer, Rng, WINDOW, Way, each_chunking, each_net, each_way, each_way_as, expect, frame_of,
         script::{attach, begin, detach, disposition, first, flow, open, settled, tag, transfer},
     };
 }

@@ -113,16 +113,17 @@ impl fmt::Debug for Way {
 /// random pieces: the events and the bytes of one role must always be the same.
 pub fn each_way(test: impl Fn(&Way)) {
     for side in [Side::Client, Side::Server] {
-        each_chunking_as(side, &test);
+        each_way_as(side, &test);
     }
 }
 
 /// As [`each_way`], with the engine as client only.
 pub fn each_chunking(test: impl Fn(&Way)) {
-    each_chunking_as(Side::Client, test);
+    each_way_as(Side::Client, test);
 }
 
-fn each_chunking_as(side: Side, test: impl Fn(&Way)) {
+/// As [`each_way`], with the engine on this side only.
+pub fn each_way_as(side: Side, test: impl Fn(&Way)) {
     let ways = Chunks::all().map(|chunks| Way::new(side, chunks));
     for way in &ways {
         let _report = OnPanic(|| eprintln!("    {way:?}"));

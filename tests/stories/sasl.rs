@@ -151,20 +151,6 @@ fn no_mechanism_in_common() {
 }
 
 #[test]
-fn s5_a_client_without_sasl_is_told_what_is_required() {
-    each_way(|way| {
-        if way.side == Side::Client {
-            return;
-        }
-        let mut peer = way.peer(Config { sasl: Some(alice()), ..way.config() });
-        peer.send_header();
-        peer.send(open("peer"));
-        peer.expect_header_of(3);
-        peer.drops_for(|reason| matches!(reason, DisconnectReason::Handshake(_)));
-    });
-}
-
-#[test]
 fn h7_a_server_that_skips_sasl_gets_no_credentials_and_no_open() {
     each_way(|way| {
         if way.side == Side::Server {
@@ -205,21 +191,6 @@ fn s11_a_client_that_writes_all_at_once_is_served() {
         peer.expect_header();
         expect!(peer, Open { .. });
         peer.silent();
-    });
-}
-
-#[test]
-fn h6_an_amqp_header_before_sasl_is_done_drops() {
-    each_way(|way| {
-        if way.side == Side::Client {
-            return;
-        }
-        let mut peer = way.peer(Config { sasl: Some(alice()), ..way.config() });
-        peer.send_header_of(3);
-        peer.expect_header_of(3);
-        peer.expect_sasl::<SaslMechanisms>();
-        peer.send_header();
-        peer.drops_for(|reason| matches!(reason, DisconnectReason::Handshake(HandshakeError::Sasl(_))));
     });
 }
 
