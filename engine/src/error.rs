@@ -30,6 +30,7 @@ pub enum Scope {
 }
 
 impl Violation {
+    #[cold]
     fn new(
         scope: Scope,
         condition: Symbol,

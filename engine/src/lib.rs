@@ -89,6 +89,8 @@ pub use connection::{Connection, ConnectionState, Event, TimeoutReason};
 mod session;
 pub use session::{Session, SessionId, SessionState};
 mod link;
-pub use link::{DeliveryId, IncomingDelivery, LinkId, LinkState, OutgoingDelivery, Receiver, Sender};
+pub use link::{
+    DeliveryId, DeliveryMut, IncomingDelivery, LinkId, LinkState, OutgoingDelivery, Receiver, Sender,
+};
 
 pub mod container;

@@ -177,16 +177,15 @@ impl ReceivingEnd {
 
     fn receive(&mut self, id: DeliveryId) {
         let Ok(mut receiver) = self.connection.receiver(id.link()) else { return };
-        let Ok(delivery) = receiver.delivery(id) else { return };
+        let Ok(mut delivery) = receiver.delivery_mut(id) else { return };
         if !delivery.is_complete() {
             return;
         }
-        let settled = delivery.is_remotely_settled();
-        let Ok(mut payload) = receiver.take(id) else { return };
+        let mut payload = delivery.take();
         let payload = payload.contiguous();
         self.bytes += if self.raw { payload.len() as u64 } else { body_len(payload) };
         self.received += 1;
-        if !settled && receiver.accept(id).is_err() {
+        if delivery.accept().is_err() {
             return;
         }
         let used = self.credit - receiver.credit();

@@ -1,6 +1,6 @@
 //! What a connection tells its user.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, collections::VecDeque};
 
 use crate::{DeliveryId, DisconnectReason, LinkId, SessionId, Violation, types::Error};
 
@@ -67,4 +67,75 @@ pub enum Event {
     /// [`Sender::delivery`](crate::Sender::delivery); of one that we receive, with
     /// [`Receiver::delivery`](crate::Receiver::delivery).
     Updated(DeliveryId),
+}
+
+/// The events that wait to be polled, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    queue: VecDeque<Event>,
+    polled: u64,
+    /// Which of them tell an end, of what; the oldest first.
+    endings: VecDeque<(EventNumber, Ended)>,
+}
+
+/// The place of an event among all that a connection ever had: none by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct EventNumber(u64);
+
+/// What has ended, and is forgotten once its user has seen the event.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ended {
+    Session(SessionId),
+    Link(LinkId),
+}
+
+impl EventNumber {
+    /// Whether there was such an event.
+    #[inline]
+    pub(crate) const fn is_some(self) -> bool {
+        self.0 > 0
+    }
+}
+
+impl Events {
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    #[inline(always)]
+    pub(crate) fn push(&mut self, event: Event) -> EventNumber {
+        let number = EventNumber(self.polled + self.queue.len() as u64 + 1);
+        match &event {
+            Event::SessionEnded { session, .. } => self.endings.push_back((number, Ended::Session(*session))),
+            Event::LinkDetached { link, .. } | Event::LinkTooLarge(link) => {
+                self.endings.push_back((number, Ended::Link(*link)));
+            }
+            _ => {}
+        }
+        self.queue.push_back(event);
+        number
+    }
+
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Event> {
+        let event = self.queue.pop_front()?;
+        self.polled += 1;
+        Some(event)
+    }
+
+    /// Whether an event was told and not polled yet: a second one of the same meaning says nothing new.
+    #[inline]
+    pub(crate) const fn waits(&self, number: EventNumber) -> bool {
+        number.0 > self.polled
+    }
+
+    /// What the events polled so far told the end of.
+    #[inline]
+    pub(crate) fn ended(&mut self) -> Option<Ended> {
+        if self.waits(self.endings.front()?.0) {
+            return None;
+        }
+        self.endings.pop_front().map(|(_, ended)| ended)
+    }
 }

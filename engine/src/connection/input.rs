@@ -6,7 +6,8 @@ use bytes::{Bytes, BytesMut};
 use nom::IResult;
 
 use super::{
-    Connection, Event, Polled, Progress,
+    Connection, Event, Progress,
+    event::Ended,
     output::{MAX_OUTGOING_FRAME, MIN_MAX_FRAME_SIZE},
 };
 use crate::{
@@ -80,7 +81,7 @@ impl Connection {
         let result = handshake.handle_input(input, self.outbox.raw(), &mut self.trace);
         if self.identity.is_none() && handshake.identity().is_some() {
             self.identity = handshake.identity().cloned();
-            self.events.push_back(Event::Authenticated);
+            self.events.push(Event::Authenticated);
         }
         if let Err(error) = result {
             input.clear();
@@ -130,7 +131,7 @@ impl Connection {
             return false;
         }
         self.events.len() >= limits.events
-            || self.unread_bytes >= limits.unread_bytes
+            || self.untaken.bytes >= limits.unread_bytes
             || self.outbox.len() >= limits.output_stop_reading
     }
 
@@ -141,9 +142,9 @@ impl Connection {
             let mut deliveries = self.sessions.iter().flat_map(|(_, session)| session.incoming.iter());
             deliveries.any(|(_, delivery)| !delivery.complete && delivery.size > delivery.pending() as u64)
         };
-        self.unread_bytes >= self.config.limits.unread_bytes
-            && self.unread_messages == 0
-            && self.events.is_empty()
+        self.untaken.bytes >= self.config.limits.unread_bytes
+            && self.untaken.messages == 0
+            && self.events.len() == 0
             && !takes_parts()
     }
 
@@ -215,7 +216,7 @@ impl Connection {
             return match Transfer::parse_list(fields).map_err(DecodeError::from) {
                 Ok((payload, transfer)) => {
                     let payload = block.slice(end - payload.len()..end);
-                    self.on_transfer(session, transfer, payload)
+                    self.on_transfer(session, &transfer, payload)
                 }
                 Err(error) if error.kind() == DecodeErrorKind::TagTooLong => {
                     self.on_overlong_tag(session, fields).unwrap_or_else(|| Err(undecodable(error)))
@@ -299,14 +300,14 @@ impl Connection {
         self.outgoing_frame_size = (open.max_frame_size as usize).min(MAX_OUTGOING_FRAME);
         self.idle.opened(open.idle_time_out);
         self.remote_open = Some(Box::new(open));
-        self.events.push_back(Event::Opened);
+        self.events.push(Event::Opened);
         Ok(())
     }
 
     fn on_close(&mut self, close: Close) {
         self.progress.received = Progress::Close;
         self.drop_all_unfinished(None);
-        self.events.push_back(Event::Closed { error: close.error.map(Box::new) });
+        self.events.push(Event::Closed { error: close.error.map(Box::new) });
         if self.progress.sent == Progress::Close {
             self.lose(DisconnectReason::Closed);
         }
@@ -352,7 +353,7 @@ impl Connection {
         if let Some(ours) = ours {
             self.release_channel(ours);
         }
-        self.events.push_back(Event::SessionBegun(SessionId(key)));
+        self.events.push(Event::SessionBegun(SessionId(key)));
         Ok(())
     }
 
@@ -365,8 +366,7 @@ impl Connection {
         session.incoming_channel = None;
         session.step(SessionStep::ReceiveEnd);
         self.drop_all_unfinished(Some(key));
-        self.events
-            .push_back(Event::SessionEnded { session: SessionId(key), error: end.error.map(Box::new) });
+        self.events.push(Event::SessionEnded { session: SessionId(key), error: end.error.map(Box::new) });
         Ok(())
     }
 
@@ -387,7 +387,9 @@ impl Connection {
         // What the peer began or attached has to be answered before it is closed. Where it left no room for that, what
         // lies around it is closed instead.
         match (closed, violation.scope()) {
-            (Ok(()), _) => self.events.push_back(Event::Violated(violation)),
+            (Ok(()), _) => {
+                self.events.push(Event::Violated(violation));
+            }
             (Err(Misuse::TooManyLinks | Misuse::FrameTooLarge), Scope::Link(id)) => {
                 if let Some(link) = self.links.get(id.0) {
                     let session = SessionId(link.session);
@@ -411,35 +413,14 @@ impl Connection {
         self.progress.discarding = true;
     }
 
-    /// Remembers what an event was about, if that is to be forgotten once its user has seen the event.
-    pub(super) fn note_polled(&mut self, event: &Event) {
-        match event {
-            Event::SessionEnded { session, .. } => self.polled = Some(Polled::Session(session.0)),
-            Event::LinkDetached { link, .. } | Event::LinkTooLarge(link) => {
-                self.polled = Some(Polled::Link(link.0));
+    /// Forgets the sessions and links whose end the user has been told, if both sides have ended them.
+    #[inline]
+    pub(super) fn forget_ended(&mut self) {
+        while let Some(ended) = self.events.ended() {
+            match ended {
+                Ended::Session(id) => self.forget_session(id.0),
+                Ended::Link(id) => self.forget_link(id.0),
             }
-            Event::LinkFlow(link) => {
-                if let Some(link) = self.links.get_mut(link.0) {
-                    link.flow_reported = false;
-                }
-            }
-            Event::Delivery(id) => {
-                let session = self.links.get(id.link().0).map(|link| link.session);
-                let session = session.and_then(|session| self.sessions.get_mut(session));
-                if let Some(delivery) = session.and_then(|session| session.incoming.get_mut(id.number())) {
-                    delivery.reported = false;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Forgets the session or link whose end was told by the event polled last, if both sides have ended it.
-    pub(super) fn forget_polled(&mut self) {
-        match self.polled.take() {
-            Some(Polled::Session(key)) => self.forget_session(key),
-            Some(Polled::Link(key)) => self.forget_link(key),
-            None => {}
         }
     }
 }

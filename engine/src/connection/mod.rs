@@ -14,7 +14,7 @@ use crate::{
     SessionState, Side,
     arena::{Arena, Key},
     codec::Str,
-    link::{DeliveryId, LinkEndpoint, OutgoingDelivery},
+    link::{DeliveryId, LinkEndpoint, OutgoingDelivery, Untaken},
     numbers::{NumberPool, NumberTable},
     sasl::Identity,
     session::{SessionEndpoint, state::SessionStep},
@@ -28,6 +28,8 @@ mod output;
 pub(crate) mod state;
 mod timeout;
 pub use event::Event;
+pub(crate) use event::{EventNumber, Events};
+pub(crate) use output::check_state_fits;
 pub use state::ConnectionState;
 pub use timeout::TimeoutReason;
 
@@ -75,28 +77,18 @@ pub struct Connection {
     /// Links that we have detached with an error, and the peer has not (§2.6.5).
     pub(crate) errant_links: usize,
 
-    pub(crate) events: VecDeque<Event>,
-    /// What the event polled last was about, if it is to be forgotten now.
-    polled: Option<Polled>,
+    pub(crate) events: Events,
     /// Whole frames that were not handled when something was full.
     unread: Bytes,
-    /// Payload bytes that arrived and were not taken.
-    pub(crate) unread_bytes: usize,
-    /// Complete deliveries that were not taken.
-    pub(crate) unread_messages: usize,
+    /// What arrived and was not taken.
+    pub(crate) untaken: Untaken,
 
     pub(crate) open_due: bool,
     close_due: Option<Option<Box<Error>>>,
     /// Sessions that have something to write.
-    sessions_due: VecDeque<Key>,
+    pub(crate) sessions_due: VecDeque<Key>,
     /// Senders that wait for the output to drain.
     pub(crate) waiting_for_output: Vec<Key>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Polled {
-    Session(Key),
-    Link(Key),
 }
 
 impl Connection {
@@ -132,11 +124,9 @@ impl Connection {
             links: Arena::new(),
             links_by_name: BTreeMap::new(),
             errant_links: 0,
-            events: VecDeque::new(),
-            polled: None,
+            events: Events::default(),
             unread: Bytes::new(),
-            unread_bytes: 0,
-            unread_messages: 0,
+            untaken: Untaken::default(),
             open_due: false,
             close_due: None,
             sessions_due: VecDeque::new(),
@@ -179,15 +169,14 @@ impl Connection {
     }
 
     /// What happened, oldest first. Poll until there is nothing, after every call that takes input or time.
+    #[inline]
     #[must_use = "an event that is dropped is lost"]
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.forget_polled();
-        if self.events.is_empty() {
+        self.forget_ended();
+        if self.events.len() == 0 {
             self.resume();
         }
-        let event = self.events.pop_front()?;
-        self.note_polled(&event);
-        Some(event)
+        self.events.pop()
     }
 
     /// The bytes to write now, if there are any: poll for events first, since their handling adds to them.

@@ -201,21 +201,6 @@ impl Connection {
         out.len() + crate::codec::frame::FRAME_HEADER_LEN <= self.outgoing_frame_size
     }
 
-    /// Whether a delivery state fits a disposition; states without content always do.
-    pub(crate) fn check_state_fits(&self, state: &DeliveryState) -> Result<(), Misuse> {
-        /// Room for everything of a disposition but the state.
-        const DISPOSITION_HEAD: usize = 40;
-        if matches!(state, DeliveryState::Accepted | DeliveryState::Released | DeliveryState::Received(_)) {
-            return Ok(());
-        }
-        let mut out = Vec::new();
-        state.encode(&mut out);
-        if out.len() + DISPOSITION_HEAD > self.outgoing_frame_size {
-            return Err(Misuse::FrameTooLarge);
-        }
-        Ok(())
-    }
-
     /// Once the output has drained to half its mark, senders that waited for it go on.
     pub(super) fn wake_for_output(&mut self) {
         if self.waiting_for_output.is_empty() || self.outbox.len() > self.config.limits.output_high_water / 2
@@ -244,6 +229,19 @@ impl Connection {
         self.sessions_due.clear();
         self.open_due = false;
         self.close_due = None;
-        self.events.push_back(Event::Disconnected(reason));
+        self.events.push(Event::Disconnected(reason));
     }
+}
+
+/// Whether a delivery state fits a disposition of this frame size; states without content always do.
+#[inline]
+pub(crate) fn check_state_fits(state: &DeliveryState, frame_size: usize) -> Result<(), Misuse> {
+    /// Room for everything of a disposition but the state.
+    const DISPOSITION_HEAD: usize = 40;
+    if matches!(state, DeliveryState::Accepted | DeliveryState::Released | DeliveryState::Received(_)) {
+        return Ok(());
+    }
+    let mut out = Vec::new();
+    state.encode(&mut out);
+    if out.len() + DISPOSITION_HEAD > frame_size { Err(Misuse::FrameTooLarge) } else { Ok(()) }
 }

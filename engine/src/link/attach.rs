@@ -192,17 +192,12 @@ impl Connection {
             return;
         }
         session.outgoing.retain(|delivery| delivery.link != key);
-        let (unread_bytes, unread_messages) = (&mut self.unread_bytes, &mut self.unread_messages);
-        let window = &mut session.window;
+        let (untaken, window) = (&mut self.untaken, &mut session.window);
         session.incoming.retain(|delivery| {
             if delivery.link != key {
                 return true;
             }
-            *unread_bytes -= delivery.payload.len();
-            if delivery.unread {
-                *unread_messages -= 1;
-                window.released();
-            }
+            untaken.release(delivery, window);
             false
         });
         self.offer_window(link.session);
@@ -306,7 +301,7 @@ impl Connection {
                 "unsettled map with a null key",
             ));
         }
-        self.events.push_back(Event::LinkAttached(id));
+        self.events.push(Event::LinkAttached(id));
         self.wake_sender(key);
         Ok(())
     }
@@ -367,7 +362,7 @@ impl Connection {
         if ours == Some(DetachKind::Suspended) && kind.is_final() {
             self.close_crossed(key);
         }
-        self.events.push_back(Event::LinkDetached {
+        self.events.push(Event::LinkDetached {
             link: LinkId(key),
             closed: kind.is_final(),
             error: detach.error.map(Box::new),

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use crate::{
     LinkId, Serial,
     arena::Key,
+    connection::EventNumber,
     message::Payload,
     types::{DeliveryState, DeliveryTag},
 };
@@ -81,10 +82,8 @@ pub struct IncomingDelivery {
     pub(crate) settled: bool,
     /// The receiver settles second (§2.8.3).
     pub(crate) second: bool,
-    /// An event about it waits to be polled: no second one is queued.
-    pub(crate) reported: bool,
-    /// There has been an event about it.
-    pub(crate) announced: bool,
+    /// The last event about it: while it waits to be polled no second one is queued.
+    pub(crate) told: EventNumber,
     /// It is complete and its payload was not taken.
     pub(crate) unread: bool,
     /// Our state, while the sender has not settled.

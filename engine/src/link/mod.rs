@@ -1,11 +1,12 @@
 //! Links: a unidirectional route each, over which one side sends and the other receives (§2.6).
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 
 use crate::{
     LinkConfig, Serial,
     arena::Key,
     codec::{Map, Str},
+    connection::EventNumber,
     types::{Attach, DeliveryTag, Error, ReceiverSettleMode, Role, SenderSettleMode},
 };
 
@@ -13,6 +14,7 @@ mod accessors;
 mod attach;
 pub(crate) mod credit;
 mod delivery;
+mod received;
 mod receiver;
 mod receiving;
 mod sender;
@@ -28,6 +30,8 @@ pub use state::LinkState;
 
 use accessors::link_accessors;
 use credit::{ReceiverCredit, SenderCredit};
+pub use received::DeliveryMut;
+pub(crate) use received::Untaken;
 pub(crate) use sending::{Unfinished, Waiting};
 use state::LinkStep;
 pub(crate) use tags::{Inserted, TagSet};
@@ -70,8 +74,8 @@ pub(crate) struct LinkEndpoint {
     pub(crate) waits_for_output: bool,
     /// Whether the link is in its session's list of those that wait for it.
     pub(crate) waits_for_session: bool,
-    /// An event about a flow waits to be polled: no second one is queued.
-    pub(crate) flow_reported: bool,
+    /// The last event about a flow: while it waits to be polled no second one is queued.
+    pub(crate) flow_told: EventNumber,
     /// What the peer's last flow carried besides numbers (§2.7.4 properties).
     pub(crate) flow_properties: Option<Map>,
     /// Our last detach.
@@ -176,7 +180,7 @@ impl LinkEndpoint {
             due: false,
             waits_for_output: false,
             waits_for_session: false,
-            flow_reported: false,
+            flow_told: EventNumber::default(),
             flow_properties: None,
             sent_detach: None,
             received_detach: None,
@@ -248,15 +252,18 @@ impl LinkEndpoint {
 }
 
 /// Adds a tag to a link's set, listing the tags in use first where that is needed: whether it was free.
+#[inline(always)]
 pub(crate) fn insert_tag<'a>(
     tags: &mut TagSet,
     tag: &DeliveryTag,
-    in_use: impl FnOnce() -> alloc::vec::Vec<DeliveryTag> + 'a,
+    in_use: impl FnOnce() -> Vec<DeliveryTag> + 'a,
 ) -> bool {
-    let mut inserted = tags.insert(tag);
-    if inserted == Inserted::ListFirst {
-        tags.list(in_use().into_iter());
-        inserted = tags.insert(tag);
+    match tags.insert(tag) {
+        Inserted::Fresh => true,
+        Inserted::InUse => false,
+        Inserted::ListFirst => {
+            tags.list(in_use());
+            tags.insert(tag) == Inserted::Fresh
+        }
     }
-    inserted == Inserted::Fresh
 }

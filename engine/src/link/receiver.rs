@@ -1,12 +1,10 @@
 //! The receiving end of a link: what its user calls. How frames become deliveries stands in `receiving.rs`.
 
-use alloc::boxed::Box;
-
-use super::{DeliveryId, IncomingDelivery, LinkEnd, ReceiverEnd, link_accessors, settle};
+use super::{DeliveryId, DeliveryMut, IncomingDelivery, LinkEnd, ReceiverEnd, link_accessors};
 use crate::{
     Connection, LinkId, Misuse,
     message::Payload,
-    types::{DeliveryState, Error, Modified, ReceiverSettleMode},
+    types::{DeliveryState, Error, Modified},
 };
 
 /// One link of a [`Connection`] on which we receive, borrowed for a statement.
@@ -80,10 +78,24 @@ impl Receiver<'_> {
     /// # Errors
     ///
     /// [`Misuse::Gone`] when there is none of this id on this link.
+    #[inline]
     pub fn delivery(&self, id: DeliveryId) -> Result<&IncomingDelivery, Misuse> {
         let session = self.connection.sessions.get(self.endpoint().session).ok_or(Misuse::Gone)?;
-        let delivery = session.incoming.get(id.number()).filter(|delivery| delivery.link == self.id.0);
-        delivery.filter(|_| id.link() == self.id).ok_or(Misuse::Gone)
+        match session.incoming.get(id.number()) {
+            Some(delivery) if delivery.link == self.id.0 && id.link() == self.id => Ok(delivery),
+            _ => Err(Misuse::Gone),
+        }
+    }
+
+    /// A delivery that is not settled, or whose payload was not taken, to act on: cheaper than several of the calls
+    /// below, each of which looks it up.
+    ///
+    /// # Errors
+    ///
+    /// As [`delivery`](Self::delivery).
+    #[inline]
+    pub fn delivery_mut(&mut self, id: DeliveryId) -> Result<DeliveryMut<'_>, Misuse> {
+        if id.link() == self.id { DeliveryMut::find(self.connection, id) } else { Err(Misuse::Gone) }
     }
 
     /// Takes the payload that has arrived and was not taken: all of it when the delivery is complete, else a part,
@@ -93,72 +105,60 @@ impl Receiver<'_> {
     ///
     /// As [`delivery`](Self::delivery).
     pub fn take(&mut self, id: DeliveryId) -> Result<Payload, Misuse> {
-        self.delivery(id)?;
-        Ok(self.connection.take_payload(id))
+        Ok(self.delivery_mut(id)?.take())
     }
 
-    /// Says that the message is accepted (§3.4.2), and settles it as the link's mode asks.
+    /// See [`DeliveryMut::accept`].
     ///
     /// # Errors
     ///
     /// As [`update`](Self::update).
     pub fn accept(&mut self, id: DeliveryId) -> Result<(), Misuse> {
-        self.update(id, DeliveryState::Accepted)
+        self.delivery_mut(id)?.accept()
     }
 
-    /// Says that the message is invalid (§3.4.3).
+    /// See [`DeliveryMut::reject`].
     ///
     /// # Errors
     ///
     /// As [`update`](Self::update).
     pub fn reject(&mut self, id: DeliveryId, error: Option<Error>) -> Result<(), Misuse> {
-        self.update(id, DeliveryState::Rejected(error.map(Box::new)))
+        self.delivery_mut(id)?.reject(error)
     }
 
-    /// Gives the message back untouched (§3.4.4).
+    /// See [`DeliveryMut::release`].
     ///
     /// # Errors
     ///
     /// As [`update`](Self::update).
     pub fn release(&mut self, id: DeliveryId) -> Result<(), Misuse> {
-        self.update(id, DeliveryState::Released)
+        self.delivery_mut(id)?.release()
     }
 
-    /// Gives the message back with changes (§3.4.5).
+    /// See [`DeliveryMut::modify`].
     ///
     /// # Errors
     ///
     /// As [`update`](Self::update).
     pub fn modify(&mut self, id: DeliveryId, modified: Modified) -> Result<(), Misuse> {
-        self.update(id, DeliveryState::Modified(Box::new(modified)))
+        self.delivery_mut(id)?.modify(modified)
     }
 
-    /// Tells the sender a state. An outcome settles the delivery too, unless the link's receiver settles second
-    /// (§2.6.12): then [`Event::Updated`](crate::Event::Updated) says when the sender has settled, and [`settle`](Self::settle) ends it.
+    /// See [`DeliveryMut::update`].
     ///
     /// # Errors
     ///
-    /// [`Misuse::Gone`] when there is no such delivery, [`Misuse::Settled`] when we settled it before,
-    /// [`Misuse::StateNotAllowed`] when we told an outcome before, [`Misuse::FrameTooLarge`] when the state does not fit
-    /// a frame.
+    /// As there, and [`Misuse::Gone`] when there is no such delivery.
     pub fn update(&mut self, id: DeliveryId, state: DeliveryState) -> Result<(), Misuse> {
-        let delivery = self.delivery(id)?;
-        //= 3.4-02
-        if delivery.state.as_ref().is_some_and(DeliveryState::is_terminal) {
-            return Err(Misuse::StateNotAllowed);
-        }
-        let mode = if delivery.second { ReceiverSettleMode::Second } else { ReceiverSettleMode::First };
-        let settled = state.is_outcome() && settle::receiver_settles_first(mode, delivery.remote_settled);
-        self.connection.settle_incoming(id, Some(state), settled)
+        self.delivery_mut(id)?.update(state)
     }
 
-    /// Settles a delivery without a further word about its state. A payload that was not taken is dropped.
+    /// See [`DeliveryMut::settle`].
     ///
     /// # Errors
     ///
-    /// [`Misuse::Gone`] when there is no such delivery, [`Misuse::Settled`] when we settled it before.
+    /// As there, and [`Misuse::Gone`] when there is no such delivery.
     pub fn settle(&mut self, id: DeliveryId) -> Result<(), Misuse> {
-        let state = self.delivery(id)?.state.clone();
-        self.connection.settle_incoming(id, state, true)
+        self.delivery_mut(id)?.settle()
     }
 }

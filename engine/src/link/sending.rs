@@ -1,6 +1,6 @@
 //! How deliveries become transfer frames (§2.6.12, §2.6.14).
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use crate::{
     Blocked, Connection, Event, Limits, LinkId, LinkState, Misuse, SendError, Serial, SessionState,
     arena::Key,
     codec::hot::{TransferHead, write_transfer},
-    connection::state::Progress,
+    connection::{Events, check_state_fits, state::Progress},
     message::Message,
     session::SessionEndpoint,
     transport::{
@@ -59,7 +59,7 @@ struct SendPath<'a> {
     session: &'a mut SessionEndpoint,
     outbox: &'a mut Outbox,
     trace: &'a mut Trace,
-    events: &'a mut VecDeque<Event>,
+    events: &'a mut Events,
     waiting_for_output: &'a mut Vec<Key>,
     limits: &'a Limits,
     /// The largest frame that we write.
@@ -70,7 +70,7 @@ struct SendPath<'a> {
 
 impl Connection {
     /// The way out for one link; none for a link on which we receive.
-    #[inline]
+    #[inline(always)]
     fn send_path(&mut self, key: Key) -> Option<SendPath<'_>> {
         let link = self.links.get_mut(key).filter(|link| matches!(link.end, LinkEnd::Sender(_)))?;
         Some(SendPath {
@@ -155,7 +155,7 @@ impl Connection {
     }
 
     /// The way out for one link, its attach written if only that is missing.
-    #[inline]
+    #[inline(always)]
     fn open_send_path(&mut self, key: Key) -> Result<SendPath<'_>, Misuse> {
         if self.is_closing() {
             return Err(Misuse::ConnectionClosed);
@@ -194,11 +194,12 @@ impl Connection {
         state: Option<DeliveryState>,
     ) -> Result<Option<DeliveryState>, Misuse> {
         if let Some(state) = &state {
-            self.check_state_fits(state)?;
+            check_state_fits(state, self.outgoing_frame_size)?;
         }
         let path = self.send_path(id.link().0).ok_or(Misuse::Gone)?;
         let number = id.number();
-        let delivery = path.session.outgoing.get_mut(number).filter(|delivery| delivery.link == path.key);
+        let slot = path.session.outgoing.find(number).ok_or(Misuse::Gone)?;
+        let delivery = path.session.outgoing.at_mut(slot).filter(|delivery| delivery.link == path.key);
         let delivery = delivery.ok_or(Misuse::Gone)?;
         let LinkEnd::Sender(end) = &path.link.end else { return Err(Misuse::WrongRole) };
         if end.unfinished.as_ref().is_some_and(|unfinished| unfinished.number == number) {
@@ -210,7 +211,7 @@ impl Connection {
         path.link.tags.remove(&delivery.tag);
         path.link.live -= 1;
         let full = path.session.outgoing.len() >= path.limits.unsettled;
-        path.session.outgoing.remove(number);
+        path.session.outgoing.remove(slot);
         let session = path.link.session;
         if tell {
             path.session.as_sender.push(number, true, state);
@@ -251,16 +252,23 @@ impl SendPath<'_> {
     }
 
     /// What keeps the user from sending a new delivery now.
-    #[inline]
+    #[inline(always)]
     fn blocked(&self) -> Option<Blocked> {
-        let end = self.sender();
         let open =
             self.is_opened && self.session.state == SessionState::Mapped && self.session.end_due.is_none();
         if !open || self.link.state != LinkState::Attached || self.link.detach_due.is_some() {
             Some(Blocked::Attach)
-        } else if end.unfinished.is_some() {
+        } else if self.sender().unfinished.is_some() {
             Some(Blocked::Unfinished)
-        } else if end.credit.link_credit() == 0 {
+        } else {
+            self.full()
+        }
+    }
+
+    /// What has no room for one more delivery.
+    #[inline(always)]
+    fn full(&self) -> Option<Blocked> {
+        if self.sender().credit.link_credit() == 0 {
             Some(Blocked::Credit)
         } else if !self.session.window.can_send() {
             Some(Blocked::Window)
@@ -297,20 +305,21 @@ impl SendPath<'_> {
             None => {
                 if self.end().waiting != Waiting::Nothing {
                     self.end().waiting = Waiting::Nothing;
-                    self.events.push_back(Event::Sendable(LinkId(self.key)));
+                    self.events.push(Event::Sendable(LinkId(self.key)));
                 }
             }
         }
     }
 
-    /// After a send: whoever cannot go on at once is told when it can.
-    #[inline]
-    fn wait_if_blocked(&mut self) {
-        if let Some(blocked) = self.obstacle() {
+    /// After a whole delivery was sent: whoever cannot go on at once is told when it can.
+    #[inline(always)]
+    fn wait_if_full(&mut self) {
+        if let Some(blocked) = self.full() {
             self.wait(blocked);
         }
     }
 
+    #[inline(never)]
     fn wait(&mut self, blocked: Blocked) {
         let waiting = match blocked {
             Blocked::Attach | Blocked::Credit => Waiting::Credit,
@@ -329,13 +338,14 @@ impl SendPath<'_> {
         }
     }
 
+    #[cold]
     fn refuse(&mut self, blocked: Blocked) -> SendError {
         self.wait(blocked);
         blocked.into()
     }
 
     /// Whether a message of this size may be sent now.
-    #[inline]
+    #[inline(always)]
     fn check(&mut self, settled: bool, len: usize) -> Result<(), SendError> {
         if let Some(blocked) = self.blocked() {
             return Err(self.refuse(blocked));
@@ -357,7 +367,7 @@ impl SendPath<'_> {
     }
 
     /// Takes the tag, the delivery-id and the credit of a new delivery.
-    #[inline]
+    #[inline(always)]
     fn register(&mut self, tag: &DeliveryTag, settled: bool) -> Result<Serial, SendError> {
         let (key, outgoing) = (self.key, &self.session.outgoing);
         let in_use = || outgoing.iter().filter(|(_, d)| d.link == key).map(|(_, d)| d.tag).collect();
@@ -387,10 +397,11 @@ impl SendPath<'_> {
     }
 
     fn forget(&mut self, number: Serial) {
-        if let Some(delivery) = self.session.outgoing.get_mut(number) {
+        let Some(slot) = self.session.outgoing.find(number) else { return };
+        if let Some(delivery) = self.session.outgoing.at(slot) {
             self.link.live -= 1;
             self.link.tags.remove(&delivery.tag);
-            self.session.outgoing.remove(number);
+            self.session.outgoing.remove(slot);
         }
     }
 
@@ -418,22 +429,30 @@ impl SendPath<'_> {
         self.session.outgoing_channel.unwrap_or_default()
     }
 
-    #[inline]
-    fn send_payload(&mut self, delivery: NewDelivery<'_>, mut rest: Bytes) -> Result<DeliveryId, SendError> {
+    #[inline(always)]
+    fn send_payload(&mut self, delivery: NewDelivery<'_>, payload: Bytes) -> Result<DeliveryId, SendError> {
         let number = self.register(delivery.tag, delivery.settled)?;
-        let size = rest.len() as u64;
-        let fits = rest.len() + TRANSFER_HEAD <= self.frame_size;
-        let piece =
-            if fits { core::mem::take(&mut rest) } else { rest.split_to(self.frame_size - TRANSFER_HEAD) };
-        let whole = fits && delivery.finished;
-        self.write_transfer(&TransferHead { more: !whole, ..self.head(number, &delivery) }, piece);
-        if !whole {
-            let finished = delivery.finished;
-            self.end().unfinished = Some(Unfinished { number, size, rest, finished, aborted: false });
-            self.write_unfinished();
+        if delivery.finished && payload.len() + TRANSFER_HEAD <= self.frame_size {
+            self.write_transfer(&self.head(number, &delivery), payload);
+            self.wait_if_full();
+        } else {
+            self.send_in_pieces(number, delivery, payload);
         }
-        self.wait_if_blocked();
         Ok(DeliveryId::new(self.key, number))
+    }
+
+    /// Sends the first piece of a delivery that needs more than one transfer, and what follows it as far as it may.
+    #[inline(never)]
+    fn send_in_pieces(&mut self, number: Serial, delivery: NewDelivery<'_>, mut rest: Bytes) {
+        let size = rest.len() as u64;
+        let piece = rest.split_to(rest.len().min(self.frame_size - TRANSFER_HEAD));
+        self.write_transfer(&TransferHead { more: true, ..self.head(number, &delivery) }, piece);
+        let finished = delivery.finished;
+        self.end().unfinished = Some(Unfinished { number, size, rest, finished, aborted: false });
+        self.write_unfinished();
+        if let Some(blocked) = self.obstacle() {
+            self.wait(blocked);
+        }
     }
 
     #[inline]
@@ -467,12 +486,12 @@ impl SendPath<'_> {
             self.outbox.share(&range, tail);
         }
         self.transfer_written(range);
-        self.wait_if_blocked();
+        self.wait_if_full();
         Ok(DeliveryId::new(self.key, number))
     }
 
     /// Writes one transfer: a small payload is copied behind its head, a large one shared.
-    #[inline]
+    #[inline(always)]
     fn write_transfer(&mut self, head: &TransferHead<'_>, payload: Bytes) {
         let range = if payload.len() <= COPY_UP_TO {
             self.outbox.frame(self.channel(), |out| {

@@ -1,6 +1,6 @@
 //! Which delivery-tags of a link are in use (§2.6.12).
 
-use alloc::collections::BTreeSet;
+use alloc::{collections::BTreeSet, vec::Vec};
 
 use crate::types::DeliveryTag;
 
@@ -16,10 +16,10 @@ pub(crate) enum TagSet {
     Listed(BTreeSet<DeliveryTag>),
 }
 
-/// The highest tag so far: its length, and its value in both byte orders.
+/// The longest tag so far, and the highest of that length in each byte order that still counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Counter {
-    len: usize,
+    len: u8,
     big_endian: Option<u64>,
     little_endian: Option<u64>,
 }
@@ -39,65 +39,77 @@ impl TagSet {
     }
 
     /// Adds a tag, unless it is in use.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, tag: &DeliveryTag) -> Inserted {
         match self {
-            Self::Counting(counter) => match counter.follow(tag.as_bytes()) {
-                Some(next) => {
-                    *counter = next;
-                    Inserted::Fresh
-                }
-                None => Inserted::ListFirst,
-            },
-            Self::Listed(tags) => {
-                if tags.insert(*tag) {
+            Self::Counting(counter) => {
+                if counter.follow(tag) {
                     Inserted::Fresh
                 } else {
-                    Inserted::InUse
+                    Inserted::ListFirst
                 }
             }
+            Self::Listed(tags) => add(tags, *tag),
         }
     }
 
     /// From here on the tags are listed; these are the ones in use.
-    pub(crate) fn list(&mut self, tags: impl Iterator<Item = DeliveryTag>) {
-        *self = Self::Listed(tags.collect());
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn list(&mut self, tags: Vec<DeliveryTag>) {
+        *self = Self::Listed(tags.into_iter().collect());
     }
 
     /// The delivery of this tag is settled.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, tag: &DeliveryTag) {
         if let Self::Listed(tags) = self {
-            tags.remove(tag);
+            forget(tags, tag);
         }
     }
 }
 
+#[inline(never)]
+fn add(tags: &mut BTreeSet<DeliveryTag>, tag: DeliveryTag) -> Inserted {
+    if tags.insert(tag) { Inserted::Fresh } else { Inserted::InUse }
+}
+
+#[inline(never)]
+fn forget(tags: &mut BTreeSet<DeliveryTag>, tag: &DeliveryTag) {
+    tags.remove(tag);
+}
+
 impl Counter {
-    /// The counter after `tag`, if that is above all tags before it.
-    #[inline]
-    fn follow(self, tag: &[u8]) -> Option<Self> {
-        let len = tag.len();
+    /// Counts on to `tag`, if that is above all tags before it: whether it is.
+    #[inline(always)]
+    fn follow(&mut self, tag: &DeliveryTag) -> bool {
+        let (bytes, len) = tag.padded();
         if len > 8 || len < self.len || len == 0 {
-            return None;
+            return false;
         }
-        let mut bytes = [0; 8];
-        bytes[..len].copy_from_slice(tag);
-        let little = u64::from_le_bytes(bytes);
-        let big = u64::from_be_bytes(bytes) >> (8 * (8 - len));
-        if len > self.len {
-            return Some(Self { len, big_endian: Some(big), little_endian: Some(little) });
+        let Some(bytes) = bytes.first_chunk() else { return false };
+        let unused = 64 - 8 * u32::from(len);
+        let big = u64::from_be_bytes(*bytes) >> unused;
+        let little = u64::from_le_bytes(*bytes) << unused;
+        let longer = len > self.len;
+        let above = |highest: Option<u64>, number| longer || highest.is_some_and(|highest| number > highest);
+        let (in_big_endian, in_little_endian) =
+            (above(self.big_endian, big), above(self.little_endian, little));
+        if !(in_big_endian || in_little_endian) {
+            return false;
         }
-        let big_endian = self.big_endian.filter(|&highest| big > highest).map(|_| big);
-        let little_endian = self.little_endian.filter(|&highest| little > highest).map(|_| little);
-        (big_endian.is_some() || little_endian.is_some()).then_some(Self { len, big_endian, little_endian })
+        *self = Self {
+            len,
+            big_endian: in_big_endian.then_some(big),
+            little_endian: in_little_endian.then_some(little),
+        };
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::{collections::BTreeSet, vec::Vec};
     use proptest::prelude::*;
 
     fn tag(bytes: &[u8]) -> DeliveryTag {
@@ -134,8 +146,7 @@ mod tests {
                 }
                 let mut inserted = tags.insert(&tag);
                 if inserted == Inserted::ListFirst {
-                    let used: Vec<_> = model.iter().copied().collect();
-                    tags.list(used.into_iter());
+                    tags.list(model.iter().copied().collect());
                     inserted = tags.insert(&tag);
                 }
                 prop_assert_eq!(inserted == Inserted::Fresh, model.insert(tag));

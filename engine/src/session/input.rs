@@ -78,15 +78,15 @@ impl Connection {
             link.flow_due = true;
         }
         link.flow_properties.clone_from(&flow.properties);
-        if !core::mem::replace(&mut link.flow_reported, true) {
-            self.events.push_back(Event::LinkFlow(LinkId(key)));
+        if !self.events.waits(link.flow_told) {
+            link.flow_told = self.events.push(Event::LinkFlow(LinkId(key)));
         }
         if flow.echo {
             self.mark_link(key);
         }
         self.wake_sender(key);
         if drain {
-            self.events.push_back(Event::Drain(LinkId(key)));
+            self.events.push(Event::Drain(LinkId(key)));
         }
         self.report_drained(key);
     }
@@ -104,18 +104,12 @@ impl Connection {
     }
 
     /// Whether a link that we have detached with an error, and the peer has not, holds one of these deliveries.
-    fn names_errant_link(&mut self, session_key: Key, role: Role, first: Serial, last: Serial) -> bool {
-        let Some(session) = self.sessions.get_mut(session_key) else { return false };
+    fn names_errant_link(&self, session_key: Key, role: Role, first: Serial, last: Serial) -> bool {
+        let Some(session) = self.sessions.get(session_key) else { return false };
         let is_errant = |key: Key| self.links.get(key).is_some_and(LinkEndpoint::has_failed);
         match role {
-            Role::Receiver => {
-                let mut places = session.outgoing.range(first, last);
-                places.any(|place| session.outgoing.at_mut(place).is_some_and(|(_, d)| is_errant(d.link)))
-            }
-            Role::Sender => {
-                let mut places = session.incoming.range(first, last);
-                places.any(|place| session.incoming.at_mut(place).is_some_and(|(_, d)| is_errant(d.link)))
-            }
+            Role::Receiver => session.outgoing.range(first, last).any(|delivery| is_errant(delivery.link)),
+            Role::Sender => session.incoming.range(first, last).any(|delivery| is_errant(delivery.link)),
         }
     }
 
@@ -143,39 +137,30 @@ impl Connection {
         }
         let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
         // Their receivers speak of what we sent, their senders of what we receive.
+        let events = &mut self.events;
         match disposition.role {
-            Role::Receiver => {
-                for place in session.outgoing.range(first, last) {
-                    let Some((number, delivery)) = session.outgoing.at_mut(place) else { continue };
-                    if delivery.remote_settled {
-                        continue;
-                    }
+            Role::Receiver => session.outgoing.for_each(first, last, |number, delivery| {
+                if !delivery.remote_settled {
                     //= 3.4-02
                     let is_final = delivery.remote_state.as_ref().is_some_and(DeliveryState::is_terminal);
                     if disposition.state.is_some() && !is_final {
                         delivery.remote_state.clone_from(&disposition.state);
                     }
                     delivery.remote_settled = disposition.settled;
-                    let id = DeliveryId::new(delivery.link, number);
-                    self.events.push_back(Event::Updated(id));
+                    events.push(Event::Updated(DeliveryId::new(delivery.link, number)));
                 }
-            }
-            Role::Sender => {
-                for place in session.incoming.range(first, last) {
-                    let Some((number, delivery)) = session.incoming.at_mut(place) else { continue };
-                    if delivery.remote_settled {
-                        continue;
-                    }
+            }),
+            Role::Sender => session.incoming.for_each(first, last, |number, delivery| {
+                if !delivery.remote_settled {
                     //= 3.4-02
                     let is_final = delivery.remote_state().is_some_and(DeliveryState::is_terminal);
                     if let Some(state) = disposition.state.as_ref().filter(|_| !is_final) {
                         delivery.remote_state = Some(Box::new(state.clone()));
                     }
                     delivery.remote_settled = disposition.settled;
-                    let id = DeliveryId::new(delivery.link, number);
-                    self.events.push_back(Event::Updated(id));
+                    events.push(Event::Updated(DeliveryId::new(delivery.link, number)));
                 }
-            }
+            }),
         }
         Ok(())
     }

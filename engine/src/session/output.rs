@@ -230,6 +230,6 @@ impl Connection {
             link.state = LinkState::Detached;
             link.sent_detach = Some(DetachKind::Failed);
         }
-        self.events.push_back(Event::LinkTooLarge(LinkId(key)));
+        self.events.push(Event::LinkTooLarge(LinkId(key)));
     }
 }

@@ -1,7 +1,6 @@
 //! Deliveries of one direction of a session, found by delivery-id (§2.6.12).
 
-use alloc::collections::VecDeque;
-use core::ops::Range;
+use alloc::vec::Vec;
 
 use crate::Serial;
 
@@ -9,17 +8,24 @@ use crate::Serial;
 ///
 /// ```text
 ///   front                                   back
-///   | 7 | 8 | - | 10 | 11 |   dense: slot of id = id - 7
+///   | 7 | 8 | - | 10 | 11 |   dense: place of id = id - 7
 ///   | 7 | 10 | 5000 | 5001 |  sparse, after compaction: binary search
 /// ```
 ///
-/// Ids arrive in order, so the ring is dense as long as old deliveries go first and a lookup is one
-/// subtraction. An old delivery that nobody settles leaves holes behind it; when three of four slots are
+/// Ids arrive in order, so the ring is dense as long as old deliveries go first and a look-up is one
+/// subtraction. An old delivery that nobody settles leaves holes behind it; when three of four places are
 /// holes they are squeezed out, so the size follows what is held and never the span of the ids. A range
 /// of a disposition walks what is held, whatever span the peer names.
+///
+/// A delivery keeps its slot until others are added or removed.
 #[derive(Debug)]
 pub(crate) struct Unsettled<T> {
-    slots: VecDeque<Slot<T>>,
+    /// The ring: none, or a power of two.
+    slots: Vec<Slot<T>>,
+    /// The slot of the oldest delivery.
+    front: usize,
+    /// Slots from the front to the back, holes included.
+    used: usize,
     live: usize,
 }
 
@@ -31,107 +37,181 @@ struct Slot<T> {
 
 /// Below this many slots holes are not worth squeezing out.
 const COMPACT_ABOVE: usize = 64;
+/// The first slots that are made.
+const SLOTS: usize = 4;
 
 impl<T> Unsettled<T> {
     pub(crate) const fn new() -> Self {
-        Self { slots: VecDeque::new(), live: 0 }
+        Self { slots: Vec::new(), front: 0, used: 0, live: 0 }
     }
 
+    #[inline]
     pub(crate) const fn len(&self) -> usize {
         self.live
     }
 
+    /// The slot so many behind the front.
+    #[inline(always)]
+    fn nth(&self, n: usize) -> usize {
+        self.front.wrapping_add(n) & self.slots.len().wrapping_sub(1)
+    }
+
+    #[inline(always)]
+    fn front(&self) -> Option<&Slot<T>> {
+        if self.used > 0 { self.slots.get(self.front) } else { None }
+    }
+
     /// Whether `id` may be added: a delivery that lies 2³¹ ids behind has no order to it any more (§2.8.10).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn takes(&self, id: Serial) -> bool {
-        self.slots.front().is_none_or(|front| id.distance_from(front.id) > 0)
+        self.front().is_none_or(|front| id.distance_from(front.id) > 0)
     }
 
-    /// Adds a delivery. Its id follows all ids that were added before.
-    #[inline]
-    pub(crate) fn push(&mut self, id: Serial, value: T) {
-        debug_assert!(self.slots.back().is_none_or(|last| last.id.precedes(id)));
-        self.slots.push_back(Slot { id, value: Some(value) });
+    /// Adds a delivery; gives its slot. Its id follows all ids that were added before.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, id: Serial, value: T) -> usize {
+        if self.used == self.slots.len() {
+            self.grow();
+        }
+        let index = self.nth(self.used);
+        let slot = &mut self.slots[index];
+        slot.id = id;
+        slot.value = Some(value);
+        self.used += 1;
         self.live += 1;
+        index
     }
 
-    #[inline]
-    fn position(&self, id: Serial) -> Option<usize> {
-        let front = self.slots.front()?.id;
-        let guess = id.get().wrapping_sub(front.get()) as usize;
-        match self.slots.get(guess) {
-            Some(slot) if slot.id == id => Some(guess),
-            _ => {
-                let index = self.first_at_or_after(id);
-                (self.slots.get(index)?.id == id).then_some(index)
-            }
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self) {
+        self.slots.rotate_left(self.front);
+        self.front = 0;
+        let slots = (self.slots.len() * 2).max(SLOTS);
+        self.slots.resize_with(slots, || Slot { id: Serial::new(0), value: None });
+    }
+
+    /// The slot of a delivery, if it is held.
+    #[inline(always)]
+    pub(crate) fn find(&self, id: Serial) -> Option<usize> {
+        let behind = id.get().wrapping_sub(self.front()?.id.get()) as usize;
+        let index = self.nth(behind);
+        match self.slots.get(index) {
+            Some(slot) if behind < self.used && slot.id == id => slot.value.as_ref().map(|_| index),
+            _ => self.search(id),
         }
     }
 
+    #[cold]
+    fn search(&self, id: Serial) -> Option<usize> {
+        let n = self.first_at_or_after(id);
+        let index = self.nth(n);
+        let slot = self.slots.get(index).filter(|slot| n < self.used && slot.id == id)?;
+        slot.value.as_ref().map(|_| index)
+    }
+
+    /// How many slots lie between the front and the first id that does not precede this one.
     fn first_at_or_after(&self, id: Serial) -> usize {
-        self.slots.partition_point(|slot| slot.id.precedes(id))
+        let (mut low, mut high) = (0, self.used);
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.slots[self.nth(middle)].id.precedes(id) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// The delivery of a slot.
+    #[inline(always)]
+    pub(crate) fn at(&self, index: usize) -> Option<&T> {
+        self.slots.get(index)?.value.as_ref()
+    }
+
+    /// The delivery of a slot.
+    #[inline(always)]
+    pub(crate) fn at_mut(&mut self, index: usize) -> Option<&mut T> {
+        self.slots.get_mut(index)?.value.as_mut()
     }
 
     #[inline]
     pub(crate) fn get(&self, id: Serial) -> Option<&T> {
-        let index = self.position(id)?;
-        self.slots[index].value.as_ref()
+        self.at(self.find(id)?)
     }
 
-    #[inline]
-    pub(crate) fn get_mut(&mut self, id: Serial) -> Option<&mut T> {
-        let index = self.position(id)?;
-        self.slots[index].value.as_mut()
-    }
-
-    /// Forgets a delivery: whether there was one.
-    #[inline]
-    pub(crate) fn remove(&mut self, id: Serial) -> bool {
-        let Some(index) = self.position(id) else { return false };
-        let slot = &mut self.slots[index];
-        if slot.value.is_none() {
-            return false;
-        }
+    /// Forgets the delivery of a slot: whether there was one.
+    #[inline(always)]
+    pub(crate) fn remove(&mut self, index: usize) -> bool {
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.value.is_some()) else { return false };
         slot.value = None;
         self.live -= 1;
-        if index == 0 {
-            while self.slots.front().is_some_and(|slot| slot.value.is_none()) {
-                self.slots.pop_front();
-            }
-        } else if index + 1 == self.slots.len() {
-            // An id that was taken back is given out again.
-            while self.slots.back().is_some_and(|slot| slot.value.is_none()) {
-                self.slots.pop_back();
-            }
-        } else if self.slots.len() > COMPACT_ABOVE && self.live * 4 < self.slots.len() {
-            self.slots.retain(|slot| slot.value.is_some());
+        if index == self.front {
+            self.drop_front_holes();
+        } else {
+            self.squeeze();
         }
         true
     }
 
-    /// The places of all deliveries from `first` to `last`, both included, that are held: to be read with
-    /// [`at_mut`](Self::at_mut).
-    pub(crate) fn range(&self, first: Serial, last: Serial) -> Range<usize> {
-        let start = self.first_at_or_after(first);
-        let end = self.first_at_or_after(last.next());
-        start..end.max(start)
+    #[inline(always)]
+    fn drop_front_holes(&mut self) {
+        while self.front().is_some_and(|slot| slot.value.is_none()) {
+            self.front = self.nth(1);
+            self.used -= 1;
+        }
     }
 
-    /// The delivery at a place of a [`range`](Self::range); nothing where it is gone.
-    #[inline]
-    pub(crate) fn at_mut(&mut self, place: usize) -> Option<(Serial, &mut T)> {
-        let slot = self.slots.get_mut(place)?;
-        Some((slot.id, slot.value.as_mut()?))
+    #[inline(never)]
+    fn squeeze(&mut self) {
+        // An id that was taken back is given out again.
+        while self.used > 0 && self.at(self.nth(self.used - 1)).is_none() {
+            self.used -= 1;
+        }
+        if self.used > COMPACT_ABOVE && self.live * 4 < self.used {
+            self.retain(|_| true);
+        }
     }
 
-    /// Forgets every delivery that `keep` does not want.
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        self.slots.retain(|slot| slot.value.as_ref().is_some_and(&mut keep));
-        self.live = self.slots.len();
+    /// All deliveries from `first` to `last`, both included, that are held.
+    pub(crate) fn range(&self, first: Serial, last: Serial) -> impl Iterator<Item = &T> {
+        let places = self.first_at_or_after(first)..self.first_at_or_after(last.next());
+        places.filter_map(|n| self.at(self.nth(n)))
+    }
+
+    /// Lends all deliveries from `first` to `last`, both included, that are held.
+    pub(crate) fn for_each(&mut self, first: Serial, last: Serial, mut f: impl FnMut(Serial, &mut T)) {
+        for n in self.first_at_or_after(first)..self.first_at_or_after(last.next()) {
+            let index = self.nth(n);
+            let slot = &mut self.slots[index];
+            if let Some(value) = &mut slot.value {
+                f(slot.id, value);
+            }
+        }
+    }
+
+    /// Forgets every delivery that `keep` does not want, and squeezes the holes out.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&mut T) -> bool) {
+        let mut kept = 0;
+        for n in 0..self.used {
+            let index = self.nth(n);
+            let slot = &mut self.slots[index];
+            if slot.value.as_mut().is_some_and(&mut keep) {
+                let to = self.nth(kept);
+                self.slots.swap(index, to);
+                kept += 1;
+            } else {
+                slot.value = None;
+            }
+        }
+        self.used = kept;
+        self.live = kept;
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Serial, &T)> {
-        self.slots.iter().filter_map(|slot| Some((slot.id, slot.value.as_ref()?)))
+        let slots = (0..self.used).map(|n| &self.slots[self.nth(n)]);
+        slots.filter_map(|slot| Some((slot.id, slot.value.as_ref()?)))
     }
 }
 
@@ -142,8 +222,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn ids(unsettled: &mut Unsettled<u32>, first: u32, last: u32) -> Vec<u32> {
-        let range = unsettled.range(Serial::new(first), Serial::new(last));
-        range.filter_map(|place| unsettled.at_mut(place).map(|(id, _)| id.get())).collect()
+        let mut ids = Vec::new();
+        unsettled.for_each(Serial::new(first), Serial::new(last), |id, _| ids.push(id.get()));
+        ids
+    }
+
+    fn remove<T>(unsettled: &mut Unsettled<T>, id: Serial) -> bool {
+        unsettled.find(id).is_some_and(|index| unsettled.remove(index))
     }
 
     #[test]
@@ -164,10 +249,10 @@ mod tests {
         unsettled.push(Serial::new(0), 0);
         for id in 1..100_000 {
             unsettled.push(Serial::new(id), id);
-            assert!(unsettled.remove(Serial::new(id)));
+            assert!(remove(&mut unsettled, Serial::new(id)));
         }
         assert_eq!(unsettled.len(), 1);
-        assert!(unsettled.slots.len() <= COMPACT_ABOVE + 1);
+        assert!(unsettled.slots.len() <= 2 * COMPACT_ABOVE);
         assert_eq!(unsettled.get(Serial::new(0)), Some(&0));
     }
 
@@ -177,8 +262,8 @@ mod tests {
         for id in [7, 8, 9] {
             unsettled.push(Serial::new(id), id);
         }
-        assert!(unsettled.remove(Serial::new(8)));
-        assert!(unsettled.remove(Serial::new(9)));
+        assert!(remove(&mut unsettled, Serial::new(8)));
+        assert!(remove(&mut unsettled, Serial::new(9)));
         unsettled.push(Serial::new(9), 99);
         assert_eq!(unsettled.get(Serial::new(9)), Some(&99));
         assert_eq!(ids(&mut unsettled, 7, 9), [7, 9]);
@@ -213,12 +298,10 @@ mod tests {
                         model.insert(next, next);
                         next += 1;
                     }
-                    2 => prop_assert_eq!(unsettled.remove(id(n)), model.remove(&n).is_some()),
+                    2 => prop_assert_eq!(remove(&mut unsettled, id(n)), model.remove(&n).is_some()),
                     _ => {
-                        let held: Vec<_> = {
-                            let range = unsettled.range(id(n), id(n + width));
-                            range.filter_map(|place| unsettled.at_mut(place).map(|(_, v)| *v)).collect()
-                        };
+                        let mut held = Vec::new();
+                        unsettled.for_each(id(n), id(n + width), |_, value| held.push(*value));
                         let expected: Vec<_> = model.range(n..=n + width).map(|(_, v)| *v).collect();
                         prop_assert_eq!(held, expected);
                         prop_assert_eq!(unsettled.get(id(n)), model.get(&n));

@@ -1,0 +1,275 @@
+//! Deliveries that have arrived: taken, told a state and settled by their user (§2.6.12).
+
+use alloc::{boxed::Box, collections::VecDeque};
+use core::ops::Deref;
+
+use super::{DeliveryId, IncomingDelivery, LinkEnd, LinkEndpoint, ReceiverEnd, settle};
+use crate::{
+    Connection, Misuse, SessionState,
+    arena::Key,
+    connection::{Events, check_state_fits},
+    message::Payload,
+    session::{SessionEndpoint, window::SessionWindow},
+    types::{DeliveryState, Error, Modified, ReceiverSettleMode},
+};
+
+/// What arrived on a connection and was not taken by its user.
+#[derive(Debug, Default)]
+pub(crate) struct Untaken {
+    pub(crate) bytes: usize,
+    /// Deliveries that are complete.
+    pub(crate) messages: usize,
+}
+
+impl Untaken {
+    /// Lets go of what a delivery holds: gives it.
+    #[inline(always)]
+    pub(crate) fn release(&mut self, delivery: &mut IncomingDelivery, window: &mut SessionWindow) -> Payload {
+        let payload = core::mem::take(&mut delivery.payload);
+        self.bytes -= payload.len();
+        if core::mem::take(&mut delivery.unread) {
+            self.messages -= 1;
+            window.released();
+        }
+        payload
+    }
+}
+
+/// A link on which we receive and all that its deliveries pass on their way in, each borrowed for itself.
+#[derive(Debug)]
+pub(super) struct ReceivePath<'a> {
+    pub(super) key: Key,
+    pub(super) link: &'a mut LinkEndpoint,
+    pub(super) session: &'a mut SessionEndpoint,
+    sessions_due: &'a mut VecDeque<Key>,
+    pub(super) events: &'a mut Events,
+    pub(super) untaken: &'a mut Untaken,
+    /// How many deliveries a session may hold.
+    pub(super) unsettled: usize,
+    /// The largest frame that we write.
+    frame_size: usize,
+}
+
+impl Connection {
+    /// The way in for one link; none for a link on which we send.
+    #[inline(always)]
+    pub(super) fn receive_path(&mut self, key: Key) -> Option<ReceivePath<'_>> {
+        let link = self.links.get_mut(key).filter(|link| matches!(link.end, LinkEnd::Receiver(_)))?;
+        Some(ReceivePath {
+            key,
+            session: self.sessions.get_mut(link.session)?,
+            link,
+            sessions_due: &mut self.sessions_due,
+            events: &mut self.events,
+            untaken: &mut self.untaken,
+            unsettled: self.config.limits.unsettled,
+            frame_size: self.outgoing_frame_size,
+        })
+    }
+}
+
+impl ReceivePath<'_> {
+    #[inline]
+    pub(super) fn end(&mut self) -> &mut ReceiverEnd {
+        match &mut self.link.end {
+            LinkEnd::Receiver(end) => end,
+            LinkEnd::Sender(_) => unreachable!("a path is made for receivers only"),
+        }
+    }
+
+    /// Sees to it that the session writes what it has to write.
+    #[inline(always)]
+    fn mark_session(&mut self) {
+        if !core::mem::replace(&mut self.session.due, true) {
+            self.sessions_due.push_back(self.link.session);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn offer_window(&mut self) {
+        if self.session.window.wants_flow() && !self.session.flow_due {
+            self.session.flow_due = true;
+            self.mark_session();
+        }
+    }
+
+    /// The delivery is settled, or its rest will not come: it goes, unless frames of it are still to come.
+    #[inline(always)]
+    pub(super) fn drop_delivery(&mut self, slot: usize) {
+        let Some(delivery) = self.session.incoming.at_mut(slot) else { return };
+        self.untaken.release(delivery, &mut self.session.window);
+        if delivery.complete {
+            self.link.tags.remove(&delivery.tag);
+            self.link.live -= 1;
+            self.session.incoming.remove(slot);
+        } else {
+            delivery.settled = true;
+        }
+        self.offer_window();
+    }
+}
+
+/// One delivery of a link on which we receive, to act on: borrowed for a few statements, found once for all of them.
+///
+/// It reads as the [`IncomingDelivery`] that it lends. One that its sender has settled is gone when the payload was
+/// taken and this is dropped.
+#[derive(Debug)]
+pub struct DeliveryMut<'a> {
+    path: ReceivePath<'a>,
+    id: DeliveryId,
+    slot: usize,
+    /// The sender has settled it and the payload was taken: there is nothing left to do.
+    spent: bool,
+}
+
+impl<'a> DeliveryMut<'a> {
+    #[inline(always)]
+    pub(super) fn find(connection: &'a mut Connection, id: DeliveryId) -> Result<Self, Misuse> {
+        let path = connection.receive_path(id.link().0).ok_or(Misuse::Gone)?;
+        let slot = path.session.incoming.find(id.number()).ok_or(Misuse::Gone)?;
+        match path.session.incoming.at(slot) {
+            Some(delivery) if delivery.link == path.key => Ok(Self { path, id, slot, spent: false }),
+            _ => Err(Misuse::Gone),
+        }
+    }
+
+    #[inline]
+    fn delivery(&mut self) -> &mut IncomingDelivery {
+        self.path.session.incoming.at_mut(self.slot).expect("it stays as long as this borrows it")
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> DeliveryId {
+        self.id
+    }
+
+    /// Takes the payload that has arrived and was not taken: all of it when the delivery is complete, else a part,
+    /// after which more follows.
+    #[inline(always)]
+    pub fn take(&mut self) -> Payload {
+        let path = &mut self.path;
+        let Some(delivery) = path.session.incoming.at_mut(self.slot) else { return Payload::new() };
+        self.spent = delivery.complete && delivery.remote_settled;
+        let payload = path.untaken.release(delivery, &mut path.session.window);
+        path.offer_window();
+        payload
+    }
+
+    /// Says that the message is accepted (§3.4.2), and settles it as the link's mode asks.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    #[inline(always)]
+    pub fn accept(self) -> Result<(), Misuse> {
+        self.update(DeliveryState::Accepted)
+    }
+
+    /// Says that the message is invalid (§3.4.3).
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    pub fn reject(self, error: Option<Error>) -> Result<(), Misuse> {
+        self.update(DeliveryState::Rejected(error.map(Box::new)))
+    }
+
+    /// Gives the message back untouched (§3.4.4).
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    pub fn release(self) -> Result<(), Misuse> {
+        self.update(DeliveryState::Released)
+    }
+
+    /// Gives the message back with changes (§3.4.5).
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    pub fn modify(self, modified: Modified) -> Result<(), Misuse> {
+        self.update(DeliveryState::Modified(Box::new(modified)))
+    }
+
+    /// Tells the sender a state. An outcome settles the delivery too, unless the link's receiver settles second
+    /// (§2.6.12): then [`Event::Updated`](crate::Event::Updated) says when the sender has settled, and
+    /// [`settle`](Self::settle) ends it.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Settled`] when we settled it before, [`Misuse::StateNotAllowed`] when we told an outcome before,
+    /// [`Misuse::FrameTooLarge`] when the state does not fit a frame.
+    #[inline(always)]
+    pub fn update(mut self, state: DeliveryState) -> Result<(), Misuse> {
+        check_state_fits(&state, self.path.frame_size)?;
+        let delivery = self.delivery();
+        //= 3.4-02
+        if delivery.state.as_ref().is_some_and(DeliveryState::is_terminal) {
+            return Err(Misuse::StateNotAllowed);
+        }
+        let mode = if delivery.second { ReceiverSettleMode::Second } else { ReceiverSettleMode::First };
+        let settles = settle::receiver_settles_first(mode, delivery.remote_settled);
+        if state.is_outcome() && settles {
+            return self.end(Some(state));
+        }
+        if delivery.settled {
+            return Err(Misuse::Settled);
+        }
+        if !delivery.remote_settled {
+            delivery.state = Some(state.clone());
+            self.tell(false, Some(state));
+        }
+        Ok(())
+    }
+
+    /// Settles the delivery without a further word about its state. A payload that was not taken is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Settled`] when we settled it before.
+    pub fn settle(mut self) -> Result<(), Misuse> {
+        let state = self.delivery().state.clone();
+        self.end(state)
+    }
+
+    #[inline(always)]
+    fn end(mut self, state: Option<DeliveryState>) -> Result<(), Misuse> {
+        let delivery = self.delivery();
+        if delivery.settled {
+            return Err(Misuse::Settled);
+        }
+        if !delivery.remote_settled {
+            self.tell(true, state);
+        }
+        self.path.drop_delivery(self.slot);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn tell(&mut self, settled: bool, state: Option<DeliveryState>) {
+        if self.path.session.state == SessionState::Mapped {
+            self.path.session.as_receiver.push(self.id.number(), settled, state);
+            self.path.mark_session();
+        }
+    }
+}
+
+impl Deref for DeliveryMut<'_> {
+    type Target = IncomingDelivery;
+
+    #[inline]
+    fn deref(&self) -> &IncomingDelivery {
+        self.path.session.incoming.at(self.slot).expect("it stays as long as this borrows it")
+    }
+}
+
+impl Drop for DeliveryMut<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.spent {
+            self.path.drop_delivery(self.slot);
+        }
+    }
+}
