@@ -185,6 +185,7 @@ fn consumers_take_turns() {
     assert_eq!(shares, [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]);
 }
 
+//= 3.5.2-02
 #[test]
 fn two_producers_and_two_consumers_lose_and_double_nothing() {
     const EACH: u32 = 500;
@@ -225,6 +226,7 @@ fn two_producers_and_two_consumers_lose_and_double_nothing() {
     assert!(seen.iter().copied().eq(0..2 * EACH), "{} of {}", seen.len(), 2 * EACH);
 }
 
+//= 3.2-05 3.2.3-02 3.2.4-01
 #[test]
 fn bytes_pass_unchanged() {
     let broker = start();
@@ -232,8 +234,12 @@ fn bytes_pass_unchanged() {
     let sender = connection.sender("q").unwrap();
     let receiver = connection.receiver("q").unwrap();
     for size in [0, 1, 255, 256, 20_000, 1 << 20] {
-        let message =
-            Message::from(vec![0x5a; size]).with_id("id").with_durable(true).with_property("p", 1_i32);
+        let mut message = Message::from(vec![0x5a; size])
+            .with_id("id")
+            .with_durable(true)
+            .with_property("p", 1_i32)
+            .with_annotation(Symbol::from_static("x-opt-kept"), size.to_string());
+        message.footer = Some(Map::new().with(Symbol::from_static("x-opt-hash"), 7_u64));
         let mut encoded = Vec::new();
         message.encode(&mut encoded);
         sender.send(message).unwrap().accepted().unwrap();
@@ -278,6 +284,7 @@ fn a_receiver_that_settles_second_is_served() {
     assert!(matches!(receiver.recv_timeout(SILENCE), Err(Error::TimedOut(Waiting::Message))));
 }
 
+//= 3.5.3-02 3.5.10-01
 #[test]
 fn a_dynamic_source_gets_an_address_and_dies_with_its_link() {
     let broker = start();
@@ -374,7 +381,7 @@ fn k5_k11_a_terminus_that_cannot_be_had_is_refused_and_the_session_lives() {
     send_all(&connection, "q", &["the session goes on"]);
 }
 
-//= 2.6.3-09 2.6.3-10
+//= 2.6.3-09 2.6.3-10 3.5.3-09
 #[test]
 fn k11_the_answer_says_what_is_in_force() {
     let broker = start();
@@ -505,6 +512,7 @@ fn a_message_too_large_for_one_consumer_goes_to_another() {
     delivery.accept().unwrap();
 }
 
+//= 3.4.5-07
 #[test]
 fn what_is_undeliverable_here_goes_elsewhere() {
     let broker = start();

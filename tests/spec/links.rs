@@ -415,7 +415,7 @@ fn k10_an_answer_that_is_too_large_for_the_peer_is_refused_locally() {
     });
 }
 
-//= 2.6.3-07 2.6.3-14
+//= 2.6.3-07 2.6.3-14 3.5.3-01 3.5.3-05 3.5.4-01 3.5.4-02 3.5.4-05
 #[test]
 fn k11_termini_that_may_not_be_are_refused_locally() {
     each_way(|way| {

@@ -16,6 +16,17 @@ fn begun() -> (RunningBroker, Peer<Socket>) {
     (broker, peer)
 }
 
+//= 5.3.3.1-03
+#[test]
+fn who_need_not_tell_a_name_is_offered_anonymous_alone() {
+    let broker = Broker::start("127.0.0.1:0").unwrap();
+    let mut peer = Peer::new(Socket::connect(broker.address().parse().unwrap()));
+    peer.send_header_of(3);
+    peer.expect_header_of(3);
+    let offered = peer.expect_sasl::<SaslMechanisms>();
+    assert_eq!(offered.sasl_server_mechanisms, [Symbol::from_static("ANONYMOUS")]);
+}
+
 /// A peer that may send to a queue, over a link of this source.
 fn producer(source: Source) -> (RunningBroker, Peer<Socket>) {
     let (broker, mut peer) = begun();

@@ -108,6 +108,7 @@ fn t1_any_performative_cut_at_any_byte_closes() {
     });
 }
 
+//= 1.2-02 1.2-03
 #[test]
 fn t2_every_format_code_as_a_field() {
     each_chunking(|way| {
@@ -233,6 +234,7 @@ fn t8_deep_nesting_closes() {
     });
 }
 
+//= 1.6.23-01 1.6.23-02
 #[test]
 fn t10_maps_of_odd_count_or_with_equal_keys_close() {
     each_way(|way| {

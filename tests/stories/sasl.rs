@@ -52,6 +52,7 @@ fn refused(pair: &mut Pair, client: &SaslError) {
     assert!(pair.client.is_done() && pair.server.is_done());
 }
 
+//= 5.3.3.6-01
 #[test]
 fn a01_plain_with_the_right_password() {
     each_net(|net| {
@@ -130,6 +131,7 @@ fn a01_external_takes_the_name_from_the_channel() {
     });
 }
 
+//= 5.3.3.2-02
 #[test]
 fn the_clients_order_of_preference_decides_among_what_both_have() {
     each_net(|net| {

@@ -65,7 +65,7 @@ fn w16_the_mode_of_the_link_refuses_what_it_does_not_allow() {
     });
 }
 
-//= 2.6.12-04 2.6.12-05 2.6.12-08 2.7.5-15 2.8.3-01
+//= 2.6.12-04 2.6.12-05 2.6.12-08 2.7.5-15 2.8.3-01 3.4.3-01 3.4.4-06 3.4.5-05
 #[test]
 fn w17_each_outcome_arrives_with_all_its_fields() {
     let annotations = Map::new().with(Symbol::from_static("x-opt-why"), "because");
@@ -110,7 +110,7 @@ fn w17_each_outcome_arrives_with_all_its_fields() {
     });
 }
 
-//= 2.6.12-07 2.6.12-08
+//= 2.6.12-07 2.6.12-08 3.4.1-01 3.4.1-04
 #[test]
 fn w17_received_tells_how_far_the_receiver_has_come_and_settles_nothing() {
     each_net(|net| {

@@ -300,6 +300,7 @@ fn w14_a_piece_that_the_window_has_not_taken_goes_with_its_link_session_or_conne
     });
 }
 
+//= 3.4.2-02 3.4.4-04 3.4.5-03
 #[test]
 fn w14_a_receiver_that_settles_early_gets_no_more_of_the_message() {
     each_net(|net| {

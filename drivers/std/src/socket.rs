@@ -43,6 +43,7 @@ pub(crate) struct Lingering(VecDeque<(TcpStream, Instant)>);
 impl Lingering {
     /// Tells the peer that nothing follows.
     pub(crate) fn add(&mut self, socket: TcpStream, now: Instant) {
+        //= 5.1-02
         if socket.shutdown(Shutdown::Write).is_ok() {
             self.0.truncate(MAX_LINGERING - 1);
             self.0.push_front((socket, now + LINGER));
@@ -92,6 +93,7 @@ mod tests {
         (ours, peer)
     }
 
+    //= 5.1-02
     #[test]
     fn a_socket_lingers_until_its_peer_is_gone_or_its_time_is_over() {
         let mut lingering = Lingering::default();

@@ -141,6 +141,7 @@ pub struct ArrayRef<'a> {
 }
 
 impl<'a> ArrayRef<'a> {
+    //= 1.2.4-01
     #[inline(never)]
     pub(crate) fn new(array: Compound<'a>) -> Result<Self, DecodeError> {
         let Some((code, mut elements)) = array.items.split_first() else {

@@ -316,6 +316,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that may not be null.
+    //= 1.3-01
     pub(crate) fn mandatory<T: Decode<'a>>(&mut self, place: &'static Place) -> Result<T, DecodeError> {
         match self.optional(place)? {
             Some(value) => Ok(value),
@@ -324,6 +325,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that is one value, an array of them, or null (§1.3).
+    //= 1.3-02 1.4-X1
     pub(crate) fn multiple(&mut self, place: &'static Place) -> Result<Vec<Symbol>, DecodeError> {
         if !self.advance()? {
             return Ok(Vec::new());
@@ -334,6 +336,7 @@ impl<'a> Fields<'a> {
     /// A multiple field that must have a value.
     pub(crate) fn some_multiple(&mut self, place: &'static Place) -> Result<Vec<Symbol>, DecodeError> {
         let values = self.multiple(place)?;
+        //= 1.3-04
         if values.is_empty() {
             return Err(DecodeError::new(DecodeErrorKind::MissingField).at(place));
         }
@@ -436,6 +439,7 @@ impl<'a> FieldWriter<'a> {
     #[inline]
     pub(crate) fn end(self) {
         let (count, end) = self.kept;
+        //= 1.4-01
         self.out.truncate(end);
         self.list.end_list(self.out, count);
     }

@@ -14,6 +14,7 @@ use super::{Decode, Encode, MapRef, Value, code, parse::Parsed, write};
 /// assert_eq!(map.get("size"), Some(&Value::Uint(3)));
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
+//= 1.6.23-03
 pub struct Map(Vec<(Value, Value)>);
 
 impl Map {

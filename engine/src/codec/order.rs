@@ -31,6 +31,7 @@ pub(crate) fn compare(a: &ValueRef<'_>, b: &ValueRef<'_>) -> Ordering {
         (V::Binary(a), V::Binary(b)) => a.cmp(b),
         (V::String(a), V::String(b)) | (V::Symbol(a), V::Symbol(b)) => a.cmp(b),
         (V::List(a), V::List(b)) => sequences(a.iter(), b.iter()),
+        //= 1.6.23-03
         (V::Map(a), V::Map(b)) => sequences(flatten(a), flatten(b)),
         (V::Array(a), V::Array(b)) => arrays(a, b),
         (V::Described(a), V::Described(b)) => described(a, b),
@@ -39,6 +40,7 @@ pub(crate) fn compare(a: &ValueRef<'_>, b: &ValueRef<'_>) -> Ordering {
 }
 
 /// Refuses a map with two equal keys: n log n comparisons at worst, none to speak of when the keys are sorted.
+//= 1.6.23-02
 pub(crate) fn check_distinct(map: &MapRef<'_>) -> Result<(), DecodeError> {
     let keys = || map.iter().map_while(|entry| entry.ok().map(|(key, _)| key));
     if keys().is_sorted_by(|a, b| compare(a, b).is_lt()) {

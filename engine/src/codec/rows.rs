@@ -43,6 +43,7 @@ fn wide(constructor: u8, size: u32, count: u32, items: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
+    //= 1.2-02 1.2-03 1.2-04
     #[test]
     fn every_value_comes_back(value in arbitrary::<Value>()) {
         let bytes = encoded(&value);
@@ -87,6 +88,7 @@ fn hostile_byte() -> impl Strategy<Value = u8> {
     ]
 }
 
+//= 1.2-03
 #[test]
 fn t2_every_format_code_is_a_type_or_refused() {
     for code in 1..=u8::MAX {
@@ -133,6 +135,7 @@ fn t4_a_compound_size_that_is_too_large_or_too_small_is_refused() {
     }
 }
 
+//= 1.2.4-01
 #[test]
 fn t5_a_count_beyond_the_bytes_is_refused() {
     refused(&[code::LIST8, 2, 2, code::NULL], Kind::SizeMismatch);
@@ -226,6 +229,7 @@ fn t8_100_000_levels_do_not_end_the_stack() {
     refused(&descriptors.chain([code::NULL]).collect::<Vec<u8>>(), Kind::TooDeep);
 }
 
+//= 1.5-01
 #[test]
 fn t9_a_descriptor_is_neither_described_nor_compound() {
     let descriptors: [&[u8]; 7] = [
@@ -251,6 +255,7 @@ fn t9_a_descriptor_is_neither_described_nor_compound() {
     assert_eq!(described.descriptor(), ValueRef::Int(1));
 }
 
+//= 1.6.23-01 1.6.23-02
 #[test]
 fn t10_a_map_has_pairs_with_distinct_keys() {
     refused(&[code::MAP8, 2, 1, code::NULL], Kind::OddMap);
@@ -269,6 +274,22 @@ fn t10_a_map_has_pairs_with_distinct_keys() {
     ];
     let map = Map::new().with(0u32, true).with(0u64, true).with("", true).with(Symbol::from_static(""), true);
     means(&bytes.concat(), map);
+}
+
+//= 1.6.23-03
+#[test]
+fn t10_the_order_of_a_map_counts() {
+    let (one, other) = ([code::MAP8, 5, 4, code::UINT0, code::TRUE], [code::ULONG0, code::FALSE]);
+    let ordered = [&one[..], &other].concat();
+    let reversed = [&one[..3], &other, &one[3..]].concat();
+    let [a, b] = [&ordered, &reversed].map(|bytes| decoded(bytes).unwrap());
+    assert_ne!(a, b);
+    assert_ne!(ValueRef::decode(&ordered), ValueRef::decode(&reversed));
+    assert_eq!((encoded(&a), encoded(&b)), (ordered, reversed));
+    assert_eq!(a, Value::from(Map::new().with(0u32, true).with(0u64, false)));
+    let nested = |map: &Value| Value::from(vec![map.clone()]);
+    assert_ne!(nested(&a), nested(&b));
+    assert_ne!(Map::new().with(a.clone(), true), Map::new().with(b, true), "keys differ, too");
 }
 
 /// A map of these keys, each with the value null.
@@ -413,6 +434,7 @@ fn t15_every_longer_encoding_of_a_small_value_is_read() {
     means(&[code::DESCRIBED, code::ULONG, 0, 0, 0, 0, 0, 0, 0, 7, code::TRUE], Described::new(7u64, true));
 }
 
+//= 1.2-06
 #[test]
 fn the_shortest_encoding_is_written() {
     let cases: [(Value, &[u8]); 22] = [
@@ -463,6 +485,7 @@ fn widths_change_at_256() {
     }
 }
 
+//= 1.2.4-01
 #[test]
 fn arrays_keep_their_constructor() {
     let described = |value: &str| Described::new(Symbol::from_static("x:y"), value);
@@ -490,6 +513,7 @@ fn arrays_keep_their_constructor() {
     assert_eq!(values, [Value::from(described("a")), Value::from(described("bc"))]);
 }
 
+//= 1.2-04
 #[test]
 fn an_unknown_described_value_comes_back_byte_for_byte() {
     // Wide forms all over.

@@ -101,6 +101,7 @@ pub struct MapRef<'a>(Compound<'a>);
 impl<'a> MapRef<'a> {
     #[inline]
     pub(crate) fn new(map: Compound<'a>) -> Result<Self, DecodeError> {
+        //= 1.6.23-01
         if !map.count.is_multiple_of(2) {
             return Err(DecodeErrorKind::OddMap.into());
         }

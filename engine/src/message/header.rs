@@ -6,6 +6,7 @@ use crate::{Instant, types::Header};
 const NORMAL_PRIORITY: u8 = 4;
 
 /// What the fields mean where they are unset, and arithmetic on what other nodes wrote: it saturates.
+//= 3.2.1-01
 impl Header {
     /// Whether no intermediary may lose the message.
     #[must_use]
@@ -59,6 +60,7 @@ impl Header {
 mod tests {
     use super::*;
 
+    //= 3.2.1-11
     #[test]
     fn m4_delivery_count_and_ttl_saturate() {
         let mut header = Header { ttl: Some(u32::MAX), delivery_count: Some(u32::MAX), ..Header::default() };
@@ -72,6 +74,7 @@ mod tests {
         assert_eq!(header.ttl, Some(u32::MAX));
     }
 
+    //= 3.2.1-13
     #[test]
     fn a_message_ages_while_it_waits() {
         let mut header = Header { ttl: Some(60_000), ..Header::default() };
@@ -80,6 +83,7 @@ mod tests {
         assert_eq!(header.ttl, Some(40_000));
     }
 
+    //= 3.2.1-01
     #[test]
     fn unset_fields_have_the_meaning_of_the_specification() {
         let mut header = Header::default();

@@ -36,6 +36,7 @@ const SHARE_FROM: usize = 1024;
 
 impl Message {
     /// A message with this body and nothing else.
+    //= 3.2.4-10 3.2.4-11 3.2.4-12 3.2.4-13 3.2.4-14 3.2.4-X1
     #[must_use]
     pub fn new(body: impl Into<Body>) -> Self {
         Self { body: body.into(), ..Self::default() }
@@ -326,6 +327,7 @@ mod tests {
         message
     }
 
+    //= 3.2-02 3.2-06
     #[test]
     fn m_04_every_section_is_kept() {
         assert_eq!(Message::decode(&encode(&full())), Ok(full()));
@@ -432,6 +434,25 @@ mod tests {
     #[test]
     fn a_message_without_a_body_has_a_null_value() {
         assert_eq!(encode(&Message::default()), [0x00, 0x53, 0x77, 0x40][..]);
+    }
+
+    //= 3.2.4-10 3.2.4-11 3.2.4-12 3.2.4-13 3.2.4-14 3.2.4-X1
+    #[test]
+    fn nothing_is_said_of_a_body_that_the_user_has_not_said() {
+        let bodies = [
+            Body::data("octets"),
+            Body::Sequence(vec![vec![Value::Null]]),
+            Body::from("text"),
+            Body::default(),
+        ];
+        for body in bodies {
+            let message = Message::new(body.clone());
+            let encoded = encode(&message);
+            assert_eq!(MessageView::scan(&encoded).unwrap().encoded_body(), encoded);
+            assert_eq!(Message::decode(&encoded), Ok(Message { body: body.clone(), ..Message::default() }));
+            let named = Message::decode(&encode(&message.with_id(1u64))).unwrap().properties.unwrap();
+            assert_eq!((named.content_type, named.content_encoding), (None, None), "{body:?}");
+        }
     }
 
     #[test]

@@ -59,7 +59,9 @@ impl Relay {
         Ok(Self {
             header,
             delivery_annotations: None,
+            //= 3.2.3-02
             message_annotations: encoded.slice_ref(annotations),
+            //= 3.2-05 3.2.4-01
             rest: encoded.slice_ref(sections.left()),
         })
     }
@@ -144,6 +146,7 @@ mod tests {
         message
     }
 
+    //= 3.2-05 3.2.4-01
     #[test]
     fn m_05_the_bare_message_keeps_every_byte() {
         // Longer encodings than we would write.
@@ -158,6 +161,7 @@ mod tests {
         assert_eq!(view.header(), Ok(header));
     }
 
+    //= 3.2.3-02
     #[test]
     fn m_05_only_the_head_changes() {
         let mut relay = Relay::new(&encode(&annotated("body"))).unwrap();
@@ -194,6 +198,7 @@ mod tests {
         assert_eq!(payload.into_bytes(), encode(&expected));
     }
 
+    //= 3.2.10-01
     #[test]
     fn annotations_that_none_are_may_not_be_added() {
         let encoded = encode(&annotated("body"));

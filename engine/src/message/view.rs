@@ -126,6 +126,7 @@ impl<'a> MessageView<'a> {
     ///
     /// When it is malformed.
     pub fn header(&self) -> Result<Header, DecodeError> {
+        //= 3.2.1-01
         let Some(list) = self.header else { return Ok(Header::default()) };
         let (_, header) = Header::parse_list(list)?;
         Ok(header)
@@ -305,6 +306,7 @@ mod tests {
         (5..8).contains(&body) && (body != 7 || same == 1) && footers < 2 && same + footers == rest.len()
     }
 
+    //= 3.2-02 3.2-03 3.2-06 3.2-07
     #[test]
     fn m1_sections_stand_in_order_and_only_data_and_sequences_repeat() {
         let mut chosen = vec![Vec::new()];
@@ -358,6 +360,7 @@ mod tests {
         }
     }
 
+    //= 3.2.5-02
     #[test]
     fn m2_application_properties_have_names_and_simple_values() {
         let refused: [&[u8]; 6] = [
@@ -375,6 +378,7 @@ mod tests {
         assert_eq!(kind(&with_map(0x74, &[0xa1, 1, b'k', 0x40])), None);
     }
 
+    //= 3.2.10-01 3.2.10-02
     #[test]
     fn m2_annotations_have_symbols_or_numbers_as_keys() {
         for code in [0x71, 0x72, 0x78] {
@@ -387,6 +391,36 @@ mod tests {
             ] {
                 assert_eq!(kind(&with_map(code, entry)), expected, "{code:#x} {entry:x?}");
             }
+        }
+    }
+
+    //= 3.2.10-X1 3.2.10-X2
+    #[test]
+    fn m3_what_may_be_ignored_is_told_apart() {
+        let keys = ["x-opt-a", "x-opt", "x-b", "c", "x-opt-"].map(crate::codec::Symbol::from_static);
+        let annotations = keys.into_iter().map(|key| (key, true)).collect::<crate::codec::Map>();
+        let mut message = crate::message::Message::from("body");
+        message.message_annotations = Some(annotations.with(7u64, true));
+        let mut encoded = Vec::new();
+        crate::codec::Encode::encode(&message, &mut encoded);
+        let view = MessageView::scan(&encoded).unwrap();
+        let binding: Vec<_> = view.message_annotations().binding().map(|entry| entry.unwrap().0).collect();
+        let expected = [ValueRef::Symbol("x-opt"), ValueRef::Symbol("x-b"), ValueRef::Symbol("c")];
+        assert_eq!(binding, [&expected[..], &[ValueRef::Ulong(7)]].concat());
+
+        let malformed = with_map(0x72, &[0xa1, 1, b'k', 0x40]);
+        let view = MessageView::scan(&malformed).unwrap();
+        assert!(view.message_annotations().binding().any(|entry| entry.is_err()));
+    }
+
+    //= 3.2.1-01
+    #[test]
+    fn a_message_without_a_header_has_the_defaults() {
+        for encoded in [SECTIONS[7].to_vec(), with_section(SECTIONS[0])] {
+            let header = MessageView::scan(&encoded).unwrap().header().unwrap();
+            assert_eq!(header, Header::default());
+            assert_eq!((header.is_durable(), header.priority_or_normal()), (false, 4));
+            assert_eq!((header.time_to_live(), header.failed_deliveries()), (None, 0));
         }
     }
 

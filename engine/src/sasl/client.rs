@@ -51,6 +51,7 @@ impl ClientExchange {
         }
     }
 
+    //= 5.3.2-02
     fn init(&mut self, offered: Vec<Symbol>, writer: &mut Writer<'_>) -> Result<(), SaslError> {
         let mut chosen = self.choose(offered)?;
         let initial_response = chosen.mechanism.start().map_err(SaslError::Mechanism)?;
@@ -64,6 +65,7 @@ impl ClientExchange {
     }
 
     /// The first of our mechanisms that is offered, too, and would not give a secret away.
+    //= 5.3.3.2-02
     fn choose(&self, offered: Vec<Symbol>) -> Result<Chosen, SaslError> {
         let may_reveal = self.encrypted || self.config.clear_text;
         let mut held_back = None;

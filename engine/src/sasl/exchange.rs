@@ -83,6 +83,7 @@ pub(super) enum Frame {
 
 impl Frame {
     /// The whole body is one of the five.
+    //= 5.3.1-X1
     fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         match descriptor(body)? {
             (SaslMechanisms::CODE, _) => SaslMechanisms::decode(body).map(Self::Mechanisms),
@@ -224,6 +225,7 @@ mod tests {
         frame(0x41, &[symbol(mechanism), binary(initial_response), string("h")])
     }
 
+    //= 5.3.1-01 5.3.1-03 5.3.2-02 5.3.3.2-04
     #[test]
     fn built_in_mechanisms_authenticate_a_client() {
         let all = Sasl::client().external().plain("alice", "sesame").anonymous();
@@ -236,6 +238,7 @@ mod tests {
         }
     }
 
+    //= 5.3.2-02 5.3.3.2-02
     #[test]
     fn the_clients_order_decides() {
         let config = Sasl::client().external().anonymous();
@@ -267,6 +270,7 @@ mod tests {
         }
     }
 
+    //= 5.3.1-02
     #[test]
     fn extended_header_and_channel_of_a_sasl_frame_are_ignored() {
         let mut offer = mechanisms(&["ANONYMOUS"]);
@@ -277,6 +281,7 @@ mod tests {
         assert_eq!(client(&Sasl::client().anonymous(), &[offer, outcome(0)]).0, identity(None, "ANONYMOUS"));
     }
 
+    //= 5.3.2-01
     #[test]
     fn a_server_offers_what_the_channel_allows_in_its_order() {
         let config = plain_server().external().anonymous();
@@ -330,6 +335,7 @@ mod tests {
         assert_eq!(out, [challenge(&[1]), challenge(&[3]), done].concat());
     }
 
+    //= 5.3.1-04
     #[test]
     fn s1_a_frame_above_the_limit() {
         let too_large = SaslError::FrameTooLarge { size: 513, limit: 512 };
@@ -344,6 +350,7 @@ mod tests {
         assert_eq!(server(&config, &[long]).0, identity(None, "ANONYMOUS"));
     }
 
+    //= 5.3.1-06
     #[test]
     fn s1_an_empty_frame() {
         assert_eq!(server(&plain_server(), &[raw_frame(1, b"")]), (Err(SaslError::MalformedFrame), vec![]));
@@ -357,6 +364,7 @@ mod tests {
         }
     }
 
+    //= 5.3.1-X1
     #[test]
     fn s1_two_values_in_a_frame() {
         let body = [&init("ANONYMOUS", b"")[8..], b"\x40"].concat();
@@ -365,6 +373,7 @@ mod tests {
         assert_eq!((error.kind(), out), (DecodeErrorKind::TrailingBytes, vec![]));
     }
 
+    //= 5.3.1-X1
     #[test]
     fn s2_an_amqp_frame_before_the_outcome() {
         let open = raw_frame(0, b"\0\x53\x10\xc0\x04\x01\xa1\x01x");
@@ -376,6 +385,7 @@ mod tests {
         assert_eq!((error.kind(), out), (DecodeErrorKind::UnknownDescriptor, vec![]));
     }
 
+    //= 5.3.2-03
     #[test]
     fn s2_frames_of_the_other_role() {
         for (frame, name) in [
@@ -410,6 +420,7 @@ mod tests {
         assert_eq!((end, out), (Err(SaslError::Unexpected("sasl-response")), vec![]));
     }
 
+    //= 5.3.3.2-01
     #[test]
     fn s3_a_mechanism_that_is_not_offered() {
         for name in ["SCRAM-SHA-1", "plain", "", "EXTERNAL"] {
@@ -456,6 +467,7 @@ mod tests {
         assert_eq!((end, out), (Err(SaslError::Refused(Refusal::Credentials)), outcome(1)));
     }
 
+    //= 5.3.3.1-02 1.3-04
     #[test]
     fn s7_no_mechanism_offered() {
         for nothing in [frame(0x40, &[]), frame(0x40, &[null()]), mechanisms(&[])] {
@@ -465,6 +477,7 @@ mod tests {
         }
     }
 
+    //= 5.3.2-02
     #[test]
     fn s7_no_mechanism_that_the_user_allowed() {
         let offered = vec![Symbol::from_static("ANONYMOUS")];
@@ -531,6 +544,7 @@ mod tests {
         assert_eq!(server(&counting_server(99), &endless[..16]).0, Ok(None));
     }
 
+    //= 5.3.3.6-02 5.3.3.6-03 5.3.3.6-04 5.3.3.6-05
     #[test]
     fn s10_each_refusal_is_told_apart() {
         for (code, refusal) in [
@@ -567,6 +581,7 @@ mod tests {
         assert_eq!(trace.pop().unwrap(), "-> 0 @sasl-outcome(68) [code=0]");
     }
 
+    //= 5.3.1-04
     #[test]
     fn a_frame_that_we_may_not_send_is_not_sent() {
         let token = "t".repeat(600);

@@ -35,6 +35,7 @@ impl ServerExchange {
         }
     }
 
+    //= 5.3.2-01
     pub(super) fn start(&self, writer: &mut Writer<'_>) -> Result<(), SaslError> {
         if self.offered.is_empty() {
             return Err(SaslError::NothingToOffer);
@@ -66,6 +67,7 @@ impl ServerExchange {
                 self.step(step, name, mechanism, writer)
             }
             None => {
+                //= 5.3.3.2-01
                 writer.send(&SaslOutcome { code: SaslCode::Auth, additional_data: None })?;
                 Err(SaslError::NotOffered { mechanism: init.mechanism })
             }

@@ -60,6 +60,7 @@ impl Handshake {
             Some(Sasl::Client(config)) => {
                 Ok(Some(Exchange::client(config, hostname.map(Str::from), channel)))
             }
+            //= 5.3.2-03
             Some(Sasl::Server(_)) => Err(HandshakeError::WrongRole),
         };
         Self::new(Side::Client, exchange)
@@ -70,6 +71,7 @@ impl Handshake {
         let (exchange, sasl_is_optional) = match sasl {
             None => (Ok(None), true),
             Some(Sasl::Server(config)) => (Ok(Some(Exchange::server(config, channel))), config.is_optional()),
+            //= 5.3.2-03
             Some(Sasl::Client(_)) => (Err(HandshakeError::WrongRole), false),
         };
         Self::new(Side::Server { sasl_is_optional }, exchange)
@@ -207,6 +209,7 @@ impl Handshake {
         Ok(Progress::Made)
     }
 
+    //= 5.3.3.5-01
     fn authenticated(&mut self, identity: Identity, out: &mut Vec<u8>, trace: &mut Trace) {
         self.identity = Some(identity);
         self.state = State::Header;
@@ -216,6 +219,7 @@ impl Handshake {
         }
     }
 
+    //= 5.3-01 5.3-02
     fn send_header(&self, id: u8, out: &mut Vec<u8>, trace: &mut Trace) {
         let [major, minor, revision] = Header::VERSION;
         let header = [b'A', b'M', b'Q', b'P', id, major, minor, revision];
@@ -359,6 +363,7 @@ mod tests {
         assert_eq!((done.left, done.identity), (open(), None));
     }
 
+    //= 5.3-01 5.3-02 5.3.3.5-01
     #[test]
     fn a_client_authenticates_before_it_says_amqp() {
         let offer = mechanisms(&["PLAIN"]);
@@ -466,6 +471,7 @@ mod tests {
         assert_failed(&client(Some(plain_client()), &[SASL_HEADER, AMQP_HEADER]), error, SASL_HEADER);
     }
 
+    //= 5.3.3.5-01
     #[test]
     fn h6_sasl_a_second_time() {
         let error = HandshakeError::Protocol { expected: 0, received: 3 };
@@ -482,6 +488,7 @@ mod tests {
         assert_failed(&downgraded, error, SASL_HEADER);
     }
 
+    //= 5.3.3.5-01
     #[test]
     fn s2_a_second_init_after_success() {
         let login = init("PLAIN", b"\0alice\0sesame");
@@ -505,6 +512,7 @@ mod tests {
         assert_failed(&failed, HandshakeError::Protocol { expected: 3, received: 0 }, SASL_HEADER);
     }
 
+    //= 5.3-01 5.3-02 5.3.3.5-01
     #[test]
     fn s11_header_init_header_open_in_one_write() {
         let login = init("PLAIN", b"\0alice\0sesame");
@@ -537,6 +545,7 @@ mod tests {
         }
     }
 
+    //= 5.3.2-03
     #[test]
     fn a_configuration_for_the_other_side_fails_before_anything_is_sent() {
         let (for_client, for_server) = (Sasl::from(plain_client()), Sasl::from(plain_server()));

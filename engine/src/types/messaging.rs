@@ -42,9 +42,9 @@ composite! {
         reply_to: Str,
         /// Names the message that this one answers, most often.
         correlation_id: MessageId,
-        /// MIME type of the body's data sections.
+        /// MIME type of the body's data sections; not to be set with other bodies.
         content_type: Symbol,
-        /// What was done to the body's data sections, such as `gzip`.
+        /// What was done to the body's data sections, such as `gzip`; not to be set with other bodies, nor to `identity`.
         content_encoding: Symbol,
         /// When the message is of no use any more.
         absolute_expiry_time: Timestamp,

@@ -124,6 +124,7 @@ fn refused<T: for<'a> Decode<'a> + core::fmt::Debug>(bytes: &[u8], kind: Kind, t
     assert_eq!((error.kind(), format!("{error}").as_str()), (kind, text));
 }
 
+//= 1.3-01
 #[test]
 fn t16_a_mandatory_field_that_is_null_or_missing_is_refused() {
     let text = "open.container-id: a mandatory field is missing";
@@ -202,6 +203,7 @@ fn t18_more_fields_than_the_type_has_are_refused() {
     assert!(End::decode(&[code::DESCRIBED, code::SMALLULONG, 0x17, code::LIST8, 2, 0, code::NULL]).is_err());
 }
 
+//= 1.3-02 1.4-X1
 #[test]
 fn t19_a_multiple_field_is_one_value_an_array_or_null() {
     let symbol = |text: &str| Symbol::try_from(text).unwrap();
@@ -221,6 +223,7 @@ fn t19_a_multiple_field_is_one_value_an_array_or_null() {
     assert!(capabilities(Array::new([Described::new(1u64, symbol("a"))]).unwrap().into()).is_err());
 }
 
+//= 1.3-04
 #[test]
 fn t19_a_mandatory_multiple_field_has_a_value() {
     let text = "sasl-mechanisms.sasl-server-mechanisms: a mandatory field is missing";
@@ -233,6 +236,7 @@ fn t19_a_mandatory_multiple_field_has_a_value() {
     assert_eq!(encoded(&one), b"\x00\x53\x40\xc0\x0b\x01\xe0\x08\x01\xa3\x05PLAIN");
 }
 
+//= 1.3-02
 #[test]
 fn one_of_multiple_stands_for_itself() {
     let coordinator = Coordinator { capabilities: vec![Symbol::from_static("a")] };

@@ -209,13 +209,17 @@ impl<C: Copy + Ord> Queue<C> {
         let Some(consumer) = self.consumers.get_mut(&id) else { return };
         let Some((place, mut entry)) = consumer.unsettled.remove(&tag) else { return };
         match outcome {
+            //= 3.4.3-03 3.5.2-02
             Some(DeliveryState::Accepted | DeliveryState::Rejected(_)) => return self.forget(entry),
+            //= 3.4.4-01 3.4.4-02
             Some(DeliveryState::Released) => {}
             Some(DeliveryState::Modified(modified)) => {
+                //= 3.4.5-07
                 if modified.undeliverable_here.unwrap_or(false) {
                     entry.barred.push(id);
                     consumer.barred_from += 1;
                 }
+                //= 3.4.5-06
                 let failed = modified.delivery_failed.unwrap_or(false);
                 self.rewrite(&mut entry, failed, modified.message_annotations.as_ref());
             }
@@ -354,6 +358,7 @@ mod tests {
         assert_eq!(queue.bytes, 0);
     }
 
+    //= 3.3.1-02 3.4.2-01 3.4.3-03 3.4.4-01 3.4.4-02 3.4.5-01 3.4.5-06 3.5.2-02
     #[test]
     fn every_outcome_has_its_effect() {
         let modified = |modified| Some(DeliveryState::Modified(Box::new(modified)));
@@ -383,6 +388,7 @@ mod tests {
         }
     }
 
+    //= 3.2-05 3.2.3-02 3.2.4-01
     #[test]
     fn an_annotation_is_added_and_the_bare_message_kept() {
         let mut queue = queue_of(&["kept"]);
@@ -400,6 +406,7 @@ mod tests {
         assert_eq!(queue.bytes, queue.waiting[&0].stored.payload.len());
     }
 
+    //= 3.4.5-06
     #[test]
     fn a_failed_delivery_counts_whatever_else_the_consumer_asks_for() {
         let mut queue = queue_of(&["kept"]);
@@ -417,6 +424,7 @@ mod tests {
         assert_eq!(MessageView::scan(&stored.payload).unwrap().validate(), Ok(()));
     }
 
+    //= 3.4.5-07
     #[test]
     fn what_is_undeliverable_at_one_consumer_goes_to_another() {
         let mut queue = queue_of(&["1", "2"]);

@@ -60,6 +60,7 @@ pub(super) fn queue_source(address: Str, dynamic: bool) -> impl FnOnce(&mut Link
             expiry_policy: TerminusExpiryPolicy::LinkDetach,
             dynamic,
             dynamic_node_properties: dynamic.then(delete_on_close),
+            //= 3.5.3-09
             distribution_mode: Some(distribution_mode::MOVE),
             default_outcome: Some(DeliveryState::Modified(Box::new(failed))),
             outcomes: outcomes.map(Symbol::from_static).into(),

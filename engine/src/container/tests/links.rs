@@ -81,6 +81,7 @@ fn h_02_a_handler_answers_with_termini_of_its_own() {
     log.assert(&["true", "made-1"]);
 }
 
+//= 3.5.3-02 3.5.4-02
 #[test]
 fn k11_a_node_that_no_handler_makes_is_refused() {
     let log = Log::default();
