@@ -2,13 +2,26 @@
 
 use amqp1_tests::prelude::*;
 
+/// What a peer must not send where it has begun nothing.
+fn all_but_begin() -> [Frame; 6] {
+    [
+        attach("link", 0, Role::Sender).into(),
+        flow(1, 0, 1).into(),
+        transfer(0).into(),
+        disposition(Role::Receiver, 0).into(),
+        detach(0).into(),
+        End::default().into(),
+    ]
+}
+
+//= 2.5.5-01
+
 //= 2.4.1-01 2.7.1-01 2.8.15-07
 #[test]
 fn c1_a_first_frame_that_is_no_open_closes() {
     each_way(|way| {
-        let frames: [Frame; 4] =
-            [begin(0, 1, 1).into(), Close::default().into(), flow(1, 0, 1).into(), transfer(0).into()];
-        for frame in frames {
+        let others: [Frame; 2] = [begin(0, 1, 1).into(), Close::default().into()];
+        for frame in all_but_begin().into_iter().chain(others) {
             let mut peer = way.peer(way.config());
             peer.send_header();
             peer.expect_header();
@@ -45,6 +58,7 @@ fn c2_an_open_on_another_channel_closes() {
         peer.expect_header();
         peer.send(open("peer").on(1));
         peer.closes_with(&condition::CONNECTION_FRAMING_ERROR);
+        assert!(peer.engine().remote_open().is_none(), "it is judged before it is believed");
     });
 }
 
@@ -86,11 +100,27 @@ fn c4_the_largest_max_frame_size_costs_nothing() {
 
 //= 2.7.1-10
 #[test]
+fn c4_no_connection_holds_memory_for_what_its_peer_would_take() {
+    let way = Way::new(Side::Server, Chunks::Whole);
+    let held = |max_frame_size, channel_max| {
+        let connections: Vec<_> = (0..100)
+            .map(|_| {
+                let mut peer = way.peer(way.config());
+                peer.open_with(Open { max_frame_size, channel_max, ..open("peer") });
+                peer.send(Begin { handle_max: u32::MAX, ..begin(0, u32::MAX, u32::MAX) });
+                peer
+            })
+            .collect();
+        connections.iter().map(Peer::held).sum::<usize>()
+    };
+    assert!(held(u32::MAX, u16::MAX) <= held(512, 0));
+}
+
+#[test]
 fn c5_a_channel_above_channel_max_closes() {
     each_way(|way| {
         for (channel_max, channel) in [(0, 1), (255, 256), (255, u16::MAX)] {
-            let frames: [Frame; 3] = [begin(0, 1, 1).into(), End::default().into(), transfer(0).into()];
-            for frame in frames {
+            for frame in all_but_begin().into_iter().chain([begin(0, 1, 1).into()]) {
                 let mut peer = way.peer(Config { channel_max, ..way.config() });
                 let open = peer.open();
                 assert_eq!(open.channel_max, channel_max);
@@ -112,18 +142,6 @@ fn c5_the_channel_channel_max_itself_is_taken() {
     });
 }
 
-fn all_but_begin() -> [Frame; 6] {
-    [
-        attach("link", 0, Role::Sender).into(),
-        flow(1, 0, 1).into(),
-        transfer(0).into(),
-        disposition(Role::Receiver, 0).into(),
-        detach(0).into(),
-        End::default().into(),
-    ]
-}
-
-//= 2.5.5-01
 #[test]
 fn c6_a_frame_on_a_channel_without_a_session_closes() {
     each_way(|way| {
@@ -297,9 +315,13 @@ fn c11_a_flood_after_our_close_is_dropped() {
         linked.engine().close(Some(error.clone()));
         linked.expect(Close { error: Some(error) });
         assert_eq!(linked.engine().state(), ConnectionState::Discarding);
+        let held = linked.held();
         for id in 0..1_000 {
             linked.send(first(NEAR.peer_sender, id).on(NEAR.peer).with("flood"));
+            linked.send(begin(0, 1, 1).on(20));
+            linked.send_raw(frame_of(0, b"\x00\x53\x11\x40"));
         }
+        assert!(linked.held() <= held, "it grows from {held} to {}", linked.held());
         linked.finish();
         linked.send(Close::default());
         linked.expect_event(Event::Closed { error: None });
@@ -330,6 +352,45 @@ fn c12_any_error_in_a_close_is_passed_on_whole() {
             peer.expect(Close::default());
             peer.expect_event(Event::Disconnected(DisconnectReason::Closed));
             peer.expect_dropped();
+        }
+    });
+}
+
+#[test]
+fn c12_any_error_of_an_end_or_detach_is_passed_on_whole() {
+    each_way(|way| {
+        for error in [
+            Error::new(Symbol::from_static("com.example:unknown")),
+            Error {
+                description: Some("x".repeat(60_000).as_str().into()),
+                ..Error::new(condition::INTERNAL_ERROR)
+            },
+            Error::new(Symbol::from_static("")),
+        ] {
+            let boxed = Some(Box::new(error.clone()));
+            let mut linked = way.linked();
+            let (session, link) = (linked.session, linked.sender);
+            let detach = Detach { closed: true, error: Some(error.clone()), ..detach(NEAR.peer_receiver) };
+            linked.send(detach.on(NEAR.peer));
+            linked.expect_event(Event::LinkDetached { link, closed: true, error: boxed.clone() });
+            linked.send(End { error: Some(error) }.on(NEAR.peer));
+            linked.expect_event(Event::SessionEnded { session, error: boxed });
+            linked.far_is_fine();
+        }
+    });
+}
+
+#[test]
+fn c12_an_error_without_a_condition_in_an_end_or_detach_closes() {
+    each_way(|way| {
+        // end { error { null, "text" } }, detach { 8, true, error { null, "text" } }
+        for body in [
+            &b"\x00\x53\x17\xc0\x0d\x01\x00\x53\x1d\xc0\x07\x02\x40\xa1\x04text"[..],
+            b"\x00\x53\x16\xc0\x10\x03\x52\x08\x41\x00\x53\x1d\xc0\x07\x02\x40\xa1\x04text",
+        ] {
+            let mut linked = way.linked();
+            linked.send_raw(frame_of(NEAR.peer, body));
+            linked.closes_with(&condition::DECODE_ERROR);
         }
     });
 }

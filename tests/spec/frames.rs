@@ -91,7 +91,7 @@ fn f3_a_data_offset_outside_the_frame_closes() {
 #[test]
 fn f4_an_extended_header_is_ignored() {
     each_way(|way| {
-        for doff in [3, 4, 100, 255_u8] {
+        for doff in 3..=255_u8 {
             let mut peer = way.opened();
             let body = [vec![0xee; (usize::from(doff) - 2) * 4], begin_body()].concat();
             let size = u32::try_from(8 + body.len()).unwrap();
@@ -127,6 +127,22 @@ fn f6_empty_frames_are_no_more_than_a_sign_of_life() {
         peer.no_event();
         peer.silent();
     });
+}
+
+#[test]
+fn f6_a_million_empty_frames_leave_nothing() {
+    for chunks in [Chunks::Whole, Chunks::Pieces(6)] {
+        let mut peer = Way::new(Side::Server, chunks).opened();
+        let block = raw_frame(8, 2, 0, 0, &[]).repeat(1_000);
+        peer.send_raw(&block);
+        let held = peer.held();
+        for _ in 0..1_000 {
+            peer.send_raw(&block);
+            assert!(peer.held() <= held);
+        }
+        peer.no_event();
+        peer.silent();
+    }
 }
 
 #[test]
@@ -192,6 +208,51 @@ fn f8_a_symbolic_descriptor_is_as_good_as_a_numeric_one() {
 }
 
 #[test]
+fn f8_every_performative_may_have_a_symbolic_descriptor() {
+    let last = Some(Serial::new(5));
+    let frames: [(&str, Frame); 7] = [
+        ("begin", begin(0, 1, 1).on(9)),
+        ("attach", attach("new", 30, Role::Sender).on(NEAR.peer)),
+        ("flow", flow(1, NEXT_OUTGOING, 1).on(NEAR.peer)),
+        (
+            "transfer",
+            Transfer { settled: Some(true), ..first(NEAR.peer_sender, 0) }.on(NEAR.peer).with("data"),
+        ),
+        (
+            "disposition",
+            Disposition { last, ..settled(Role::Receiver, 0, DeliveryState::Accepted) }.on(NEAR.peer),
+        ),
+        ("detach", detach(NEAR.peer_receiver).on(NEAR.peer)),
+        ("end", End::default().on(NEAR.peer)),
+    ];
+    each_way(|way| {
+        for (name, frame) in &frames {
+            let react = |symbolic: bool| {
+                let mut linked = way.linked();
+                linked.credit(10);
+                let mut bytes = frame.encode();
+                if symbolic {
+                    // 0x53 and a code of one byte become a symbol.
+                    let name = format!("amqp:{name}:list");
+                    let symbol = [&[0xa3, name.len() as u8], name.as_bytes()].concat();
+                    bytes.splice(9..11, symbol);
+                    let size = bytes.len() as u32;
+                    bytes[..4].copy_from_slice(&size.to_be_bytes());
+                }
+                linked.send_raw(bytes);
+                let events = linked.events();
+                assert!(
+                    !events.iter().any(|event| matches!(event, Event::Violated(_))),
+                    "{name}: {events:?}"
+                );
+                events
+            };
+            assert_eq!(react(true), react(false), "{name}");
+        }
+    });
+}
+
+#[test]
 fn f9_bytes_after_a_performative_without_payload_close() {
     each_way(|way| {
         for extra in [&b"\x00"[..], b"\x40", b"\x00\x53\x18\x45", &[0xff; 100]] {
@@ -199,6 +260,23 @@ fn f9_bytes_after_a_performative_without_payload_close() {
             peer.send_raw(frame_of(0, &[&begin_body(), extra].concat()));
             peer.closes_with(&condition::DECODE_ERROR);
         }
+        let frames: [Frame; 5] = [
+            attach("new", 30, Role::Sender).into(),
+            flow(1, NEXT_OUTGOING, 1).into(),
+            disposition(Role::Receiver, 0).into(),
+            detach(NEAR.peer_sender).into(),
+            End::default().into(),
+        ];
+        for frame in frames {
+            let mut linked = way.linked();
+            linked.send(frame.on(NEAR.peer).with("extra"));
+            linked.closes_with(&condition::DECODE_ERROR);
+        }
+        let mut peer = way.peer(way.config());
+        peer.send_header();
+        peer.expect_header();
+        peer.send(Frame::from(open("peer")).with("extra"));
+        peer.closes_with(&condition::DECODE_ERROR);
     });
 }
 

@@ -3,6 +3,7 @@
 use std::{
     alloc::System,
     cell::RefCell,
+    fmt,
     sync::{
         Once,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -16,63 +17,44 @@ use tracking_allocator::{
 #[global_allocator]
 static ALLOCATOR: Allocator<System> = Allocator::system();
 
-/// Accounts of a test program: one for each of its threads, and each test has a thread.
+/// How many engines may live at a time in one test program.
 const ACCOUNTS: usize = 4_096;
 
-/// What was allocated within [`charge`] by one thread.
-struct Account {
+/// What was allocated in the calls of one engine.
+struct Page {
     /// Bytes that are not freed yet, by whomever.
     held: AtomicUsize,
-    /// The most that were ever held since the last look.
+    /// The most that were held since the last look.
     peak: AtomicUsize,
     allocations: AtomicUsize,
 }
 
-static BOOKS: [Account; ACCOUNTS] = [const {
-    Account { held: AtomicUsize::new(0), peak: AtomicUsize::new(0), allocations: AtomicUsize::new(0) }
+static BOOK: [Page; ACCOUNTS] = [const {
+    Page { held: AtomicUsize::new(0), peak: AtomicUsize::new(0), allocations: AtomicUsize::new(0) }
 }; ACCOUNTS];
 
 struct Bookkeeper;
 
 impl Bookkeeper {
-    fn account(group: &AllocationGroupId) -> Option<&'static Account> {
-        if *group == AllocationGroupId::ROOT { None } else { BOOKS.get(group.as_usize().get()) }
+    fn page(group: &AllocationGroupId) -> Option<&'static Page> {
+        if *group == AllocationGroupId::ROOT { None } else { BOOK.get(group.as_usize().get()) }
     }
 }
 
 impl AllocationTracker for Bookkeeper {
     fn allocated(&self, _: usize, size: usize, _: usize, group: AllocationGroupId) {
-        if let Some(account) = Self::account(&group) {
-            let held = account.held.fetch_add(size, Relaxed) + size;
-            account.peak.fetch_max(held, Relaxed);
-            account.allocations.fetch_add(1, Relaxed);
+        if let Some(page) = Self::page(&group) {
+            let held = page.held.fetch_add(size, Relaxed) + size;
+            page.peak.fetch_max(held, Relaxed);
+            page.allocations.fetch_add(1, Relaxed);
         }
     }
 
     fn deallocated(&self, _: usize, size: usize, _: usize, from: AllocationGroupId, _: AllocationGroupId) {
-        if let Some(account) = Self::account(&from) {
-            account.held.fetch_sub(size, Relaxed);
+        if let Some(page) = Self::page(&from) {
+            page.held.fetch_sub(size, Relaxed);
         }
     }
-}
-
-thread_local! {
-    static TOKEN: RefCell<AllocationGroupToken> = RefCell::new(register());
-}
-
-fn register() -> AllocationGroupToken {
-    static START: Once = Once::new();
-    START.call_once(|| {
-        AllocationRegistry::set_global_tracker(Bookkeeper).expect("set here alone");
-        AllocationRegistry::enable_tracking();
-    });
-    let token = AllocationGroupToken::register().expect("ids do not run out");
-    assert!(token.id().as_usize().get() < ACCOUNTS, "more threads than accounts");
-    token
-}
-
-fn account() -> &'static Account {
-    TOKEN.with_borrow(|token| &BOOKS[token.id().as_usize().get()])
 }
 
 /// What a piece of work cost.
@@ -84,36 +66,108 @@ pub struct Cost {
     pub allocations: usize,
 }
 
-/// Does a piece of work, and charges the thread's account with what it allocates.
-pub fn charge<T>(work: impl FnOnce() -> T) -> (T, Cost) {
-    let account = account();
-    account.peak.store(account.held.load(Relaxed), Relaxed);
-    let before = account.allocations.load(Relaxed);
-    let result = TOKEN.with_borrow_mut(|token| {
-        let _guard = token.enter();
-        work()
-    });
-    let allocations = account.allocations.load(Relaxed) - before;
-    (result, Cost { peak: account.peak.load(Relaxed), allocations })
+/// The account of one engine, charged with what is allocated within [`charge`](Self::charge) until that is freed,
+/// by whomever.
+pub(crate) struct Account {
+    /// `None` while it is dropped.
+    token: Option<AllocationGroupToken>,
+    page: &'static Page,
 }
 
-/// The bytes charged to this thread that are not freed yet.
+thread_local! {
+    /// Of accounts of this thread whose engines are gone.
+    static CLOSED: RefCell<Vec<AllocationGroupToken>> = const { RefCell::new(Vec::new()) };
+    /// The account of work that is not that of one engine.
+    static HERE: RefCell<Account> = RefCell::new(Account::open());
+}
+
+/// Does a piece of work at the cost of this thread's account.
+pub fn charge<T>(work: impl FnOnce() -> T) -> (T, Cost) {
+    HERE.with_borrow_mut(|account| account.charge(work))
+}
+
+/// The bytes charged to this thread's account that are not freed yet.
+#[must_use]
 pub fn held() -> usize {
-    account().held.load(Relaxed)
+    HERE.with_borrow(Account::held)
+}
+
+impl Account {
+    /// An account that holds nothing.
+    pub(crate) fn open() -> Self {
+        let reused = CLOSED.with_borrow_mut(|closed| {
+            let at = closed.iter().position(|token| page_of(token).held.load(Relaxed) == 0)?;
+            Some(closed.swap_remove(at))
+        });
+        let token = reused.unwrap_or_else(Self::register);
+        Self { page: page_of(&token), token: Some(token) }
+    }
+
+    fn register() -> AllocationGroupToken {
+        static START: Once = Once::new();
+        START.call_once(|| {
+            AllocationRegistry::set_global_tracker(Bookkeeper).expect("set here alone");
+            AllocationRegistry::enable_tracking();
+        });
+        AllocationGroupToken::register().expect("ids do not run out")
+    }
+
+    /// Does a piece of work at the cost of this account.
+    pub(crate) fn charge<T>(&mut self, work: impl FnOnce() -> T) -> (T, Cost) {
+        let page = self.page;
+        page.peak.store(self.held(), Relaxed);
+        let before = page.allocations.load(Relaxed);
+        let result = {
+            let _guard = self.token.as_mut().map(AllocationGroupToken::enter);
+            work()
+        };
+        let allocations = page.allocations.load(Relaxed) - before;
+        (result, Cost { peak: page.peak.load(Relaxed), allocations })
+    }
+
+    /// The bytes charged to it that are not freed yet.
+    pub(crate) fn held(&self) -> usize {
+        self.page.held.load(Relaxed)
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if let Some(token) = self.token.take() {
+            // Fails where the thread ends, and the account with it.
+            let _ = CLOSED.try_with(|closed| closed.borrow_mut().push(token));
+        }
+    }
+}
+
+fn page_of(token: &AllocationGroupToken) -> &'static Page {
+    BOOK.get(token.id().as_usize().get()).expect("fewer engines than accounts")
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.held())
+    }
+}
+
+/// The bytes that engines of this thread took, which are gone, and nobody has freed.
+pub(crate) fn left_behind() -> usize {
+    CLOSED.with_borrow(|closed| closed.iter().map(|token| page_of(token).held.load(Relaxed)).sum())
 }
 
 #[test]
-fn what_is_freed_elsewhere_is_credited_to_whom_allocated_it() {
-    let before = held();
-    let (mut kept, cost) = charge(|| {
+fn what_is_freed_elsewhere_is_credited_to_the_account_that_was_charged() {
+    let (mut ours, mut other) = (Account::open(), Account::open());
+    let (mut kept, cost) = ours.charge(|| {
         drop(Vec::<u8>::with_capacity(50_000));
         vec![1_u8; 1_000]
     });
-    assert_eq!((held() - before, cost.peak - before, cost.allocations), (1_000, 50_000, 2));
-    kept.reserve_exact(9_000);
-    assert_eq!(held(), before, "what the test itself allocates is not charged");
-    drop(kept);
-    let (kept, _) = charge(|| vec![1_u8; 1_000]);
+    assert_eq!((ours.held(), cost.peak, cost.allocations), (1_000, 50_000, 2));
+    assert_eq!(other.held(), 0);
+    other.charge(|| kept.reserve_exact(9_000));
+    assert_eq!((ours.held(), other.held()), (0, 10_000));
+    drop(other);
+    assert_eq!(left_behind(), 10_000);
     std::thread::spawn(move || drop(kept)).join().expect("it only frees");
-    assert_eq!(held(), before);
+    assert_eq!(left_behind(), 0);
 }

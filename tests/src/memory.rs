@@ -10,7 +10,7 @@ use bytes::{Buf, BytesMut};
 
 use crate::{
     Chunks, Frame, Journal, Wire,
-    account::{charge, held},
+    account::Account,
     script::{begin, open, tag},
 };
 
@@ -21,6 +21,9 @@ const FIXED_ROOM: usize = 64 * 1024;
 const ROOM_PER_BYTE: usize = 64;
 /// How often a call may allocate, and for each byte that it was given.
 const FIXED_ALLOCATIONS: usize = 1_000;
+
+/// How many events there may be without a byte from the peer; each byte may bring one.
+const FIXED_EVENTS: usize = 1_000;
 
 /// The password of all tests, which nothing that an engine tells may contain.
 pub(crate) const PASSWORD: &str = "open sesame";
@@ -50,15 +53,16 @@ pub struct Memory {
     /// Written by the engine, not yet looked at by the script.
     output: Vec<u8>,
     journal: Journal,
-    /// What was held before there was the engine.
-    held_before: usize,
     received: usize,
+    /// Events told.
     told: usize,
     /// Whether the script reads the trace.
     trace_is_read: bool,
     disconnected: bool,
     sessions: Vec<SessionId>,
     links: Vec<LinkId>,
+    /// The last field: it is settled when the engine is gone.
+    account: Account,
 }
 
 impl Memory {
@@ -68,8 +72,8 @@ impl Memory {
         let trace_is_read = config.trace;
         // A trace must not change a thing: one way has it, the others have not.
         let config = Config { trace: trace_is_read || chunks == Chunks::Bytes, ..config };
-        let held_before = held();
-        let (engine, _) = charge(|| Connection::new(config, Instant::ZERO));
+        let mut account = Account::open();
+        let (engine, _) = account.charge(|| Connection::new(config, Instant::ZERO));
         Self {
             engine,
             now: Instant::ZERO,
@@ -79,13 +83,13 @@ impl Memory {
             eof: false,
             output: Vec::new(),
             journal,
-            held_before,
             received: 0,
             told: 0,
             trace_is_read,
             disconnected: false,
             sessions: Vec::new(),
             links: Vec::new(),
+            account,
         }
     }
 
@@ -98,7 +102,7 @@ impl Memory {
     /// The bytes that the engine took in its own calls and still holds.
     #[must_use]
     pub fn held(&self) -> usize {
-        held().saturating_sub(self.held_before)
+        self.account.held()
     }
 
     /// Lets time pass: deadlines on the way are kept one by one.
@@ -122,12 +126,15 @@ impl Memory {
 
     /// Calls the engine and judges what that cost, `bytes` of input having been given to it.
     fn call<T>(&mut self, bytes: usize, call: impl FnOnce(&mut Connection, &mut BytesMut) -> T) -> T {
+        let Self { account, engine, input, .. } = self;
+        let (result, cost) = account.charge(|| call(engine, input));
         self.received += bytes;
-        let (result, cost) = charge(|| call(&mut self.engine, &mut self.input));
-        let (held, received) = (cost.peak - self.held_before, self.received);
-        assert!(held <= FIXED_ROOM + ROOM_PER_BYTE * received, "holds {held} bytes, {received} received");
-        let allowed = FIXED_ALLOCATIONS + bytes;
-        assert!(cost.allocations <= allowed, "{} allocations for {bytes} bytes", cost.allocations);
+        if !std::thread::panicking() {
+            let (held, received) = (cost.peak, self.received);
+            assert!(held <= FIXED_ROOM + ROOM_PER_BYTE * received, "holds {held} bytes, {received} received");
+            let allowed = FIXED_ALLOCATIONS + bytes;
+            assert!(cost.allocations <= allowed, "{} allocations for {bytes} bytes", cost.allocations);
+        }
         if !self.trace_is_read {
             while let Some(line) = self.engine.poll_trace() {
                 assert!(!line.contains(PASSWORD), "{line}");
@@ -174,6 +181,12 @@ impl Memory {
         self.journal.event(event);
         assert!(!self.disconnected, "{event:?} after the connection was lost");
         self.told += 1;
+        assert!(
+            self.told <= FIXED_EVENTS + self.received,
+            "{} events, {} bytes received",
+            self.told,
+            self.received
+        );
         match event {
             Event::SessionBegun(session) => self.sessions.push(*session),
             Event::LinkAttached(link) => self.links.push(*link),
