@@ -10,17 +10,20 @@ use std::{
 use amqp1_driver::{Channel, Received, Sent, Spare};
 use amqp1_engine::Instant;
 use bytes::Buf;
-use rustix::buffer::spare_capacity;
+use rustix::{buffer::spare_capacity, net::sockopt};
 
 /// How long a socket that is written to its end is still read.
 const LINGER: Duration = Duration::from_secs(1);
 /// The most sockets that linger at a time; the oldest are closed first.
 const MAX_LINGERING: usize = 256;
 
-/// Makes a connected socket ready for its work: it never blocks, and small writes leave at once.
+/// Makes a connected socket ready for its work: it never blocks, small writes leave at once, and the system notices a
+/// peer that is gone also where the connection has no idle time-out.
 pub(crate) fn prepare(socket: &TcpStream) -> io::Result<()> {
     socket.set_nonblocking(true)?;
-    socket.set_nodelay(true)
+    socket.set_nodelay(true)?;
+    //= 2.4.5-05
+    Ok(sockopt::set_socket_keepalive(socket, true)?)
 }
 
 /// Reads once into the channel's input.
@@ -91,6 +94,14 @@ mod tests {
         let ours = listener.accept().unwrap().0;
         prepare(&ours).unwrap();
         (ours, peer)
+    }
+
+    //= 2.4.5-05
+    #[test]
+    fn the_system_watches_over_a_silent_connection() {
+        let (ours, peer) = pair();
+        assert!(sockopt::socket_keepalive(&ours).unwrap());
+        assert!(!sockopt::socket_keepalive(&peer).unwrap(), "not by itself");
     }
 
     //= 5.1-02
