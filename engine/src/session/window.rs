@@ -174,6 +174,20 @@ mod tests {
         assert_eq!(window.flow(remote(Some(0), 10, 5)), Ok(()));
     }
 
+    //= 2.5.6-02 2.5.6-04 2.5.6-08
+    #[test]
+    fn each_transfer_takes_a_step_and_a_flow_tells_the_state_anew() {
+        let mut window = SessionWindow::new(10, Serial::new(0));
+        window.begun(remote(None, 5, 7));
+        window.transfer_sent();
+        window.transfer_received().unwrap();
+        assert_eq!(window.remote_incoming_window, 4);
+        assert_eq!((window.remote_outgoing_window, window.next_incoming_id), (99, Some(Serial::new(8))));
+        window.flow(WindowState { outgoing_window: 3, ..remote(Some(1), 6, 20) }).unwrap();
+        assert_eq!(window.remote_incoming_window, 6);
+        assert_eq!((window.remote_outgoing_window, window.next_incoming_id), (3, Some(Serial::new(20))));
+    }
+
     #[test]
     fn n7_the_window_survives_the_wrap_of_the_transfer_id() {
         let mut window = SessionWindow::new(10, Serial::new(0xffff_fffd));
