@@ -19,8 +19,9 @@ pub struct Replay {
     sessions: BTreeMap<u16, SessionId>,
     /// By that channel and the handle.
     links: BTreeMap<(u16, u32), LinkId>,
-    /// Begun and attached by the other side, to be answered.
+    /// Begun by the other side, to be answered.
     begun: VecDeque<SessionId>,
+    /// Attached by the other side, to be answered, or detached and kept, to be attached again.
     attached: Vec<LinkId>,
     incoming: BTreeMap<(SessionId, u32), DeliveryId>,
     outgoing: BTreeMap<(SessionId, u32), DeliveryId>,
@@ -51,6 +52,9 @@ impl Replay {
             Performative::Disposition(disposition) => self.settle(engine, channel, *disposition)?,
             Performative::Detach(detach) => {
                 let link = self.links.remove(&(channel, detach.handle.0)).ok_or(Misuse::Gone)?;
+                if !detach.closed {
+                    self.attached.push(link);
+                }
                 match (engine.role(link)?, detach.closed) {
                     (Role::Sender, true) => engine.sender(link)?.close(detach.error)?,
                     (Role::Receiver, true) => engine.receiver(link)?.close(detach.error)?,
@@ -217,7 +221,9 @@ impl Replay {
             Event::SessionBegun(session) if !self.sessions.values().any(|ours| ours == session) => {
                 self.begun.push_back(*session);
             }
-            Event::LinkAttached(link) if !self.links.values().any(|ours| ours == link) => {
+            Event::LinkAttached(link)
+                if !self.links.values().chain(&self.attached).any(|ours| ours == link) =>
+            {
                 self.attached.push(*link);
             }
             Event::Delivery(id) => self.take(engine, *id).unwrap_or_default(),
