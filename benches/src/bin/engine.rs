@@ -134,7 +134,7 @@ impl SendingEnd {
     fn settle(&mut self, id: DeliveryId) {
         let Some(link) = self.link else { return };
         let Ok(mut sender) = self.connection.sender(link) else { return };
-        if sender.settle(id, None) == Ok(Some(DeliveryState::Accepted)) {
+        if matches!(sender.settle(id, None), Ok(Some(DeliveryState::Accepted))) {
             self.acked += 1;
         }
     }

@@ -35,13 +35,16 @@ fn malformed(text: &'static str) -> Box<Violation> {
 impl Connection {
     pub(super) fn start_handshake(&mut self) {
         let Some(handshake) = &mut self.handshake else { return };
-        if let Err(error) = handshake.start(self.outbox.raw(), &mut self.trace) {
+        if let Err(error) = handshake.start(self.common.outbox.raw(), &mut self.common.trace) {
             self.lose(DisconnectReason::Handshake(error));
         }
     }
 
     pub(super) fn take_input(&mut self, input: &mut BytesMut, now: Instant) {
-        if self.progress.lost || self.progress.garbled || self.progress.received == Progress::Close {
+        if self.common.progress.lost
+            || self.common.progress.garbled
+            || self.common.progress.received == Progress::Close
+        {
             input.clear();
             return;
         }
@@ -68,8 +71,8 @@ impl Connection {
         }
         if let Some(violation) = malformed {
             input.clear();
-            self.progress.garbled = true;
-            if self.progress.received < Progress::Close && !self.progress.lost {
+            self.common.progress.garbled = true;
+            if self.common.progress.received < Progress::Close && !self.common.progress.lost {
                 self.punish(violation);
             }
         }
@@ -78,10 +81,10 @@ impl Connection {
     /// Hands input to the handshake as long as it lasts: whether frames may follow.
     fn take_handshake(&mut self, input: &mut BytesMut) -> bool {
         let Some(handshake) = &mut self.handshake else { return true };
-        let result = handshake.handle_input(input, self.outbox.raw(), &mut self.trace);
+        let result = handshake.handle_input(input, self.common.outbox.raw(), &mut self.common.trace);
         if self.identity.is_none() && handshake.identity().is_some() {
             self.identity = handshake.identity().cloned();
-            self.events.push(Event::Authenticated);
+            self.common.events.push(Event::Authenticated);
         }
         if let Err(error) = result {
             input.clear();
@@ -92,9 +95,9 @@ impl Connection {
             return false;
         }
         self.handshake = None;
-        self.progress.received = Progress::Header;
-        if self.progress.sent == Progress::Nothing {
-            self.progress.sent = Progress::Header;
+        self.common.progress.received = Progress::Header;
+        if self.common.progress.sent == Progress::Nothing {
+            self.common.progress.sent = Progress::Header;
         }
         true
     }
@@ -108,7 +111,7 @@ impl Connection {
             if (size as usize) < FRAME_HEADER_LEN {
                 return (len, Some(malformed("frame size below 8")));
             }
-            if size > self.config.max_frame_size.max(MIN_MAX_FRAME_SIZE as u32) {
+            if size > self.common.config.max_frame_size.max(MIN_MAX_FRAME_SIZE as u32) {
                 let text = "frame above our max-frame-size";
                 return (
                     len,
@@ -125,14 +128,14 @@ impl Connection {
 
     /// Whether more waits inside than the limits allow to be added to.
     pub(super) fn is_full(&self) -> bool {
-        let limits = &self.config.limits;
+        let limits = &self.common.config.limits;
         // What is dropped adds to nothing.
-        if self.progress.discarding {
+        if self.common.progress.discarding {
             return false;
         }
-        self.events.len() >= limits.events
-            || self.untaken.bytes >= limits.unread_bytes
-            || self.outbox.len() >= limits.output_stop_reading
+        self.common.events.len() >= limits.events
+            || self.common.untaken.bytes >= limits.unread_bytes
+            || self.common.outbox.len() >= limits.output_stop_reading
     }
 
     /// Whether deliveries that have not arrived whole fill all the room, and the user, who has heard of them, takes no
@@ -142,9 +145,9 @@ impl Connection {
             let mut deliveries = self.sessions.iter().flat_map(|(_, session)| session.incoming.iter());
             deliveries.any(|(_, delivery)| !delivery.complete && delivery.size > delivery.pending() as u64)
         };
-        self.untaken.bytes >= self.config.limits.unread_bytes
-            && self.untaken.messages == 0
-            && self.events.len() == 0
+        self.common.untaken.bytes >= self.common.config.limits.unread_bytes
+            && self.common.untaken.messages == 0
+            && self.common.events.len() == 0
             && !takes_parts()
     }
 
@@ -168,16 +171,16 @@ impl Connection {
                 let text = "unfinished deliveries exceed the limit of unread bytes";
                 self.punish(Violation::connection(condition::RESOURCE_LIMIT_EXCEEDED, "2.8.15", text));
                 // Also where we are closing already: only the peer's close is of interest now.
-                self.progress.discarding = true;
+                self.common.progress.discarding = true;
             }
             let end = start + u32::from_be_bytes(*size) as usize;
-            if self.trace.is_on() {
-                self.trace.frame(Direction::In, &block[start..end]);
+            if self.common.trace.is_on() {
+                self.common.trace.frame(Direction::In, &block[start..end]);
             }
             if let Err(violation) = self.handle_frame(&block, start, end) {
                 self.punish(violation);
             }
-            if self.progress.lost || self.progress.received == Progress::Close {
+            if self.common.progress.lost || self.common.progress.received == Progress::Close {
                 return;
             }
             start = end;
@@ -194,7 +197,8 @@ impl Connection {
         if header.frame_type != 0 {
             return Err(malformed("frame type other than AMQP"));
         }
-        if header.channel > self.config.channel_max && self.progress.received >= Progress::Open {
+        if header.channel > self.common.config.channel_max && self.common.progress.received >= Progress::Open
+        {
             let text = "channel above our channel-max";
             return Err(Violation::connection(condition::CONNECTION_FRAMING_ERROR, "2.7.1", text));
         }
@@ -203,11 +207,14 @@ impl Connection {
             return Ok(());
         }
         let (descriptor, fields) = frame::descriptor(body).map_err(undecodable)?;
-        if self.progress.discarding && descriptor != Close::CODE {
+        if self.common.progress.discarding && descriptor != Close::CODE {
             return Ok(());
         }
         // A peer that failed to open may still close.
-        if self.progress.received < Progress::Open && descriptor != Open::CODE && !self.progress.discarding {
+        if self.common.progress.received < Progress::Open
+            && descriptor != Open::CODE
+            && !self.common.progress.discarding
+        {
             let text = "the first frame is not an open";
             return Err(Violation::connection(condition::NOT_ALLOWED, "2.7.1", text));
         }
@@ -284,31 +291,31 @@ impl Connection {
     }
 
     fn on_open(&mut self, channel: u16, open: Open) -> Judged {
-        if self.progress.received >= Progress::Open {
+        if self.common.progress.received >= Progress::Open {
             return Err(Violation::connection(condition::NOT_ALLOWED, "2.4.1", "a second open"));
         }
         if channel != 0 {
             let text = "open on a channel other than 0";
             return Err(Violation::connection(condition::CONNECTION_FRAMING_ERROR, "2.4.1", text));
         }
-        self.progress.received = Progress::Open;
+        self.common.progress.received = Progress::Open;
         if (open.max_frame_size as usize) < MIN_MAX_FRAME_SIZE {
             let text = "max-frame-size below 512";
             return Err(Violation::connection(condition::FRAME_SIZE_TOO_SMALL, "2.8.19", text));
         }
         self.handshake_deadline = None;
-        self.outgoing_frame_size = (open.max_frame_size as usize).min(MAX_OUTGOING_FRAME);
+        self.common.outgoing_frame_size = (open.max_frame_size as usize).min(MAX_OUTGOING_FRAME);
         self.idle.opened(open.idle_time_out);
         self.remote_open = Some(Box::new(open));
-        self.events.push(Event::Opened);
+        self.common.events.push(Event::Opened);
         Ok(())
     }
 
     fn on_close(&mut self, close: Close) {
-        self.progress.received = Progress::Close;
+        self.common.progress.received = Progress::Close;
         self.drop_all_unfinished(None);
-        self.events.push(Event::Closed { error: close.error.map(Box::new) });
-        if self.progress.sent == Progress::Close {
+        self.common.events.push(Event::Closed { error: close.error.map(Box::new) });
+        if self.common.progress.sent == Progress::Close {
             self.lose(DisconnectReason::Closed);
         }
     }
@@ -318,14 +325,14 @@ impl Connection {
             let text = "begin on a channel in use";
             return Err(Violation::connection(condition::NOT_ALLOWED, "2.5.1", text));
         }
-        if self.sessions.len() > 2 * (usize::from(self.config.channel_max) + 1) {
+        if self.sessions.len() > 2 * (usize::from(self.common.config.channel_max) + 1) {
             let text = "more sessions than the limit wait for our end";
             return Err(Violation::connection(condition::RESOURCE_LIMIT_EXCEEDED, "2.8.15", text));
         }
         let key = match begin.remote_channel {
             None => self
                 .sessions
-                .insert(SessionEndpoint::new(self.config.session.clone(), SessionState::Unmapped)),
+                .insert(SessionEndpoint::new(self.common.config.session.clone(), SessionState::Unmapped)),
             Some(ours) => {
                 let answered = self.outgoing_channels.get(ours.into()).filter(|&key| {
                     self.sessions.get(key).is_some_and(|session| session.remote_begin.is_none())
@@ -353,7 +360,7 @@ impl Connection {
         if let Some(ours) = ours {
             self.release_channel(ours);
         }
-        self.events.push(Event::SessionBegun(SessionId(key)));
+        self.common.events.push(Event::SessionBegun(SessionId(key)));
         Ok(())
     }
 
@@ -366,7 +373,9 @@ impl Connection {
         session.incoming_channel = None;
         session.step(SessionStep::ReceiveEnd);
         self.drop_all_unfinished(Some(key));
-        self.events.push(Event::SessionEnded { session: SessionId(key), error: end.error.map(Box::new) });
+        self.common
+            .events
+            .push(Event::SessionEnded { session: SessionId(key), error: end.error.map(Box::new) });
         Ok(())
     }
 
@@ -388,7 +397,7 @@ impl Connection {
         // lies around it is closed instead.
         match (closed, violation.scope()) {
             (Ok(()), _) => {
-                self.events.push(Event::Violated(violation));
+                self.common.events.push(Event::Violated(violation));
             }
             (Err(Misuse::TooManyLinks | Misuse::FrameTooLarge), Scope::Link(id)) => {
                 if let Some(link) = self.links.get(id.0) {
@@ -403,20 +412,20 @@ impl Connection {
 
     /// Closes the connection with an error and drops everything else (§2.4.6 DISCARDING).
     fn fail(&mut self, error: crate::types::Error) {
-        for key in core::mem::take(&mut self.sessions_due) {
+        for key in core::mem::take(&mut self.common.sessions_due) {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.due = false;
             }
         }
         self.unread = Bytes::new();
         self.close(Some(error));
-        self.progress.discarding = true;
+        self.common.progress.discarding = true;
     }
 
     /// Forgets the sessions and links whose end the user has been told, if both sides have ended them.
     #[inline]
     pub(super) fn forget_ended(&mut self) {
-        while let Some(ended) = self.events.ended() {
+        while let Some(ended) = self.common.events.ended() {
             match ended {
                 Ended::Session(id) => self.forget_session(id.0),
                 Ended::Link(id) => self.forget_link(id.0),

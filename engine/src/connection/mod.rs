@@ -1,11 +1,6 @@
 //! The connection: public methods and their docs. What they do lies in the files beside this one.
 
-use alloc::{
-    boxed::Box,
-    collections::{BTreeMap, VecDeque},
-    string::String,
-    vec::Vec,
-};
+use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 
 use bytes::{Bytes, BytesMut};
 
@@ -14,26 +9,28 @@ use crate::{
     SessionState, Side,
     arena::{Arena, Key},
     codec::Str,
-    link::{DeliveryId, LinkEndpoint, OutgoingDelivery, Untaken},
+    link::{DeliveryId, LinkEndpoint, OutgoingDelivery},
     numbers::{NumberPool, NumberTable},
     sasl::Identity,
     session::{SessionEndpoint, state::SessionStep},
-    transport::{Outbox, Transmit, handshake::Handshake, idle::IdleTimer, trace::Trace},
+    transport::{Transmit, handshake::Handshake, idle::IdleTimer},
     types::{Error, Open, Role},
 };
 
+mod common;
 mod event;
 mod input;
 mod output;
 pub(crate) mod state;
 mod timeout;
+pub(crate) use common::Common;
 pub use event::Event;
 pub(crate) use event::{EventNumber, Events};
 pub(crate) use output::check_state_fits;
 pub use state::ConnectionState;
 pub use timeout::TimeoutReason;
 
-use state::{ConnectionProgress, Progress};
+use state::Progress;
 
 /// One AMQP connection: a state machine that takes bytes, calls and moments, and gives bytes, events and deadlines.
 ///
@@ -50,17 +47,12 @@ use state::{ConnectionProgress, Progress};
 /// sends.
 #[derive(Debug)]
 pub struct Connection {
-    pub(crate) config: Box<Config>,
-    pub(crate) progress: ConnectionProgress,
+    pub(crate) common: Common,
     /// Until both protocol headers, and SASL between them, are done.
     handshake: Option<Box<Handshake>>,
     identity: Option<Identity>,
     remote_open: Option<Box<Open>>,
 
-    pub(crate) outbox: Outbox,
-    /// The largest frame that we write: what the peer takes, within reason.
-    pub(crate) outgoing_frame_size: usize,
-    pub(crate) trace: Trace,
     idle: IdleTimer,
     heartbeat_due: bool,
     handshake_deadline: Option<Instant>,
@@ -77,18 +69,8 @@ pub struct Connection {
     /// Links that we have detached with an error, and the peer has not (§2.6.5).
     pub(crate) errant_links: usize,
 
-    pub(crate) events: Events,
     /// Whole frames that were not handled when something was full.
     unread: Bytes,
-    /// What arrived and was not taken.
-    pub(crate) untaken: Untaken,
-
-    pub(crate) open_due: bool,
-    close_due: Option<Option<Box<Error>>>,
-    /// Sessions that have something to write.
-    pub(crate) sessions_due: VecDeque<Key>,
-    /// Senders that wait for the output to drain.
-    pub(crate) waiting_for_output: Vec<Key>,
 }
 
 impl Connection {
@@ -96,7 +78,6 @@ impl Connection {
     #[must_use]
     pub fn new(mut config: Config, now: Instant) -> Self {
         config.limits.let_one_pass();
-        let trace = Trace::new(config.trace);
         let handshake = match config.side {
             Side::Client => {
                 Handshake::client(config.sasl.as_ref(), config.hostname.as_deref(), &config.channel)
@@ -104,17 +85,15 @@ impl Connection {
             Side::Server => Handshake::server(config.sasl.as_ref(), &config.channel),
         };
         let idle = IdleTimer::new(config.idle_time_out, config.idle_share, now);
+        let handshake_deadline = Some(now + config.limits.handshake_timeout);
         let mut connection = Self {
-            progress: ConnectionProgress::new(),
+            common: Common::new(config),
             handshake: Some(Box::new(handshake)),
             identity: None,
             remote_open: None,
-            outbox: Outbox::default(),
-            outgoing_frame_size: output::MIN_MAX_FRAME_SIZE,
-            trace,
             idle,
             heartbeat_due: false,
-            handshake_deadline: Some(now + config.limits.handshake_timeout),
+            handshake_deadline,
             close_deadline: None,
             output_left: 0,
             sessions: Arena::new(),
@@ -124,14 +103,7 @@ impl Connection {
             links: Arena::new(),
             links_by_name: BTreeMap::new(),
             errant_links: 0,
-            events: Events::default(),
             unread: Bytes::new(),
-            untaken: Untaken::default(),
-            open_due: false,
-            close_due: None,
-            sessions_due: VecDeque::new(),
-            waiting_for_output: Vec::new(),
-            config: Box::new(config),
         };
         connection.start_handshake();
         connection
@@ -148,8 +120,8 @@ impl Connection {
     ///
     /// If it has closed the connection before, our close is still written: it may read on.
     pub fn handle_eof(&mut self, now: Instant) {
-        if self.progress.received == Progress::Close && !self.progress.lost {
-            self.progress.discarding = true;
+        if self.common.progress.received == Progress::Close && !self.common.progress.lost {
+            self.common.progress.discarding = true;
             self.close(None);
             self.fill_outbox(now);
         }
@@ -173,10 +145,10 @@ impl Connection {
     #[must_use = "an event that is dropped is lost"]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.forget_ended();
-        if self.events.len() == 0 {
+        if self.common.events.len() == 0 {
             self.resume();
         }
-        self.events.pop()
+        self.common.events.pop()
     }
 
     /// The bytes to write now, if there are any: poll for events first, since their handling adds to them.
@@ -184,11 +156,11 @@ impl Connection {
     /// Call again until there is nothing: a pass fills about 64 KiB at a time.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         self.fill_outbox(now);
-        if self.outbox.is_empty() {
+        if self.common.outbox.is_empty() {
             return None;
         }
         self.idle.sent(now);
-        Some(Transmit { outbox: &mut self.outbox })
+        Some(Transmit { outbox: &mut self.common.outbox })
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), at the latest, and what for.
@@ -200,25 +172,25 @@ impl Connection {
     /// The oldest line of the frame trace, which [`Config::trace`] turns on. Secrets are masked.
     #[must_use]
     pub fn poll_trace(&mut self) -> Option<String> {
-        self.trace.pop()
+        self.common.trace.pop()
     }
 
     /// Whether all is said: when there is nothing left to transmit either, drop the socket.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.progress.state() == ConnectionState::End && self.outbox.is_empty()
+        self.common.progress.state() == ConnectionState::End && self.common.outbox.is_empty()
     }
 
     /// Where the connection stands (§2.4.6).
     #[must_use]
     pub fn state(&self) -> ConnectionState {
-        self.progress.state()
+        self.common.progress.state()
     }
 
     /// The settings it was made with.
     #[must_use]
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.common.config
     }
 
     /// The peer's `open`, once it has arrived (§2.7.1).
@@ -246,8 +218,11 @@ impl Connection {
 
     /// Sends our `open` (§2.4.1), as early as the peer allows; a second call does nothing.
     pub fn open(&mut self) {
-        if self.progress.sent < Progress::Open && self.close_due.is_none() && !self.progress.lost {
-            self.open_due = true;
+        if self.common.progress.sent < Progress::Open
+            && self.common.close_due.is_none()
+            && !self.common.progress.lost
+        {
+            self.common.open_due = true;
             // Links that were answered before may send from here on.
             let links: Vec<Key> = self.links.iter().map(|(key, _)| key).collect();
             links.into_iter().for_each(|key| self.wake_sender(key));
@@ -257,9 +232,12 @@ impl Connection {
     /// Closes the connection (§2.4.3): our `open`, if it was not sent, and what was sent before go first. With an
     /// error, what still arrives is dropped (§2.4.6). A second call does nothing.
     pub fn close(&mut self, error: Option<Error>) {
-        if self.progress.sent < Progress::Close && self.close_due.is_none() && !self.progress.lost {
+        if self.common.progress.sent < Progress::Close
+            && self.common.close_due.is_none()
+            && !self.common.progress.lost
+        {
             self.open();
-            self.close_due = Some(error.map(Box::new));
+            self.common.close_due = Some(error.map(Box::new));
         }
     }
 
@@ -336,7 +314,6 @@ impl Connection {
 
     #[inline]
     pub(crate) fn is_closing(&self) -> bool {
-        let passed = self.progress.sent == Progress::Close || self.progress.received == Progress::Close;
-        passed || self.progress.lost || self.close_due.is_some()
+        self.common.is_closing()
     }
 }

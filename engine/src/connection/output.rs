@@ -25,11 +25,8 @@ impl Connection {
     /// Puts the session in the list of those that have something to write.
     #[inline]
     pub(crate) fn mark_session(&mut self, key: Key) {
-        if let Some(session) = self.sessions.get_mut(key)
-            && !session.due
-        {
-            session.due = true;
-            self.sessions_due.push_back(key);
+        if let Some(session) = self.sessions.get_mut(key) {
+            self.common.mark_session(key, session);
         }
     }
 
@@ -50,7 +47,7 @@ impl Connection {
     /// The lowest free channel (§2.5.1).
     pub(crate) fn take_channel(&mut self) -> Result<u16, Misuse> {
         let remote = self.remote_open.as_ref().map_or(u16::MAX, |open| open.channel_max);
-        let max = remote.min(self.config.channel_max);
+        let max = remote.min(self.common.config.channel_max);
         let channel = self.channel_pool.take(max.into()).ok_or(Misuse::TooManySessions)?;
         Ok(channel as u16)
     }
@@ -64,45 +61,46 @@ impl Connection {
     pub(super) fn fill_outbox(&mut self, now: Instant) {
         self.note_output_taken(now);
         self.write_due(now);
-        self.output_left = self.outbox.len();
+        self.output_left = self.common.outbox.len();
     }
 
     fn write_due(&mut self, now: Instant) {
         // Senders that use all room up to the high water must not keep the rest from being written.
-        let full = self.outbox.len() >= self.config.limits.output_high_water.saturating_add(PASS);
-        if full || self.progress.lost {
+        let full =
+            self.common.outbox.len() >= self.common.config.limits.output_high_water.saturating_add(PASS);
+        if full || self.common.progress.lost {
             return;
         }
         let frames = self.handshake.as_ref().is_none_or(|handshake| handshake.can_send());
         if !frames {
             return;
         }
-        if self.progress.sent == Progress::Nothing {
-            self.progress.sent = Progress::Header;
+        if self.common.progress.sent == Progress::Nothing {
+            self.common.progress.sent = Progress::Header;
         }
         if self.open_is_written() {
             self.write_sessions();
             self.write_close(now);
         }
         if core::mem::take(&mut self.heartbeat_due)
-            && self.outbox.is_empty()
-            && self.progress.sent == Progress::Open
+            && self.common.outbox.is_empty()
+            && self.common.progress.sent == Progress::Open
         {
-            let range = self.outbox.frame(0, |_| {});
+            let range = self.common.outbox.frame(0, |_| {});
             self.trace_output(range);
         }
     }
 
     /// Whether frames of sessions may be written; writes the open before them if only that is missing.
     pub(crate) fn open_is_written(&mut self) -> bool {
-        if self.progress.sent == Progress::Header && core::mem::take(&mut self.open_due) {
+        if self.common.progress.sent == Progress::Header && core::mem::take(&mut self.common.open_due) {
             self.write_open();
         }
-        self.progress.sent == Progress::Open
+        self.common.progress.sent == Progress::Open
     }
 
     fn write_open(&mut self) {
-        let config = &self.config;
+        let config = &self.common.config;
         let open = Open {
             hostname: config.hostname.clone(),
             max_frame_size: config.max_frame_size.max(MIN_MAX_FRAME_SIZE as u32),
@@ -113,19 +111,19 @@ impl Connection {
             properties: config.properties.clone(),
             ..Open::new(config.container_id.clone())
         };
-        let range = self.outbox.frame(0, |out| open.encode(out));
+        let range = self.common.outbox.frame(0, |out| open.encode(out));
         self.trace_output(range);
-        self.progress.sent = Progress::Open;
+        self.common.progress.sent = Progress::Open;
     }
 
     fn write_sessions(&mut self) {
-        let end = self.outbox.len() + PASS;
+        let end = self.common.outbox.len() + PASS;
         // A session that must wait for the peer's open stays due, behind the others.
-        for _ in 0..self.sessions_due.len() {
-            if self.outbox.len() >= end {
+        for _ in 0..self.common.sessions_due.len() {
+            if self.common.outbox.len() >= end {
                 return;
             }
-            let Some(key) = self.sessions_due.pop_front() else { return };
+            let Some(key) = self.common.sessions_due.pop_front() else { return };
             if let Some(session) = self.sessions.get_mut(key) {
                 session.due = false;
                 self.write_session(key);
@@ -134,17 +132,19 @@ impl Connection {
     }
 
     fn write_close(&mut self, now: Instant) {
-        if self.close_due.is_none() || !(self.sessions_due.is_empty() || self.progress.discarding) {
+        if self.common.close_due.is_none()
+            || !(self.common.sessions_due.is_empty() || self.common.progress.discarding)
+        {
             return;
         }
-        let Some(error) = self.close_due.take() else { return };
-        self.progress.discarding |= error.is_some();
+        let Some(error) = self.common.close_due.take() else { return };
+        self.common.progress.discarding |= error.is_some();
         self.write_ending(0, error, |error| Close { error });
-        self.progress.sent = Progress::Close;
+        self.common.progress.sent = Progress::Close;
         self.idle.stop();
         self.handshake_deadline = None;
-        self.close_deadline = Some(now + self.config.limits.close_timeout);
-        if self.progress.received == Progress::Close {
+        self.close_deadline = Some(now + self.common.config.limits.close_timeout);
+        if self.common.progress.received == Progress::Close {
             self.lose(DisconnectReason::Closed);
         }
     }
@@ -158,21 +158,21 @@ impl Connection {
     ) {
         let error = error.map(|error| *error);
         let ending = frame(error.clone());
-        let mut range = self.outbox.frame(channel, |out| ending.encode(out));
-        if range.len() > self.outgoing_frame_size {
-            self.outbox.truncate(&range);
+        let mut range = self.common.outbox.frame(channel, |out| ending.encode(out));
+        if range.len() > self.common.outgoing_frame_size {
+            self.common.outbox.truncate(&range);
             let terse = error.map(|error| Error { description: None, info: None, ..error });
             let ending = frame(terse);
-            range = self.outbox.frame(channel, |out| ending.encode(out));
+            range = self.common.outbox.frame(channel, |out| ending.encode(out));
         }
         self.trace_output(range);
     }
 
     /// Writes a frame, unless it is larger than the peer takes: whether it was written.
     pub(crate) fn write_frame(&mut self, channel: u16, body: &impl Encode) -> bool {
-        let range = self.outbox.frame(channel, |out| body.encode(out));
-        if range.len() > self.outgoing_frame_size {
-            self.outbox.truncate(&range);
+        let range = self.common.outbox.frame(channel, |out| body.encode(out));
+        if range.len() > self.common.outgoing_frame_size {
+            self.common.outbox.truncate(&range);
             return false;
         }
         self.trace_output(range);
@@ -181,8 +181,8 @@ impl Connection {
 
     #[inline]
     pub(crate) fn trace_output(&mut self, range: Range<usize>) {
-        if self.trace.is_on() {
-            self.trace.frame(Direction::Out, self.outbox.bytes(range));
+        if self.common.trace.is_on() {
+            self.common.trace.frame(Direction::Out, self.common.outbox.bytes(range));
         }
     }
 
@@ -198,16 +198,17 @@ impl Connection {
         }
         let mut out = Vec::new();
         body.encode(&mut out);
-        out.len() + crate::codec::frame::FRAME_HEADER_LEN <= self.outgoing_frame_size
+        out.len() + crate::codec::frame::FRAME_HEADER_LEN <= self.common.outgoing_frame_size
     }
 
     /// Once the output has drained to half its mark, senders that waited for it go on.
     pub(super) fn wake_for_output(&mut self) {
-        if self.waiting_for_output.is_empty() || self.outbox.len() > self.config.limits.output_high_water / 2
+        if self.common.waiting_for_output.is_empty()
+            || self.common.outbox.len() > self.common.config.limits.output_high_water / 2
         {
             return;
         }
-        for key in core::mem::take(&mut self.waiting_for_output) {
+        for key in core::mem::take(&mut self.common.waiting_for_output) {
             if let Some(link) = self.links.get_mut(key) {
                 link.waits_for_output = false;
             }
@@ -217,19 +218,19 @@ impl Connection {
 
     /// The transport is gone, or is to be dropped: nothing more is written but what waits already.
     pub(super) fn lose(&mut self, reason: DisconnectReason) {
-        if core::mem::replace(&mut self.progress.lost, true) {
+        if core::mem::replace(&mut self.common.progress.lost, true) {
             return;
         }
         let answer_waits = matches!(reason, DisconnectReason::Closed | DisconnectReason::Handshake(_));
         if !answer_waits {
-            self.outbox.clear();
+            self.common.outbox.clear();
         }
         self.unread = bytes::Bytes::new();
         self.drop_all_unfinished(None);
-        self.sessions_due.clear();
-        self.open_due = false;
-        self.close_due = None;
-        self.events.push(Event::Disconnected(reason));
+        self.common.sessions_due.clear();
+        self.common.open_due = false;
+        self.common.close_due = None;
+        self.common.events.push(Event::Disconnected(reason));
     }
 }
 

@@ -192,7 +192,7 @@ impl Connection {
             return;
         }
         session.outgoing.retain(|delivery| delivery.link != key);
-        let (untaken, window) = (&mut self.untaken, &mut session.window);
+        let (untaken, window) = (&mut self.common.untaken, &mut session.window);
         session.incoming.retain(|delivery| {
             if delivery.link != key {
                 return true;
@@ -301,7 +301,7 @@ impl Connection {
                 "unsettled map with a null key",
             ));
         }
-        self.events.push(Event::LinkAttached(id));
+        self.common.events.push(Event::LinkAttached(id));
         self.wake_sender(key);
         Ok(())
     }
@@ -362,7 +362,7 @@ impl Connection {
         if ours == Some(DetachKind::Suspended) && kind.is_final() {
             self.close_crossed(key);
         }
-        self.events.push(Event::LinkDetached {
+        self.common.events.push(Event::LinkDetached {
             link: LinkId(key),
             closed: kind.is_final(),
             error: detach.error.map(Box::new),

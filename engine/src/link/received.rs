@@ -1,13 +1,13 @@
 //! Deliveries that have arrived: taken, told a state and settled by their user (§2.6.12).
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::boxed::Box;
 use core::ops::Deref;
 
 use super::{DeliveryId, IncomingDelivery, LinkEnd, LinkEndpoint, ReceiverEnd, settle};
 use crate::{
     Connection, Misuse, SessionState,
     arena::Key,
-    connection::{Events, check_state_fits},
+    connection::{Common, check_state_fits},
     message::Payload,
     session::{SessionEndpoint, window::SessionWindow},
     types::{DeliveryState, Error, Modified, ReceiverSettleMode},
@@ -41,13 +41,7 @@ pub(super) struct ReceivePath<'a> {
     pub(super) key: Key,
     pub(super) link: &'a mut LinkEndpoint,
     pub(super) session: &'a mut SessionEndpoint,
-    sessions_due: &'a mut VecDeque<Key>,
-    pub(super) events: &'a mut Events,
-    pub(super) untaken: &'a mut Untaken,
-    /// How many deliveries a session may hold.
-    pub(super) unsettled: usize,
-    /// The largest frame that we write.
-    frame_size: usize,
+    pub(super) common: &'a mut Common,
 }
 
 impl Connection {
@@ -59,11 +53,7 @@ impl Connection {
             key,
             session: self.sessions.get_mut(link.session)?,
             link,
-            sessions_due: &mut self.sessions_due,
-            events: &mut self.events,
-            untaken: &mut self.untaken,
-            unsettled: self.config.limits.unsettled,
-            frame_size: self.outgoing_frame_size,
+            common: &mut self.common,
         })
     }
 }
@@ -80,9 +70,7 @@ impl ReceivePath<'_> {
     /// Sees to it that the session writes what it has to write.
     #[inline(always)]
     fn mark_session(&mut self) {
-        if !core::mem::replace(&mut self.session.due, true) {
-            self.sessions_due.push_back(self.link.session);
-        }
+        self.common.mark_session(self.link.session, self.session);
     }
 
     #[inline(always)]
@@ -97,7 +85,7 @@ impl ReceivePath<'_> {
     #[inline(always)]
     pub(super) fn drop_delivery(&mut self, slot: usize) {
         let Some(delivery) = self.session.incoming.at_mut(slot) else { return };
-        self.untaken.release(delivery, &mut self.session.window);
+        self.common.untaken.release(delivery, &mut self.session.window);
         if delivery.complete {
             self.link.tags.remove(&delivery.tag);
             self.link.live -= 1;
@@ -133,7 +121,7 @@ impl<'a> DeliveryMut<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn delivery(&mut self) -> &mut IncomingDelivery {
         self.path.session.incoming.at_mut(self.slot).expect("it stays as long as this borrows it")
     }
@@ -151,7 +139,7 @@ impl<'a> DeliveryMut<'a> {
         let path = &mut self.path;
         let Some(delivery) = path.session.incoming.at_mut(self.slot) else { return Payload::new() };
         self.spent = delivery.complete && delivery.remote_settled;
-        let payload = path.untaken.release(delivery, &mut path.session.window);
+        let payload = path.common.untaken.release(delivery, &mut path.session.window);
         path.offer_window();
         payload
     }
@@ -162,8 +150,8 @@ impl<'a> DeliveryMut<'a> {
     ///
     /// As [`update`](Self::update).
     #[inline(always)]
-    pub fn accept(self) -> Result<(), Misuse> {
-        self.update(DeliveryState::Accepted)
+    pub fn accept(mut self) -> Result<(), Misuse> {
+        self.change(DeliveryState::Accepted)
     }
 
     /// Says that the message is invalid (§3.4.3).
@@ -203,25 +191,7 @@ impl<'a> DeliveryMut<'a> {
     /// [`Misuse::FrameTooLarge`] when the state does not fit a frame.
     #[inline(always)]
     pub fn update(mut self, state: DeliveryState) -> Result<(), Misuse> {
-        check_state_fits(&state, self.path.frame_size)?;
-        let delivery = self.delivery();
-        //= 3.4-02
-        if delivery.state.as_ref().is_some_and(DeliveryState::is_terminal) {
-            return Err(Misuse::StateNotAllowed);
-        }
-        let mode = if delivery.second { ReceiverSettleMode::Second } else { ReceiverSettleMode::First };
-        let settles = settle::receiver_settles_first(mode, delivery.remote_settled);
-        if state.is_outcome() && settles {
-            return self.end(Some(state));
-        }
-        if delivery.settled {
-            return Err(Misuse::Settled);
-        }
-        if !delivery.remote_settled {
-            delivery.state = Some(state.clone());
-            self.tell(false, Some(state));
-        }
-        Ok(())
+        self.change(state)
     }
 
     /// Settles the delivery without a further word about its state. A payload that was not taken is dropped.
@@ -235,7 +205,29 @@ impl<'a> DeliveryMut<'a> {
     }
 
     #[inline(always)]
-    fn end(mut self, state: Option<DeliveryState>) -> Result<(), Misuse> {
+    fn change(&mut self, state: DeliveryState) -> Result<(), Misuse> {
+        check_state_fits(&state, self.path.common.outgoing_frame_size)?;
+        let delivery = self.delivery();
+        //= 3.4-02
+        if delivery.state.as_ref().is_some_and(DeliveryState::is_terminal) {
+            return Err(Misuse::StateNotAllowed);
+        }
+        let mode = if delivery.second { ReceiverSettleMode::Second } else { ReceiverSettleMode::First };
+        if state.is_outcome() && settle::receiver_settles_first(mode, delivery.remote_settled) {
+            return self.end(Some(state));
+        }
+        if delivery.settled {
+            return Err(Misuse::Settled);
+        }
+        if !delivery.remote_settled {
+            delivery.state = Some(state.clone());
+            self.tell(false, Some(state));
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn end(&mut self, state: Option<DeliveryState>) -> Result<(), Misuse> {
         let delivery = self.delivery();
         if delivery.settled {
             return Err(Misuse::Settled);
@@ -244,6 +236,7 @@ impl<'a> DeliveryMut<'a> {
             self.tell(true, state);
         }
         self.path.drop_delivery(self.slot);
+        self.spent = false;
         Ok(())
     }
 

@@ -153,7 +153,7 @@ impl ReceivePath<'_> {
         let was_told = delivery.told.is_some();
         self.drop_delivery(index);
         if was_told {
-            self.events.push(Event::Aborted(DeliveryId::new(self.key, number)));
+            self.common.events.push(Event::Aborted(DeliveryId::new(self.key, number)));
         }
     }
 
@@ -234,7 +234,7 @@ impl ReceivePath<'_> {
         }
         self.end().available = self.end().available.saturating_sub(1);
         let session = &mut *self.session;
-        if session.incoming.len() >= self.unsettled || !session.incoming.takes(number) {
+        if session.incoming.len() >= self.common.config.limits.unsettled || !session.incoming.takes(number) {
             let text = "more unsettled deliveries than the limit";
             let id = SessionId(self.link.session);
             return Err(Violation::session(id, condition::RESOURCE_LIMIT_EXCEEDED, "2.8.15", text));
@@ -348,15 +348,15 @@ impl ReceivePath<'_> {
                 self.drop_delivery(index);
             }
         } else {
-            self.untaken.bytes += payload.len();
+            self.common.untaken.bytes += payload.len();
             delivery.payload.push(payload);
             delivery.unread = complete;
             if complete {
-                self.untaken.messages += 1;
+                self.common.untaken.messages += 1;
                 self.session.window.hold();
             }
-            if !self.events.waits(delivery.told) {
-                delivery.told = self.events.push(Event::Delivery(DeliveryId::new(self.key, number)));
+            if !self.common.events.waits(delivery.told) {
+                delivery.told = self.common.events.push(Event::Delivery(DeliveryId::new(self.key, number)));
             }
         }
         self.report_drained();
@@ -369,7 +369,7 @@ impl ReceivePath<'_> {
         let end = self.end();
         if end.credit.is_draining() && end.credit.link_credit() == 0 {
             end.credit.set_drain(false);
-            self.events.push(Event::Drained(LinkId(self.key)));
+            self.common.events.push(Event::Drained(LinkId(self.key)));
         }
     }
 }

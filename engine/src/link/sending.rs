@@ -7,16 +7,13 @@ use bytes::Bytes;
 
 use super::{DeliveryId, LinkEnd, LinkEndpoint, OutgoingDelivery, SenderEnd, insert_tag, settle};
 use crate::{
-    Blocked, Connection, Event, Limits, LinkId, LinkState, Misuse, SendError, Serial, SessionState,
+    Blocked, Connection, Event, LinkId, LinkState, Misuse, SendError, Serial, SessionState,
     arena::Key,
     codec::hot::{TransferHead, write_transfer},
-    connection::{Events, check_state_fits, state::Progress},
+    connection::{Common, check_state_fits},
     message::Message,
     session::SessionEndpoint,
-    transport::{
-        Outbox,
-        trace::{Direction, Trace},
-    },
+    transport::trace::Direction,
     types::{DeliveryState, DeliveryTag, Handle},
 };
 
@@ -57,15 +54,7 @@ struct SendPath<'a> {
     key: Key,
     link: &'a mut LinkEndpoint,
     session: &'a mut SessionEndpoint,
-    outbox: &'a mut Outbox,
-    trace: &'a mut Trace,
-    events: &'a mut Events,
-    waiting_for_output: &'a mut Vec<Key>,
-    limits: &'a Limits,
-    /// The largest frame that we write.
-    frame_size: usize,
-    /// Our open was sent, or goes first.
-    is_opened: bool,
+    common: &'a mut Common,
 }
 
 impl Connection {
@@ -73,18 +62,7 @@ impl Connection {
     #[inline(always)]
     fn send_path(&mut self, key: Key) -> Option<SendPath<'_>> {
         let link = self.links.get_mut(key).filter(|link| matches!(link.end, LinkEnd::Sender(_)))?;
-        Some(SendPath {
-            is_opened: self.open_due || self.progress.sent >= Progress::Open,
-            key,
-            session: self.sessions.get_mut(link.session)?,
-            link,
-            outbox: &mut self.outbox,
-            trace: &mut self.trace,
-            events: &mut self.events,
-            waiting_for_output: &mut self.waiting_for_output,
-            limits: &self.config.limits,
-            frame_size: self.outgoing_frame_size,
-        })
+        Some(SendPath { key, session: self.sessions.get_mut(link.session)?, link, common: &mut self.common })
     }
 
     /// What keeps a sender from sending now; its user is told when that is over.
@@ -194,7 +172,7 @@ impl Connection {
         state: Option<DeliveryState>,
     ) -> Result<Option<DeliveryState>, Misuse> {
         if let Some(state) = &state {
-            check_state_fits(state, self.outgoing_frame_size)?;
+            check_state_fits(state, self.common.outgoing_frame_size)?;
         }
         let path = self.send_path(id.link().0).ok_or(Misuse::Gone)?;
         let number = id.number();
@@ -210,7 +188,7 @@ impl Connection {
             && matches!(path.session.state, SessionState::Mapped | SessionState::EndReceived);
         path.link.tags.remove(&delivery.tag);
         path.link.live -= 1;
-        let full = path.session.outgoing.len() >= path.limits.unsettled;
+        let full = path.session.outgoing.len() >= path.common.config.limits.unsettled;
         path.session.outgoing.remove(slot);
         let session = path.link.session;
         if tell {
@@ -254,8 +232,9 @@ impl SendPath<'_> {
     /// What keeps the user from sending a new delivery now.
     #[inline(always)]
     fn blocked(&self) -> Option<Blocked> {
-        let open =
-            self.is_opened && self.session.state == SessionState::Mapped && self.session.end_due.is_none();
+        let open = self.common.is_opened()
+            && self.session.state == SessionState::Mapped
+            && self.session.end_due.is_none();
         if !open || self.link.state != LinkState::Attached || self.link.detach_due.is_some() {
             Some(Blocked::Attach)
         } else if self.sender().unfinished.is_some() {
@@ -272,11 +251,11 @@ impl SendPath<'_> {
             Some(Blocked::Credit)
         } else if !self.session.window.can_send() {
             Some(Blocked::Window)
-        } else if self.session.outgoing.len() >= self.limits.unsettled
+        } else if self.session.outgoing.len() >= self.common.config.limits.unsettled
             || !self.session.outgoing.takes(self.session.next_delivery_id)
         {
             Some(Blocked::Unsettled)
-        } else if self.outbox.len() >= self.limits.output_high_water {
+        } else if self.common.outbox.len() >= self.common.config.limits.output_high_water {
             Some(Blocked::Output)
         } else {
             None
@@ -292,7 +271,7 @@ impl SendPath<'_> {
         };
         if !unfinished.rest.is_empty() || !self.session.window.can_send() {
             Some(Blocked::Window)
-        } else if self.outbox.len() >= self.limits.output_high_water {
+        } else if self.common.outbox.len() >= self.common.config.limits.output_high_water {
             Some(Blocked::Output)
         } else {
             None
@@ -305,7 +284,7 @@ impl SendPath<'_> {
             None => {
                 if self.end().waiting != Waiting::Nothing {
                     self.end().waiting = Waiting::Nothing;
-                    self.events.push(Event::Sendable(LinkId(self.key)));
+                    self.common.events.push(Event::Sendable(LinkId(self.key)));
                 }
             }
         }
@@ -329,7 +308,7 @@ impl SendPath<'_> {
         self.end().waiting = waiting;
         match waiting {
             Waiting::Output if !core::mem::replace(&mut self.link.waits_for_output, true) => {
-                self.waiting_for_output.push(self.key);
+                self.common.waiting_for_output.push(self.key);
             }
             Waiting::Session if !core::mem::replace(&mut self.link.waits_for_session, true) => {
                 self.session.waiting.push(self.key);
@@ -432,7 +411,7 @@ impl SendPath<'_> {
     #[inline(always)]
     fn send_payload(&mut self, delivery: NewDelivery<'_>, payload: Bytes) -> Result<DeliveryId, SendError> {
         let number = self.register(delivery.tag, delivery.settled)?;
-        if delivery.finished && payload.len() + TRANSFER_HEAD <= self.frame_size {
+        if delivery.finished && payload.len() + TRANSFER_HEAD <= self.common.outgoing_frame_size {
             self.write_transfer(&self.head(number, &delivery), payload);
             self.wait_if_full();
         } else {
@@ -445,7 +424,7 @@ impl SendPath<'_> {
     #[inline(never)]
     fn send_in_pieces(&mut self, number: Serial, delivery: NewDelivery<'_>, mut rest: Bytes) {
         let size = rest.len() as u64;
-        let piece = rest.split_to(rest.len().min(self.frame_size - TRANSFER_HEAD));
+        let piece = rest.split_to(rest.len().min(self.common.outgoing_frame_size - TRANSFER_HEAD));
         self.write_transfer(&TransferHead { more: true, ..self.head(number, &delivery) }, piece);
         let finished = delivery.finished;
         self.end().unfinished = Some(Unfinished { number, size, rest, finished, aborted: false });
@@ -465,7 +444,7 @@ impl SendPath<'_> {
         let head = self.head(number, &delivery);
         let mut start = 0;
         let mut tail = None;
-        let range = self.outbox.frame(self.channel(), |out| {
+        let range = self.common.outbox.frame(self.channel(), |out| {
             write_transfer(out, &head);
             start = out.len();
             tail = message.encode_sharing(out);
@@ -473,17 +452,17 @@ impl SendPath<'_> {
         let shared = tail.as_ref().map_or(0, Bytes::len);
         let size = range.end - start + shared;
         let too_large = self.check_size(size as u64);
-        if too_large.is_err() || range.len() + shared > self.frame_size {
+        if too_large.is_err() || range.len() + shared > self.common.outgoing_frame_size {
             // Rare: take the frame back, and send the encoded bytes in pieces or not at all.
             let mut payload = Vec::with_capacity(size);
-            payload.extend_from_slice(self.outbox.bytes(start..range.end));
+            payload.extend_from_slice(self.common.outbox.bytes(start..range.end));
             payload.extend_from_slice(tail.as_deref().unwrap_or_default());
-            self.outbox.truncate(&range);
+            self.common.outbox.truncate(&range);
             self.unregister(number);
             return too_large.and_then(|()| self.send_payload(delivery, payload.into()));
         }
         if let Some(tail) = tail {
-            self.outbox.share(&range, tail);
+            self.common.outbox.share(&range, tail);
         }
         self.transfer_written(range);
         self.wait_if_full();
@@ -494,13 +473,13 @@ impl SendPath<'_> {
     #[inline(always)]
     fn write_transfer(&mut self, head: &TransferHead<'_>, payload: Bytes) {
         let range = if payload.len() <= COPY_UP_TO {
-            self.outbox.frame(self.channel(), |out| {
+            self.common.outbox.frame(self.channel(), |out| {
                 write_transfer(out, head);
                 out.extend_from_slice(&payload);
             })
         } else {
-            let range = self.outbox.frame(self.channel(), |out| write_transfer(out, head));
-            self.outbox.share(&range, payload);
+            let range = self.common.outbox.frame(self.channel(), |out| write_transfer(out, head));
+            self.common.outbox.share(&range, payload);
             range
         };
         self.transfer_written(range);
@@ -508,8 +487,8 @@ impl SendPath<'_> {
 
     #[inline]
     fn transfer_written(&mut self, range: Range<usize>) {
-        if self.trace.is_on() {
-            self.trace.frame(Direction::Out, self.outbox.bytes(range));
+        if self.common.trace.is_on() {
+            self.common.trace.frame(Direction::Out, self.common.outbox.bytes(range));
         }
         self.session.window.transfer_sent();
     }
@@ -521,7 +500,7 @@ impl SendPath<'_> {
     }
 
     fn continue_delivery(&mut self, piece: Bytes, finish: bool) -> Result<(), SendError> {
-        let output_full = self.outbox.len() >= self.limits.output_high_water;
+        let output_full = self.common.outbox.len() >= self.common.config.limits.output_high_water;
         let size = self.started()?.size + piece.len() as u64;
         self.check_size(size)?;
         if !piece.is_empty() {
@@ -543,7 +522,7 @@ impl SendPath<'_> {
 
     fn write_unfinished(&mut self) {
         loop {
-            let (handle, frame_size) = (self.handle(), self.frame_size);
+            let (handle, frame_size) = (self.handle(), self.common.outgoing_frame_size);
             let opens = self.session.window.can_send();
             let end = self.end();
             let Some(unfinished) = &mut end.unfinished else { return };

@@ -17,7 +17,7 @@ impl Batch {
     /// Takes in `id` if it lies at either end and is in the same state.
     #[inline]
     fn extend(&mut self, id: Serial, settled: bool, state: Option<&DeliveryState>) -> bool {
-        let same = self.settled == settled && self.state.as_ref() == state;
+        let same = self.settled == settled && agree(self.state.as_ref(), state);
         if same && id == self.last.next() {
             self.last = id;
         } else if same && id.next() == self.first {
@@ -27,6 +27,12 @@ impl Batch {
         }
         true
     }
+}
+
+/// Whether two states are the same; what nearly all are is compared first, and at once.
+#[inline]
+fn agree(a: Option<&DeliveryState>, b: Option<&DeliveryState>) -> bool {
+    matches!((a, b), (Some(DeliveryState::Accepted), Some(DeliveryState::Accepted))) || a == b
 }
 
 /// The dispositions of one role that wait to be written, joined as far as ids adjoin and states agree.

@@ -78,15 +78,15 @@ impl Connection {
             link.flow_due = true;
         }
         link.flow_properties.clone_from(&flow.properties);
-        if !self.events.waits(link.flow_told) {
-            link.flow_told = self.events.push(Event::LinkFlow(LinkId(key)));
+        if !self.common.events.waits(link.flow_told) {
+            link.flow_told = self.common.events.push(Event::LinkFlow(LinkId(key)));
         }
         if flow.echo {
             self.mark_link(key);
         }
         self.wake_sender(key);
         if drain {
-            self.events.push(Event::Drain(LinkId(key)));
+            self.common.events.push(Event::Drain(LinkId(key)));
         }
         self.report_drained(key);
     }
@@ -137,7 +137,7 @@ impl Connection {
         }
         let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
         // Their receivers speak of what we sent, their senders of what we receive.
-        let events = &mut self.events;
+        let events = &mut self.common.events;
         match disposition.role {
             Role::Receiver => session.outgoing.for_each(first, last, |number, delivery| {
                 if !delivery.remote_settled {

@@ -230,6 +230,6 @@ impl Connection {
             link.state = LinkState::Detached;
             link.sent_detach = Some(DetachKind::Failed);
         }
-        self.events.push(Event::LinkTooLarge(LinkId(key)));
+        self.common.events.push(Event::LinkTooLarge(LinkId(key)));
     }
 }

@@ -1,0 +1,77 @@
+//! What the sessions and links of a connection have in common.
+
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+
+use super::{
+    Events,
+    output::MIN_MAX_FRAME_SIZE,
+    state::{ConnectionProgress, Progress},
+};
+use crate::{
+    Config,
+    arena::Key,
+    link::Untaken,
+    session::SessionEndpoint,
+    transport::{Outbox, trace::Trace},
+    types::Error,
+};
+
+/// All of a connection that a session or a link needs besides itself, to be borrowed next to them.
+#[derive(Debug)]
+pub(crate) struct Common {
+    pub(crate) config: Box<Config>,
+    pub(crate) progress: ConnectionProgress,
+    pub(crate) outbox: Outbox,
+    /// The largest frame that we write: what the peer takes, within reason.
+    pub(crate) outgoing_frame_size: usize,
+    pub(crate) trace: Trace,
+    pub(crate) events: Events,
+    /// What arrived and was not taken.
+    pub(crate) untaken: Untaken,
+
+    pub(crate) open_due: bool,
+    pub(crate) close_due: Option<Option<Box<Error>>>,
+    /// Sessions that have something to write.
+    pub(crate) sessions_due: VecDeque<Key>,
+    /// Senders that wait for the output to drain.
+    pub(crate) waiting_for_output: Vec<Key>,
+}
+
+impl Common {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            progress: ConnectionProgress::new(),
+            outbox: Outbox::default(),
+            outgoing_frame_size: MIN_MAX_FRAME_SIZE,
+            trace: Trace::new(config.trace),
+            events: Events::default(),
+            untaken: Untaken::default(),
+            open_due: false,
+            close_due: None,
+            sessions_due: VecDeque::new(),
+            waiting_for_output: Vec::new(),
+            config: Box::new(config),
+        }
+    }
+
+    /// Whether one side has closed the connection, or is about to.
+    #[inline]
+    pub(crate) fn is_closing(&self) -> bool {
+        let passed = self.progress.sent == Progress::Close || self.progress.received == Progress::Close;
+        passed || self.progress.lost || self.close_due.is_some()
+    }
+
+    /// Whether our open was sent, or goes first.
+    #[inline]
+    pub(crate) fn is_opened(&self) -> bool {
+        self.open_due || self.progress.sent >= Progress::Open
+    }
+
+    /// Puts the session in the list of those that have something to write.
+    #[inline]
+    pub(crate) fn mark_session(&mut self, key: Key, session: &mut SessionEndpoint) {
+        if !core::mem::replace(&mut session.due, true) {
+            self.sessions_due.push_back(key);
+        }
+    }
+}
