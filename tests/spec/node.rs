@@ -123,6 +123,25 @@ fn m3_an_annotation_that_is_not_understood_detaches() {
     refused(&mut peer, &condition::NOT_IMPLEMENTED);
 }
 
+//= 3.2.2-01
+#[test]
+fn delivery_annotations_go_no_further_than_the_node() {
+    let (_broker, mut peer) = producer(Source::default());
+    let plain = annotated("x-opt-kept").with_durable(true).with_id(1u64);
+    let delivery_annotations = Some(Map::new().with(Symbol::from_static("x-opt-for-the-node"), 1u8));
+    peer.send(first(0, 0).with(bytes(&Message { delivery_annotations, ..plain.clone() })));
+    peer.expect(settled(Role::Receiver, 0, DeliveryState::Accepted));
+    let source = Source { address: Some("q".into()), ..Source::default() };
+    peer.send(Attach { source: Some(source.into()), ..attach("out", 1, Role::Receiver) });
+    expect!(peer, Attach { .. });
+    let credit = (Some(Handle(1)), Some(Serial::new(0)), Some(1));
+    let (handle, delivery_count, link_credit) = credit;
+    let session = Flow { next_incoming_id: Some(Serial::new(0)), ..flow(100, 1, 100) };
+    peer.send(Flow { handle, delivery_count, link_credit, ..session });
+    let frame = peer.expect_frame("Transfer");
+    assert_eq!(frame.payload, bytes(&plain));
+}
+
 //= 3.2.10-X1
 #[test]
 fn m3_an_optional_annotation_is_ignored() {

@@ -7,7 +7,8 @@
 //! - Queues are bounded: the producers of a full queue get no more credit until half of it is free.
 //! - A queue that holds nothing and serves nobody is forgotten; one made for a dynamic terminus lives as long as its link.
 //! - A sender without an address may send to all queues: each message says where `to`.
-//! - Messages leave as they came, but for delivery-count and annotations where a consumer asked to change them.
+//! - Messages leave as they came, but for delivery-annotations, and for delivery-count and annotations where a consumer
+//!   asked to change them.
 
 use std::{
     any::Any,
@@ -21,7 +22,7 @@ use amqp1_engine::{
         Address, ConnectionId, ConnectionOptions, Context, Delivery, Disconnected, Handler, Knobs, Link,
         ListenerId, ReceiverId, Security, SendRefused, SenderId, SessionId, Tracker,
     },
-    message::MessageView,
+    message::{MessageView, Relay},
     sasl::{Refusal, Sasl, Secret},
     types::{Error, SenderSettleMode, condition},
 };
@@ -285,14 +286,19 @@ impl Broker {
         }
     }
 
-    fn store(&mut self, address: &Str, delivery: &Delivery<'_>) -> Result<(), Error> {
+    fn store(
+        &mut self,
+        address: &Str,
+        delivery: &Delivery<'_>,
+        message: Option<MessageView<'_>>,
+    ) -> Result<(), Error> {
         let Some(node) = self.queues.get_mut(address) else {
             return Err(error(
                 condition::NOT_FOUND,
                 format!("there is no queue {address:?}: attach to it first"),
             ));
         };
-        let payload = compact(delivery.payload().clone().into_bytes());
+        let payload = compact(passed_on(delivery.payload().clone().into_bytes(), message));
         let stored = Stored { payload, message_format: delivery.message_format() };
         node.queue.push(stored).map_err(|Overrun| {
             error(condition::RESOURCE_LIMIT_EXCEEDED, format!("the queue {address:?} is full"))
@@ -365,15 +371,14 @@ impl Handler for Broker {
 
     fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
         let message = (delivery.message_format() == 0).then(|| delivery.message());
-        if let Some(Ok(message)) = &message
-            && let Some(key) = not_understood(message)
-        {
+        let readable = message.as_ref().and_then(|message| message.as_ref().ok()).copied();
+        if let Some(key) = readable.and_then(|message| not_understood(&message)) {
             let description = format!("the annotation {key} is not known here");
             return cx.close_with(delivery.receiver(), error(condition::NOT_IMPLEMENTED, description));
         }
         let address = self.address_of(cx, delivery, message);
         let stored = match &address {
-            Ok(address) => self.store(address, delivery),
+            Ok(address) => self.store(address, delivery, readable),
             Err(error) => Err(error.clone()),
         };
         if let Err(error) = stored {
@@ -506,6 +511,16 @@ fn offer(cx: &mut Context<'_>, consumer: SenderId, stored: &Stored) -> Offered {
         Err(SendRefused::TooLarge { .. }) => Offered::Never,
         Err(_) => Offered::NotNow,
     }
+}
+
+/// The message without what concerned this node alone.
+//= 3.2.2-01
+fn passed_on(payload: Bytes, message: Option<MessageView<'_>>) -> Bytes {
+    let concerns_us = message.is_some_and(|message| message.delivery_annotations().iter().next().is_some());
+    if !concerns_us {
+        return payload;
+    }
+    Relay::new(&payload).map_or(payload, |relay| relay.payload().into_bytes())
 }
 
 fn compact(payload: Bytes) -> Bytes {
