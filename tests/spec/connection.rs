@@ -14,8 +14,6 @@ fn all_but_begin() -> [Frame; 6] {
     ]
 }
 
-//= 2.5.5-01
-
 //= 2.4.1-01 2.7.1-01 2.8.15-07
 #[test]
 fn c1_a_first_frame_that_is_no_open_closes() {

@@ -469,7 +469,7 @@ fn d9_the_receiver_of_a_link_that_settles_first_is_not_told_to_settle_second() {
     });
 }
 
-//= 2.6.13-03 2.7.5-19
+//= 2.6.13-03 2.7.5-19 3.4.6-03
 #[test]
 fn d11_a_resumed_delivery_that_is_unknown_is_ignored() {
     each_way(|way| {

@@ -320,6 +320,40 @@ fn k7_a_link_that_failed_may_be_attached_anew_once_it_is_detached() {
     });
 }
 
+//= 3.4.4-03 3.4.5-02 3.4.6-02 3.4.6-13
+#[test]
+fn what_is_sent_again_over_a_link_attached_again_is_a_new_delivery() {
+    each_way(|way| {
+        for state in [DeliveryState::Released, DeliveryState::Modified(Box::default())] {
+            let mut linked = way.linked();
+            linked.grant(10);
+            let id = linked.engine_sender().send(tag(b"a"), false, "x").unwrap();
+            expect!(linked, Transfer { .. });
+            let told = Disposition { state: Some(state.clone()), ..disposition(Role::Receiver, 0) };
+            linked.send(told.on(NEAR.peer));
+            linked.expect_event(Event::Updated(id));
+            linked.send(detach(NEAR.peer_receiver).on(NEAR.peer));
+            assert!(matches!(linked.event(), Some(Event::LinkDetached { closed: false, .. })));
+            linked.engine_sender().detach().unwrap();
+            linked.expect(detach(NEAR.engine_sender));
+
+            linked.engine_sender().attach(LinkConfig::sender("", "there")).unwrap();
+            expect!(linked, Attach { unsettled: None, role: Role::Sender, .. });
+            linked.send(attach("out 0", NEAR.peer_receiver, Role::Receiver).on(NEAR.peer));
+            let sender = linked.sender;
+            linked.expect_event(Event::LinkAttached(sender));
+            linked.grant(10);
+            linked.finish();
+            assert_eq!(linked.engine_sender().settle(id, None), Ok(Some(state)));
+            expect!(linked, Disposition { settled: true, .. });
+            linked.engine_sender().send(tag(b"a"), false, "x").unwrap();
+            let id = expect!(linked, Transfer { delivery_id: Some(id), resume: false, .. } => id);
+            assert_eq!(id, Serial::new(1));
+            linked.session_is_fine();
+        }
+    });
+}
+
 //= 2.6.6-03
 #[test]
 fn k8_a_closing_detach_that_crosses_a_plain_one_is_answered_by_attaching_and_closing() {

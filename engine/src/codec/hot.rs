@@ -33,6 +33,7 @@ pub(crate) struct TransferHead<'a> {
 }
 
 /// Writes a transfer, descriptor included.
+//= 3.4.1-02 3.4.6-02 3.4.6-13
 #[inline]
 pub(crate) fn write_transfer(out: &mut Vec<u8>, head: &TransferHead<'_>) {
     write_list(out, 0x14, |list| {

@@ -182,6 +182,7 @@ impl ReceivePath<'_> {
         if discards {
             return self.discard(more);
         }
+        //= 3.4.6-03
         if transfer.resume {
             // No attach of ours names unsettled deliveries, so there is none to be resumed.
             self.end().dropping = more;
