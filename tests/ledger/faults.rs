@@ -159,8 +159,8 @@ fn the_page_names_code_tests_and_exceptions() {
     let sources = [Source::read("engine/src/a.rs", CODE), Source::read("tests/spec/a.rs", TESTS)];
     let page = page::page(&ledger, &sources);
     for line in [
-        "- 2 of 2 MUST rows have code and a test, 0 are excepted.",
-        "- 1 of 1 SHOULD and IMPLIED rows have a test: 100 %.",
+        "- 2 MUST rows have code and a test; excepted: *not yet*: 0, *not ours*: 0, *no test*: 0.",
+        "- 1 of 1 SHOULD and IMPLIED rows have a test: 100 %; excepted: *not yet*: 0, *not ours*: 0, *no test*: 0.",
         "- 0 of 1 bad inputs have a test.",
         "## 1.1 First",
         "| 1.1-01 | MUST | field: A must b. | engine/src/a.rs | tests/spec/a.rs: `f1_a_is_b` |",

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     check::{Holders, holders, named, share},
-    rows::{Exception, Ledger, Row},
+    rows::{Exception, KINDS, Ledger, Row},
     source::Source,
 };
 
@@ -21,18 +21,13 @@ row is one that the OASIS Standard of 2012 adds to the text of 2011 or puts in t
 /// The page.
 pub(crate) fn page(ledger: &Ledger, sources: &[Source]) -> String {
     let mut page = HEAD.to_owned();
-    let musts: Vec<_> = ledger.rows.iter().filter(|row| row.is_must()).collect();
-    let musts: Vec<_> = musts.into_iter().filter(|row| ledger.replacement(&row.id).is_none()).collect();
-    let excepted = musts.iter().filter(|row| ledger.exception(&row.id).is_some()).count();
+    let musts = ledger.rows.iter().filter(|row| row.is_must() && ledger.replacement(&row.id).is_none());
+    let musts: Vec<_> = musts.collect();
     let inputs = ledger.inputs.len();
     let untested = ledger.inputs.iter().filter(|input| ledger.exception(&input.id).is_some()).count();
     let lines = [
-        format!(
-            "{} of {} MUST rows have code and a test, {excepted} are excepted",
-            musts.len() - excepted,
-            musts.len()
-        ),
-        share(ledger, sources).text(),
+        format!("{} MUST rows have code and a test; {}", held(ledger, &musts), excepted(ledger, &musts)),
+        format!("{}; {}", share(ledger, sources).text(), excepted(ledger, &shoulds(ledger))),
         format!("{} of {inputs} bad inputs have a test", inputs - untested),
     ];
     for line in lines {
@@ -41,6 +36,25 @@ pub(crate) fn page(ledger: &Ledger, sources: &[Source]) -> String {
     requirements(&mut page, ledger, sources);
     bad_inputs(&mut page, ledger, sources);
     page
+}
+
+/// How many of these rows are not excepted: all of them are held.
+fn held(ledger: &Ledger, rows: &[&Row]) -> usize {
+    rows.iter().filter(|row| ledger.exception(&row.id).is_none()).count()
+}
+
+/// How many of these rows are excepted, by the kind of exception.
+fn excepted(ledger: &Ledger, rows: &[&Row]) -> String {
+    let count = |kind: &str| {
+        let of_kind = |row: &&&Row| ledger.exception(&row.id).is_some_and(|exception| exception.kind == kind);
+        rows.iter().filter(of_kind).count()
+    };
+    let kinds = KINDS.map(|kind| format!("*{kind}*: {}", count(kind)));
+    format!("excepted: {}", kinds.join(", "))
+}
+
+fn shoulds(ledger: &Ledger) -> Vec<&Row> {
+    ledger.rows.iter().filter(|row| row.is_should() && ledger.replacement(&row.id).is_none()).collect()
 }
 
 fn requirements(page: &mut String, ledger: &Ledger, sources: &[Source]) {

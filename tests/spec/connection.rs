@@ -140,6 +140,7 @@ fn c5_the_channel_channel_max_itself_is_taken() {
     });
 }
 
+//= 2.5.5-01
 #[test]
 fn c6_a_frame_on_a_channel_without_a_session_closes() {
     each_way(|way| {

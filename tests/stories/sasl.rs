@@ -196,6 +196,28 @@ fn s11_a_client_that_writes_all_at_once_is_served() {
     });
 }
 
+//= 2.7.1-03
+#[test]
+fn the_host_that_a_client_wants_is_the_same_in_init_and_open() {
+    each_way(|way| {
+        if way.side == Side::Server {
+            return;
+        }
+        let (sasl, hostname) = (Some(Sasl::client().anonymous().into()), Some("example.com".into()));
+        let mut peer = way.peer(Config { sasl, hostname, ..way.config() });
+        peer.engine().open();
+        peer.send_header_of(3);
+        peer.send_sasl(&SaslMechanisms::new(vec![Symbol::from_static("ANONYMOUS")]));
+        peer.send_sasl(&SaslOutcome::new(SaslCode::Ok));
+        peer.send_header();
+        peer.expect_header_of(3);
+        assert_eq!(peer.expect_sasl::<SaslInit>().hostname.as_deref(), Some("example.com"));
+        peer.expect_header();
+        let hostname = expect!(peer, Open { hostname, .. } => hostname);
+        assert_eq!(hostname.as_deref(), Some("example.com"));
+    });
+}
+
 #[test]
 fn s12_secrets_are_in_no_trace() {
     each_way(|way| {
