@@ -184,6 +184,27 @@ fn w4_drains_in_a_row_are_answered_once() {
 
 //= 2.7.4-X4 2.7.4-X5
 #[test]
+fn w4_drains_without_number_leave_nothing() {
+    let mut linked = Way::new(Side::Client, Chunks::Whole).linked();
+    let drains: Vec<_> =
+        (0..1_000).map(|_| Flow { drain: true, ..linked.link_flow(0, 5) }.on(NEAR.peer)).collect();
+    linked.send_all(drains.clone());
+    linked.events();
+    let held = linked.held();
+    for _ in 0..50 {
+        linked.send_all(drains.clone());
+        assert!(linked.events().len() <= 2);
+    }
+    assert!(linked.held() <= held);
+    linked.engine_sender().drained();
+    let mut answers = 0;
+    while linked.next_item().is_some() {
+        answers += 1;
+    }
+    assert!(answers <= 1, "{answers}");
+}
+
+#[test]
 fn w5_echoes_that_wait_together_get_one_answer() {
     each_way(|way| {
         let mut linked = way.linked();

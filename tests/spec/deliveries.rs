@@ -543,6 +543,19 @@ fn d13_a_disposition_of_half_of_all_ids_touches_what_there_is() {
 
 //= 2.7.6-01
 #[test]
+fn d13_wide_dispositions_without_number_take_time_by_what_there_is() {
+    let mut linked = sent(&Way::new(Side::Server, Chunks::Whole));
+    // Each names two milliard deliveries: walked by number, they would take years.
+    let wide = Disposition { last: Some(Serial::new(0x7fff_ffff)), ..disposition(Role::Receiver, 0) };
+    let frames = wide.on(NEAR.peer).encode().repeat(1_000);
+    for _ in 0..100 {
+        linked.send_raw(&frames);
+    }
+    linked.events();
+    linked.session_is_fine();
+}
+
+#[test]
 fn d14_a_disposition_of_what_is_not_there_is_ignored() {
     each_way(|way| {
         let mut linked = sent(way);
@@ -636,6 +649,50 @@ fn d15_a_state_that_is_none_closes_and_an_unknown_one_is_passed_on() {
         let mut linked = sent(way);
         linked.send_raw(frame_of(NEAR.peer, b"\x00\x53\x15\xc0\x06\x05\x41\x43\x40\x42\x45"));
         linked.closes_with(&condition::DECODE_ERROR);
+    });
+}
+
+#[test]
+fn d15_an_outcome_that_was_not_offered_is_passed_on() {
+    each_way(|way| {
+        let outcomes = vec![Symbol::from_static("amqp:accepted:list")];
+        let source = Source { outcomes, ..Source::default() };
+        let link = |link: LinkConfig| LinkConfig { source: Some(Box::new(source.clone())), ..link };
+        let mut linked = Linked::with(way.opened(), SessionConfig::default(), link);
+        linked.grant(10);
+        let states = [
+            DeliveryState::Rejected(None),
+            DeliveryState::Modified(Box::default()),
+            // What is no outcome settles as well: the sender learns how far the receiver had come.
+            DeliveryState::Received(Received::new(0, 5)),
+        ];
+        for (n, state) in (0..).zip(states) {
+            let id = linked.engine_sender().send(tag([n as u8]), false, "x").unwrap();
+            expect!(linked, Transfer { .. });
+            linked.send(settled(Role::Receiver, n, state.clone()).on(NEAR.peer));
+            linked.expect_event(Event::Updated(id));
+            assert_eq!(linked.engine_sender().settle(id, None), Ok(Some(state)));
+        }
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn d16_a_close_in_the_middle_of_a_delivery_takes_it_away() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.credit(10);
+        send(&mut linked, [Transfer { more: true, ..first(SENDER, 0) }]);
+        let (id, _) = linked.delivery();
+        linked.send(Close::default());
+        linked.expect_event(Event::Aborted(id));
+        linked.expect_event(Event::Closed { error: None });
+        assert_eq!(linked.engine_receiver().accept(id), Err(Misuse::Gone));
+        assert_eq!(linked.engine_receiver().take(id).err(), Some(Misuse::Gone));
+        linked.engine().close(None);
+        linked.expect(Close::default());
+        linked.expect_event(Event::Disconnected(DisconnectReason::Closed));
+        linked.expect_dropped();
     });
 }
 

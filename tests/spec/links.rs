@@ -197,10 +197,13 @@ fn k5_a_refused_link_is_attached_without_a_terminus_and_closed() {
 #[test]
 fn k6_a_detach_or_flow_of_an_unknown_handle_ends_the_session() {
     each_way(|way| {
-        let frames: [Frame; 3] = [
+        let frames: [Frame; 5] = [
             detach(99).into(),
             Detach { closed: true, ..detach(u32::MAX) }.into(),
             Flow { handle: Some(Handle(99)), ..flow(1, NEXT_OUTGOING, 1) }.into(),
+            Flow { handle: Some(Handle(u32::MAX)), ..flow(1, NEXT_OUTGOING, 1) }.into(),
+            // A handle of the other session.
+            detach(FAR.peer_sender).into(),
         ];
         for frame in frames {
             let mut linked = way.linked();
@@ -219,6 +222,21 @@ fn k6_a_second_detach_ends_the_session() {
         }
         let link = linked.receiver;
         linked.expect_event(Event::LinkDetached { link, closed: false, error: None });
+        linked.ends_with(&condition::SESSION_UNATTACHED_HANDLE);
+    });
+}
+
+#[test]
+fn k6_a_flow_of_a_link_that_was_detached_ends_the_session() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.send(Detach { closed: true, ..detach(NEAR.peer_receiver) }.on(NEAR.peer));
+        let link = linked.sender;
+        linked.expect_event(Event::LinkDetached { link, closed: true, error: None });
+        linked.engine_sender().close(None).unwrap();
+        linked.expect(Detach { closed: true, ..detach(NEAR.engine_sender) });
+        let flow = linked.link_flow(0, 10);
+        linked.send(flow.on(NEAR.peer));
         linked.ends_with(&condition::SESSION_UNATTACHED_HANDLE);
     });
 }
@@ -367,6 +385,16 @@ fn k8_a_closing_detach_that_crosses_a_plain_one_is_answered_by_attaching_and_clo
         expect!(linked, Attach { handle, .. } if handle.0 == NEAR.engine_receiver);
         linked.expect(Detach { closed: true, ..detach(NEAR.engine_receiver) });
         linked.session_is_fine();
+
+        let mut linked = way.linked();
+        let link = linked.sender;
+        linked.engine_sender().detach().unwrap();
+        linked.expect(detach(NEAR.engine_sender));
+        linked.send(Detach { closed: true, ..detach(NEAR.peer_receiver) }.on(NEAR.peer));
+        linked.expect_event(Event::LinkDetached { link, closed: true, error: None });
+        expect!(linked, Attach { handle, .. } if handle.0 == NEAR.engine_sender);
+        linked.expect(Detach { closed: true, ..detach(NEAR.engine_sender) });
+        linked.session_is_fine();
     });
 }
 
@@ -397,6 +425,46 @@ fn k9_handles_are_used_again_and_nothing_is_left_behind() {
 }
 
 //= 2.7.3-02 2.7.3-04
+#[test]
+fn k9_links_without_number_take_no_more_memory_than_one() {
+    let mut linked = Way::new(Side::Server, Chunks::Whole).linked();
+    let mut held = 0;
+    for round in 0..50_000 {
+        let closing = Detach { closed: true, ..detach(20) };
+        linked.send_all([attach("again", 20, Role::Sender).on(NEAR.peer), closing.on(NEAR.peer)]);
+        let [Event::LinkAttached(link), Event::LinkDetached { .. }] = linked.events()[..] else {
+            panic!("no link in round {round}")
+        };
+        linked.engine().receiver(link).unwrap().close(None).unwrap();
+        expect!(linked, Attach { handle: Handle(2), .. });
+        linked.expect(Detach { closed: true, ..detach(2) });
+        if round == 10 {
+            held = linked.held();
+        }
+    }
+    assert_eq!(linked.held(), held);
+}
+
+#[test]
+fn k9_as_many_links_as_handles_and_not_one_more() {
+    each_way(|way| {
+        let config = SessionConfig { handle_max: 99, ..SessionConfig::default() };
+        let mut linked = Linked::with(way.opened(), config, |link| link);
+        let handles = (0..100).filter(|handle| ![NEAR.peer_sender, NEAR.peer_receiver].contains(handle));
+        for handle in handles {
+            linked.send(attach(&format!("{handle}"), handle, Role::Sender).on(NEAR.peer));
+            let Some(Event::LinkAttached(link)) = linked.event() else { panic!("no link") };
+            let config = LinkConfig::receiver("", "here");
+            linked.engine().receiver(link).unwrap().attach(config).unwrap();
+            expect!(linked, Attach { .. });
+        }
+        let session = linked.session;
+        assert_eq!(linked.engine().links(session).count(), 100);
+        linked.send(attach("one more", 100, Role::Sender).on(NEAR.peer));
+        linked.closes_with(&condition::CONNECTION_FRAMING_ERROR);
+    });
+}
+
 #[test]
 fn a_handle_is_not_used_again_before_the_peer_has_detached() {
     // RabbitMQ 4.0.5 closes the connection if it is: what it has under way for the old link reaches the new one.

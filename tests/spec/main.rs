@@ -10,6 +10,7 @@
 //! | IGNORE | nothing |
 //! | LOCAL | tells its own user |
 
+mod clock;
 mod connection;
 mod credit;
 mod deliveries;
@@ -19,6 +20,7 @@ mod header;
 mod links;
 mod matrix;
 mod node;
+mod own;
 mod sasl;
 mod sessions;
 mod values;

@@ -84,6 +84,25 @@ fn n3_channels_are_used_again_and_nothing_is_left_behind() {
 
 //= 2.5.3-02
 #[test]
+fn n3_sessions_without_number_take_no_more_memory_than_one() {
+    let mut peer = Way::new(Side::Server, Chunks::Whole).opened();
+    let mut held = 0;
+    for round in 0..50_000 {
+        peer.send_all([begin(round, 1, 1).on(5), End::default().on(5)]);
+        let [Event::SessionBegun(session), Event::SessionEnded { .. }] = peer.events()[..] else {
+            panic!("no session in round {round}")
+        };
+        peer.engine().session(session).unwrap().end(None).unwrap();
+        expect!(peer, Begin { remote_channel: Some(5), .. });
+        peer.expect(End::default().on(0));
+        if round == 10 {
+            held = peer.held();
+        }
+    }
+    assert_eq!(peer.held(), held);
+}
+
+#[test]
 fn n3_crossing_ends_free_both_channels() {
     each_way(|way| {
         let mut linked = way.linked();
@@ -138,6 +157,11 @@ fn n4_frames_on_a_session_that_failed_are_dropped_until_its_end() {
             linked.send(first(NEAR.peer_sender, id).on(NEAR.peer).with("dropped"));
         }
         linked.send(attach("new", 50, Role::Receiver).on(NEAR.peer));
+        linked.send(attach("in use", NEAR.peer_sender, Role::Sender).on(NEAR.peer));
+        linked.send(first(99, 7).on(NEAR.peer));
+        let last = Some(Serial::new(0));
+        linked.send(Disposition { last, ..disposition(Role::Sender, 9) }.on(NEAR.peer));
+        linked.send(detach(NEAR.peer_sender).on(NEAR.peer));
         linked.send(detach(99).on(NEAR.peer));
         linked.send(Flow { echo: true, ..flow(0, 5_000, 0) }.on(NEAR.peer));
         linked.finish();
@@ -178,6 +202,17 @@ fn n5_a_transfer_beyond_the_incoming_window_ends_the_session() {
         }
         assert!(matches!(linked.event(), Some(Event::Delivery(_))));
         assert!(matches!(linked.event(), Some(Event::Delivery(_))));
+        linked.ends_with(&condition::SESSION_WINDOW_VIOLATION);
+    });
+}
+
+#[test]
+fn n5_a_window_of_nothing_takes_nothing() {
+    each_way(|way| {
+        let config = SessionConfig { incoming_window: 0, ..SessionConfig::default() };
+        let mut linked = Linked::with(way.opened(), config, |link| link);
+        linked.credit(10);
+        linked.send(first(NEAR.peer_sender, 0).on(NEAR.peer).with("x"));
         linked.ends_with(&condition::SESSION_WINDOW_VIOLATION);
     });
 }
