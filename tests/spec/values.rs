@@ -236,6 +236,24 @@ fn t8_deep_nesting_closes() {
 
 //= 1.6.23-01 1.6.23-02
 #[test]
+fn t9_a_descriptor_that_is_described_or_compound_closes() {
+    each_way(|way| {
+        for descriptor in [
+            &b"\x00\x53\x01\x41"[..], // described
+            b"\x45",
+            b"\xc0\x02\x01\x41",
+            b"\xc1\x01\x00",
+            b"\xe0\x02\x00\x41",
+            b"\x00\x00\x53\x01\x41\x41",
+        ] {
+            let value = [b"\x00", descriptor, b"\x41"].concat();
+            closes(way, &open_with_properties(&compound(0xd1, 2, &[b"\xa1\x01k", &value[..]].concat())));
+            closes(way, &[b"\x00", descriptor, b"\x45"].concat());
+        }
+    });
+}
+
+#[test]
 fn t10_maps_of_odd_count_or_with_equal_keys_close() {
     each_way(|way| {
         closes(way, &open_with_properties(b"\xc1\x02\x01\x41"));
@@ -246,6 +264,28 @@ fn t10_maps_of_odd_count_or_with_equal_keys_close() {
         opens(way, &open_with_properties(b"\xc1\x07\x04\x52\x01\x41\x53\x01\x41"));
         closes(way, &open_with_properties(b"\xc1\x0a\x04\x52\x01\x41\x70\0\0\0\x01\x41"));
     });
+}
+
+#[test]
+fn t11_a_map_of_a_hundred_thousand_costly_keys_takes_no_quadratic_time() {
+    const KEYS: u32 = 100_000;
+    // Each compared with each, these would take hours. Keys that are alike but for their end are the worst.
+    let uints = |n: u32| [&b"\x70"[..], &n.to_be_bytes()].concat();
+    let nans = |n: u32| [&b"\x72\x7f\xc0"[..], &(n as u16).to_be_bytes()].concat();
+    let lists = |n: u32| compound(0xd0, 1, &uints(n));
+    let mut peer =
+        Way::new(Side::Server, Chunks::Whole).peer(Config { max_frame_size: 4 << 20, ..Config::server("s") });
+    peer.open();
+    let mut begins = |key: &dyn Fn(u32) -> Vec<u8>, count: u32, channel: u16| {
+        let items: Vec<u8> = (0..count).flat_map(|n| [key(n), vec![0x41]].concat()).collect();
+        let map = compound(0xd1, 2 * count, &items);
+        let fields: [&[u8]; 8] = [b"\x40", b"\x43", b"\x43", b"\x43", b"\x40", b"\x40", b"\x40", &map];
+        peer.send_raw(frame_of(channel, &performative(0x11, &fields)));
+        assert!(matches!(peer.event(), Some(Event::SessionBegun(_))));
+    };
+    begins(&uints, KEYS, 1);
+    begins(&lists, KEYS, 2);
+    begins(&nans, 65_536, 3);
 }
 
 #[test]
@@ -448,6 +488,90 @@ fn t19_a_multiple_field_is_one_value_an_array_or_nothing() {
             b"\x41",
         ] {
             closes(way, &capabilities(value));
+        }
+    });
+}
+
+/// Values that are none, each for a reason of its own.
+fn bad_values() -> Vec<Vec<u8>> {
+    let mut bad: Vec<Vec<u8>> = [
+        &b"\xa1\x05four"[..], // T1
+        b"\x70\0\0",
+        b"\x3f",                  // T2
+        b"\xb1\xff\xff\xff\xffx", // T3
+        b"\xc0\x00",              // T4
+        b"\xc0\x02\x02\x41",      // T5
+        b"\xd0\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\xc0\x03\x01\x41\x41", // T6
+        b"\xc0\x04\x01\xa1\x05x",
+        b"\xf0\0\0\0\x05\xff\xff\xff\xff\x40", // T7
+        b"\x00\x00\x53\x01\x41\x41",           // T9
+        b"\x00\x45\x41",
+        b"\xc1\x02\x01\x41", // T10
+        b"\xc1\x07\x04\x52\x01\x41\x52\x01\x41",
+        b"\xa1\x02\xc0\x80", // T12
+        b"\xa1\x03\xed\xa0\x80",
+        b"\xa3\x01\x80", // T13
+        b"\x73\0\x11\0\0",
+        b"\x73\0\0\xd8\0",
+        b"\x56\x02",
+    ]
+    .map(<[u8]>::to_vec)
+    .into();
+    bad.push(nested(33, |inner| compound(0xd0, 1, inner))); // T8
+    bad.push(nested(100_000 / 9, |inner| [b"\x00\x53\x01", inner].concat()));
+    bad
+}
+
+#[test]
+fn t1_to_t13_a_bad_value_in_a_performative_closes_wherever_it_stands() {
+    each_way(|way| {
+        for value in bad_values() {
+            let in_map = compound(0xd1, 2, &[b"\xa3\x01k", &value[..]].concat());
+            closes(way, &open_with_properties(&in_map));
+            let nulls: [&[u8]; 6] = [b"\x40"; 6];
+            // The properties of a begin, of an attach and of a flow; the info of an error.
+            let begin: [&[u8]; 5] = [b"\x40", b"\x43", b"\x43", b"\x43", b"\x40"];
+            closes_later(way, &performative(0x11, &[&begin[..], &[b"\x40", b"\x40", &in_map]].concat()));
+            let attach: [&[u8]; 7] = [b"\xa1\x01n", b"\x52\x1e", b"\x41", b"\x40", b"\x40", b"\x40", b"\x40"];
+            closes_later(way, &performative(0x12, &[&attach[..], &nulls, &[&in_map]].concat()));
+            let flow: [&[u8]; 4] = [b"\x40", b"\x43", b"\x43", b"\x43"];
+            closes_later(way, &performative(0x13, &[&flow[..], &nulls, &[&in_map]].concat()));
+            let error = performative(0x1d, &[b"\xa3\x01c", b"\x40", &in_map]);
+            closes_later(way, &performative(0x17, &[&error]));
+        }
+    });
+}
+
+#[test]
+fn t1_to_t13_a_bad_value_in_a_message_is_told_to_its_reader_and_the_link_lives() {
+    let section = |code: u8, value: &[u8]| [&[0x00, 0x53, code], value].concat();
+    let body = section(0x77, b"\x41");
+    each_chunking(|way| {
+        for value in bad_values() {
+            let in_map = compound(0xd1, 2, &[b"\xa3\x01k", &value[..]].concat());
+            let named = compound(0xd1, 2, &[b"\xa1\x01k", &value[..]].concat());
+            let messages = [
+                section(0x77, &value),
+                section(0x76, &compound(0xd0, 1, &value)),
+                [section(0x71, &in_map), body.clone()].concat(),
+                [section(0x72, &in_map), body.clone()].concat(),
+                [section(0x74, &named), body.clone()].concat(),
+                [body.clone(), section(0x78, &in_map)].concat(),
+                [section(0x73, &compound(0xd0, 1, &value)), body.clone()].concat(),
+            ];
+            let mut linked = way.linked();
+            linked.credit(10);
+            for (id, message) in (0..).zip(messages) {
+                linked.send(first(NEAR.peer_sender, id).on(NEAR.peer).with(message.clone()));
+                let (_, payload) = linked.delivery();
+                assert_eq!(payload, message, "what it is made of is not the engine's business");
+                let decoded = amqp1_engine::message::Message::decode(&payload);
+                assert!(decoded.is_err(), "{}: {decoded:?}", message.escape_ascii());
+                let scanned = amqp1_engine::message::MessageView::scan(&payload);
+                assert!(scanned.and_then(|view| view.validate()).is_err(), "{}", message.escape_ascii());
+            }
+            linked.session_is_fine();
         }
     });
 }
