@@ -372,6 +372,31 @@ fn what_is_sent_again_over_a_link_attached_again_is_a_new_delivery() {
     });
 }
 
+//= 3.4.6-11
+#[test]
+fn what_arrived_in_part_is_forgotten_when_its_link_is_detached() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.credit(10);
+        linked.send(Transfer { more: true, ..first(NEAR.peer_sender, 0) }.on(NEAR.peer).with("half"));
+        let (id, _) = linked.delivery();
+        let state = DeliveryState::Received(Received { section_number: 0, section_offset: 4 });
+        linked.engine_receiver().update(id, state).unwrap();
+        expect!(linked, Disposition { settled: false, .. });
+        linked.send(detach(NEAR.peer_sender).on(NEAR.peer));
+        let link = linked.receiver;
+        linked.expect_event(Event::Aborted(id));
+        linked.expect_event(Event::LinkDetached { link, closed: false, error: None });
+        assert_eq!(linked.engine_receiver().delivery(id).err(), Some(Misuse::Gone));
+        linked.engine_receiver().detach().unwrap();
+        linked.expect(detach(NEAR.engine_receiver));
+
+        linked.engine_receiver().attach(LinkConfig::receiver("", "there")).unwrap();
+        expect!(linked, Attach { unsettled: None, incomplete_unsettled: false, role: Role::Receiver, .. });
+        linked.session_is_fine();
+    });
+}
+
 //= 2.6.6-03
 #[test]
 fn k8_a_closing_detach_that_crosses_a_plain_one_is_answered_by_attaching_and_closing() {

@@ -38,6 +38,24 @@ fn producer(source: Source) -> (RunningBroker, Peer<Socket>) {
     (broker, peer)
 }
 
+/// The first message of the queue, for a peer that has sent so many.
+#[track_caller]
+fn consumed(peer: &mut Peer<Socket>, sent: u32) -> (Transfer, Bytes) {
+    let source = Source { address: Some("q".into()), ..Source::default() };
+    peer.send(Attach { source: Some(source.into()), ..attach("out", 1, Role::Receiver) });
+    expect!(peer, Attach { .. });
+    peer.send(Flow {
+        next_incoming_id: Some(Serial::new(0)),
+        handle: Some(Handle(1)),
+        delivery_count: Some(Serial::new(0)),
+        link_credit: Some(1),
+        ..flow(100, sent, 100)
+    });
+    let frame = peer.expect_frame("Transfer");
+    let Performative::Transfer(transfer) = frame.performative else { panic!("{:?}", frame.performative) };
+    (*transfer, frame.payload)
+}
+
 /// The broker closes the link, and the session goes on.
 #[track_caller]
 fn refused(peer: &mut Peer<Socket>, condition: &Symbol) {
@@ -123,6 +141,25 @@ fn m3_an_annotation_that_is_not_understood_detaches() {
     refused(&mut peer, &condition::NOT_IMPLEMENTED);
 }
 
+#[test]
+fn m5_bytes_of_another_format_pass_as_they_are_or_are_rejected_where_they_must_be_read() {
+    let (_broker, mut peer) = producer(Source::default());
+    let odd = |delivery_id| Transfer { message_format: Some(9), ..first(0, delivery_id) };
+    peer.send(odd(0).with("odd"));
+    peer.expect(settled(Role::Receiver, 0, DeliveryState::Accepted));
+    let (transfer, payload) = consumed(&mut peer, 1);
+    assert_eq!((transfer.message_format, &payload[..]), (Some(9), &b"odd"[..]));
+
+    let (_broker, mut peer) = begun();
+    peer.send(attach("to all queues", 0, Role::Sender));
+    expect!(peer, Attach { .. });
+    expect!(peer, Flow { .. });
+    peer.send(odd(0).with("odd"));
+    let state = expect!(peer, Disposition { settled: true, state: Some(state), .. } => state);
+    let DeliveryState::Rejected(Some(error)) = state else { panic!("{state:?}") };
+    assert_eq!(error.condition, condition::NOT_IMPLEMENTED);
+}
+
 //= 3.2.2-01
 #[test]
 fn delivery_annotations_go_no_further_than_the_node() {
@@ -131,15 +168,7 @@ fn delivery_annotations_go_no_further_than_the_node() {
     let delivery_annotations = Some(Map::new().with(Symbol::from_static("x-opt-for-the-node"), 1u8));
     peer.send(first(0, 0).with(bytes(&Message { delivery_annotations, ..plain.clone() })));
     peer.expect(settled(Role::Receiver, 0, DeliveryState::Accepted));
-    let source = Source { address: Some("q".into()), ..Source::default() };
-    peer.send(Attach { source: Some(source.into()), ..attach("out", 1, Role::Receiver) });
-    expect!(peer, Attach { .. });
-    let credit = (Some(Handle(1)), Some(Serial::new(0)), Some(1));
-    let (handle, delivery_count, link_credit) = credit;
-    let session = Flow { next_incoming_id: Some(Serial::new(0)), ..flow(100, 1, 100) };
-    peer.send(Flow { handle, delivery_count, link_credit, ..session });
-    let frame = peer.expect_frame("Transfer");
-    assert_eq!(frame.payload, bytes(&plain));
+    assert_eq!(consumed(&mut peer, 1).1, bytes(&plain));
 }
 
 //= 3.2.10-X1

@@ -427,7 +427,7 @@ mod tests {
         assert_failed(&server(Some(plain_server()), &[b"AMQP\0\0\x09\x01"]), error, SASL_HEADER);
     }
 
-    //= 2.2-13 2.2-14
+    //= 2.2-13 2.2-14 5.2-02
     #[test]
     fn h3_an_id_that_is_unknown_or_not_offered() {
         let protocol = |expected, received| HandshakeError::Protocol { expected, received };
