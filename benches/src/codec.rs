@@ -175,9 +175,10 @@ fn read_message(encoded: &[u8]) -> Result<u64, DecodeError> {
     let message = MessageView::scan(encoded)?;
     let header = message.header()?;
     let properties = message.properties()?;
-    let texts = [properties.to, properties.reply_to, properties.subject, properties.content_type];
+    let texts = [properties.to, properties.reply_to, properties.subject];
     let mut sum = u64::from(header.ttl.unwrap_or(0)) + u64::from(properties.message_id.is_some());
     sum += texts.iter().flatten().map(|text| text.len() as u64).sum::<u64>();
+    sum += properties.content_type.map_or(0, |text| text.len() as u64);
     for entry in message.application_properties().iter() {
         let (name, value) = entry?;
         sum += name.len() as u64 + weight(value);
@@ -224,7 +225,8 @@ fn weight(value: ValueRef<'_>) -> u64 {
         ValueRef::Long(value) | ValueRef::Timestamp(Timestamp(value)) => value as u64,
         ValueRef::Double(value) => value.to_bits(),
         ValueRef::Binary(octets) => octets.len() as u64,
-        ValueRef::String(text) | ValueRef::Symbol(text) => text.len() as u64,
+        ValueRef::String(text) => text.len() as u64,
+        ValueRef::Symbol(text) => text.len() as u64,
         _ => 0,
     }
 }

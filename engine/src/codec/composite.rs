@@ -380,7 +380,7 @@ impl<'a> Fields<'a> {
 /// One symbol or an array of them.
 fn symbols(input: &[u8]) -> parse::Parsed<'_, Vec<Symbol>> {
     let symbol = |value| match value {
-        ValueRef::Symbol(text) => Ok(Symbol::from_ascii(text)),
+        ValueRef::Symbol(text) => Ok(text.into()),
         _ => Err(DecodeError::from(DecodeErrorKind::UnexpectedType(input[0]))),
     };
     let (rest, value) = ValueRef::parse(input)?;

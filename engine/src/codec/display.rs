@@ -119,8 +119,8 @@ macro_rules! show_simple {
             $kind::Timestamp(value) => write!($f, "{value}"),
             $kind::Uuid(value) => write!($f, "{value}"),
             $kind::Binary(value) => write!($f, "{}", Octets(value)),
-            $kind::String(value) => $texts.show(value, $f),
-            $kind::Symbol(value) => $texts.show(value, $f),
+            $kind::String(value) => $texts.show(value.as_str(), $f),
+            $kind::Symbol(value) => $texts.show(value.as_str(), $f),
             $($compound)*
         }
     };

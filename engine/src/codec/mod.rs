@@ -51,6 +51,8 @@ mod rows;
 pub(crate) mod sample;
 mod text;
 pub use text::{NotAscii, Str, Symbol};
+mod text_ref;
+pub use text_ref::{StrRef, SymbolRef};
 mod value;
 pub use value::Value;
 mod value_ref;

@@ -29,7 +29,8 @@ pub(crate) fn compare(a: &ValueRef<'_>, b: &ValueRef<'_>) -> Ordering {
         (V::Timestamp(a), V::Timestamp(b)) => a.cmp(b),
         (V::Uuid(a), V::Uuid(b)) => a.cmp(b),
         (V::Binary(a), V::Binary(b)) => a.cmp(b),
-        (V::String(a), V::String(b)) | (V::Symbol(a), V::Symbol(b)) => a.cmp(b),
+        (V::String(a), V::String(b)) => a.cmp(b),
+        (V::Symbol(a), V::Symbol(b)) => a.cmp(b),
         (V::List(a), V::List(b)) => sequences(a.iter(), b.iter()),
         //= 1.6.23-03
         (V::Map(a), V::Map(b)) => sequences(flatten(a), flatten(b)),

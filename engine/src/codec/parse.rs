@@ -76,21 +76,6 @@ pub(crate) fn variable32(input: &[u8]) -> Parsed<'_, &[u8]> {
     take(rest, size as usize)
 }
 
-/// The text of a string.
-#[inline(always)]
-pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, DecodeError> {
-    core::str::from_utf8(bytes).map_err(|_| DecodeErrorKind::InvalidUtf8.into())
-}
-
-/// The text of a symbol.
-#[inline(always)]
-pub(crate) fn ascii(bytes: &[u8]) -> Result<&str, DecodeError> {
-    match core::str::from_utf8(bytes) {
-        Ok(text) if text.is_ascii() => Ok(text),
-        _ => Err(DecodeErrorKind::InvalidSymbol.into()),
-    }
-}
-
 /// What size and count of a list, map or array enclose; the count is not yet checked.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Compound<'a> {
@@ -163,7 +148,7 @@ fn rare_descriptor(input: &[u8]) -> Parsed<'_, Option<u64>> {
     let mut rest = rest;
     let number = match super::ValueRef::read_descriptor(&mut rest)? {
         super::ValueRef::Ulong(number) => Some(number),
-        super::ValueRef::Symbol(name) => crate::types::descriptor::number_of(name),
+        super::ValueRef::Symbol(name) => crate::types::descriptor::number_of(name.as_str()),
         _ => None,
     };
     Ok((rest, number))

@@ -6,8 +6,8 @@ use core::{fmt, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    Decode, DecodeErrorKind, Encode, Str, Symbol, code,
-    parse::{Parsed, ascii, byte, fail, fixed, unexpected, utf8, variable8, variable32},
+    Decode, DecodeErrorKind, Encode, Str, Symbol, SymbolRef, code,
+    parse::{Parsed, byte, fail, fixed, unexpected, variable8, variable32},
     write,
 };
 use crate::Serial;
@@ -322,7 +322,10 @@ impl<'a> Decode<'a> for &'a str {
             (rest, code::STRING32) => variable32(rest)?,
             (_, other) => return unexpected(other),
         };
-        Ok((rest, utf8(bytes)?))
+        match core::str::from_utf8(bytes) {
+            Ok(text) => Ok((rest, text)),
+            Err(_) => fail(DecodeErrorKind::InvalidUtf8),
+        }
     }
 }
 
@@ -352,12 +355,7 @@ impl Encode for Symbol {
 
 impl Decode<'_> for Symbol {
     fn parse(input: &[u8]) -> Parsed<'_, Self> {
-        let (rest, bytes) = match byte(input)? {
-            (rest, code::SYMBOL8) => variable8(rest)?,
-            (rest, code::SYMBOL32) => variable32(rest)?,
-            (_, other) => return unexpected(other),
-        };
-        Ok((rest, Self::from_ascii(ascii(bytes)?)))
+        SymbolRef::parse(input).map(|(rest, text)| (rest, text.into()))
     }
 }
 

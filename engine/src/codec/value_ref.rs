@@ -4,8 +4,8 @@ use core::fmt;
 
 use super::{
     Array, ArrayRef, Decimal32, Decimal64, Decimal128, Decode, DecodeError, DecodeErrorKind, Described,
-    DescribedRef, ListRef, MAX_DEPTH, MapRef, Symbol, Timestamp, Uuid, Value, code, order,
-    parse::{Parsed, ascii, byte, compound8, compound32, fixed, utf8, variable8, variable32},
+    DescribedRef, ListRef, MAX_DEPTH, MapRef, StrRef, SymbolRef, Timestamp, Uuid, Value, code, order,
+    parse::{Parsed, byte, compound8, compound32, fixed, variable8, variable32},
 };
 
 /// A value in its encoded bytes.
@@ -58,9 +58,9 @@ pub enum ValueRef<'a> {
     /// Octets (§1.6.19).
     Binary(&'a [u8]),
     /// Unicode text (§1.6.20).
-    String(&'a str),
+    String(StrRef<'a>),
     /// ASCII text from a constrained domain (§1.6.21).
-    Symbol(&'a str),
+    Symbol(SymbolRef<'a>),
     /// Values of any types in sequence (§1.6.22).
     List(ListRef<'a>),
     /// Keys with values (§1.6.23).
@@ -99,8 +99,8 @@ impl<'a> ValueRef<'a> {
             code::DOUBLE => Self::Double(f64::from_be_bytes(next(input, fixed)?)),
             code::TIMESTAMP => Self::Timestamp(Timestamp(i64::from_be_bytes(next(input, fixed)?))),
             code::BINARY8 => Self::Binary(next(input, variable8)?),
-            code::STRING8 => Self::String(utf8(next(input, variable8)?)?),
-            code::SYMBOL8 => Self::Symbol(ascii(next(input, variable8)?)?),
+            code::STRING8 => Self::String(StrRef::read(next(input, variable8)?)?),
+            code::SYMBOL8 => Self::Symbol(SymbolRef::read(next(input, variable8)?)?),
             other => return Self::read_rare(other, input),
         })
     }
@@ -129,8 +129,8 @@ impl<'a> ValueRef<'a> {
             code::DECIMAL128 => Self::Decimal128(Decimal128(next(input, fixed)?)),
             code::UUID => Self::Uuid(Uuid(next(input, fixed)?)),
             code::BINARY32 => Self::Binary(next(input, variable32)?),
-            code::STRING32 => Self::String(utf8(next(input, variable32)?)?),
-            code::SYMBOL32 => Self::Symbol(ascii(next(input, variable32)?)?),
+            code::STRING32 => Self::String(StrRef::read(next(input, variable32)?)?),
+            code::SYMBOL32 => Self::Symbol(SymbolRef::read(next(input, variable32)?)?),
             code::LIST0 => Self::List(ListRef::default()),
             code::LIST8 => Self::List(ListRef::new(next(input, compound8)?)?),
             code::LIST32 => Self::List(ListRef::new(next(input, compound32)?)?),
@@ -205,7 +205,7 @@ impl<'a> ValueRef<'a> {
             Self::Uuid(value) => Value::Uuid(value),
             Self::Binary(value) => Value::Binary(bytes::Bytes::copy_from_slice(value)),
             Self::String(value) => Value::String(value.into()),
-            Self::Symbol(value) => Value::Symbol(Symbol::from_ascii(value)),
+            Self::Symbol(value) => Value::Symbol(value.into()),
             Self::List(list) => {
                 let depth = deeper(depth)?;
                 Value::List(list.iter().map(|item| item?.to_value_at(depth)).collect::<Result<_, _>>()?)

@@ -134,9 +134,8 @@ impl<'a> MapRef<'a> {
     pub fn get(&self, key: &str) -> Result<Option<ValueRef<'a>>, DecodeError> {
         for entry in self {
             match entry? {
-                (ValueRef::String(name) | ValueRef::Symbol(name), value) if name == key => {
-                    return Ok(Some(value));
-                }
+                (ValueRef::String(name), value) if name == key => return Ok(Some(value)),
+                (ValueRef::Symbol(name), value) if name == key => return Ok(Some(value)),
                 _ => {}
             }
         }

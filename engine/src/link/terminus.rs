@@ -2,7 +2,7 @@
 
 use crate::{
     LinkConfig,
-    codec::{Map, Symbol, Value, ValueRef, parse},
+    codec::{Map, Symbol, SymbolRef, Value, ValueRef, parse},
     types::{
         Declared, DeliveryState, LifetimePolicy, Modified, Role, Source, Target, TargetKind, descriptor,
         distribution_mode,
@@ -61,10 +61,11 @@ fn is_lifetime_policy(value: &Value) -> bool {
 }
 
 fn are_modes(value: &Value) -> bool {
-    let is_mode =
-        |name: &str| [distribution_mode::MOVE, distribution_mode::COPY].iter().any(|mode| *mode == name);
+    let is_mode = |name: SymbolRef<'_>| {
+        [distribution_mode::MOVE, distribution_mode::COPY].iter().any(|mode| name == *mode)
+    };
     match value {
-        Value::Symbol(mode) => is_mode(mode),
+        Value::Symbol(mode) => is_mode(mode.into()),
         Value::Array(modes) => {
             !modes.is_empty()
                 && modes.iter().all(|mode| matches!(mode, ValueRef::Symbol(mode) if is_mode(mode)))

@@ -1,8 +1,6 @@
 use crate::codec::{
-    Decode, Str, Symbol, Timestamp, Uuid, ValueRef, code,
-    composite::Fields,
-    error::Place,
-    parse::{Parsed, ascii, byte, unexpected, variable8, variable32},
+    Decode, Str, StrRef, Symbol, SymbolRef, Timestamp, Uuid, ValueRef, code, composite::Fields, error::Place,
+    parse::Parsed,
 };
 use crate::{
     Serial,
@@ -18,27 +16,27 @@ pub struct PropertiesRef<'a> {
     /// Who produced it.
     pub user_id: Option<&'a [u8]>,
     /// Address of the node it is destined for.
-    pub to: Option<&'a str>,
+    pub to: Option<StrRef<'a>>,
     /// What it is about.
-    pub subject: Option<&'a str>,
+    pub subject: Option<StrRef<'a>>,
     /// Address of the node to send replies to.
-    pub reply_to: Option<&'a str>,
+    pub reply_to: Option<StrRef<'a>>,
     /// Marks it for the client, most often as the answer to a request with this message-id.
     pub correlation_id: Option<MessageIdRef<'a>>,
     /// MIME type of data sections.
-    pub content_type: Option<&'a str>,
+    pub content_type: Option<SymbolRef<'a>>,
     /// How data sections are encoded on top of it.
-    pub content_encoding: Option<&'a str>,
+    pub content_encoding: Option<SymbolRef<'a>>,
     /// When it counts as expired.
     pub absolute_expiry_time: Option<Timestamp>,
     /// When it was made.
     pub creation_time: Option<Timestamp>,
     /// The group it belongs to.
-    pub group_id: Option<&'a str>,
+    pub group_id: Option<StrRef<'a>>,
     /// Its place within the group.
     pub group_sequence: Option<Serial>,
     /// The group a reply belongs to.
-    pub reply_to_group_id: Option<&'a str>,
+    pub reply_to_group_id: Option<StrRef<'a>>,
 }
 
 /// A message-id or correlation-id (§3.2.11 to §3.2.14) in its encoded bytes.
@@ -51,7 +49,7 @@ pub enum MessageIdRef<'a> {
     /// Octets (§3.2.13).
     Binary(&'a [u8]),
     /// Text (§3.2.14).
-    String(&'a str),
+    String(StrRef<'a>),
 }
 
 impl<'a> PropertiesRef<'a> {
@@ -59,17 +57,17 @@ impl<'a> PropertiesRef<'a> {
     pub(super) fn parse_list(input: &'a [u8]) -> Parsed<'a, Self> {
         /// One [`Place`] a field, so that an error names it.
         macro_rules! fields {
-            ($fields:ident: $($field:ident $($symbol:ident)?,)*) => {
+            ($fields:ident: $($field:ident,)*) => {
                 Self { $($field: {
                     let place = const { &Place { composite: Properties::NAME, field: stringify!($field) } };
-                    $fields.optional(place)? $(.map(|$symbol(text)| text))?
+                    $fields.optional(place)?
                 },)* }
             };
         }
         let (rest, mut fields) = Fields::parse(input)?;
         let properties = fields! { fields:
-            message_id, user_id, to, subject, reply_to, correlation_id, content_type SymbolRef,
-            content_encoding SymbolRef, absolute_expiry_time, creation_time, group_id, group_sequence,
+            message_id, user_id, to, subject, reply_to, correlation_id, content_type,
+            content_encoding, absolute_expiry_time, creation_time, group_id, group_sequence,
             reply_to_group_id,
         };
         fields.finish()?;
@@ -86,8 +84,8 @@ impl<'a> PropertiesRef<'a> {
             subject: self.subject.map(Str::from),
             reply_to: self.reply_to.map(Str::from),
             correlation_id: self.correlation_id.map(MessageId::from),
-            content_type: self.content_type.and_then(|text| Symbol::try_from(text).ok()),
-            content_encoding: self.content_encoding.and_then(|text| Symbol::try_from(text).ok()),
+            content_type: self.content_type.map(Symbol::from),
+            content_encoding: self.content_encoding.map(Symbol::from),
             absolute_expiry_time: self.absolute_expiry_time,
             creation_time: self.creation_time,
             group_id: self.group_id.map(Str::from),
@@ -102,17 +100,17 @@ impl<'a> From<&'a Properties> for PropertiesRef<'a> {
         Self {
             message_id: properties.message_id.as_ref().map(MessageIdRef::from),
             user_id: properties.user_id.as_deref(),
-            to: properties.to.as_deref(),
-            subject: properties.subject.as_deref(),
-            reply_to: properties.reply_to.as_deref(),
+            to: properties.to.as_ref().map(StrRef::from),
+            subject: properties.subject.as_ref().map(StrRef::from),
+            reply_to: properties.reply_to.as_ref().map(StrRef::from),
             correlation_id: properties.correlation_id.as_ref().map(MessageIdRef::from),
-            content_type: properties.content_type.as_deref(),
-            content_encoding: properties.content_encoding.as_deref(),
+            content_type: properties.content_type.as_ref().map(SymbolRef::from),
+            content_encoding: properties.content_encoding.as_ref().map(SymbolRef::from),
             absolute_expiry_time: properties.absolute_expiry_time,
             creation_time: properties.creation_time,
-            group_id: properties.group_id.as_deref(),
+            group_id: properties.group_id.as_ref().map(StrRef::from),
             group_sequence: properties.group_sequence,
-            reply_to_group_id: properties.reply_to_group_id.as_deref(),
+            reply_to_group_id: properties.reply_to_group_id.as_ref().map(StrRef::from),
         }
     }
 }
@@ -121,7 +119,7 @@ impl<'a> Decode<'a> for MessageIdRef<'a> {
     fn parse(input: &'a [u8]) -> Parsed<'a, Self> {
         match input.first() {
             Some(&(code::STRING8 | code::STRING32)) => {
-                <&str>::parse(input).map(|(rest, id)| (rest, Self::String(id)))
+                StrRef::parse(input).map(|(rest, id)| (rest, Self::String(id)))
             }
             Some(&(code::BINARY8 | code::BINARY32)) => {
                 <&[u8]>::parse(input).map(|(rest, id)| (rest, Self::Binary(id)))
@@ -149,7 +147,7 @@ impl<'a> From<&'a MessageId> for MessageIdRef<'a> {
             MessageId::Ulong(id) => Self::Ulong(*id),
             MessageId::Uuid(id) => Self::Uuid(*id),
             MessageId::Binary(id) => Self::Binary(id),
-            MessageId::String(id) => Self::String(id),
+            MessageId::String(id) => Self::String(id.into()),
         }
     }
 }
@@ -168,19 +166,5 @@ impl<'a> From<MessageIdRef<'a>> for ValueRef<'a> {
 impl PartialEq<MessageId> for MessageIdRef<'_> {
     fn eq(&self, other: &MessageId) -> bool {
         *self == MessageIdRef::from(other)
-    }
-}
-
-/// A symbol in place.
-struct SymbolRef<'a>(&'a str);
-
-impl<'a> Decode<'a> for SymbolRef<'a> {
-    fn parse(input: &'a [u8]) -> Parsed<'a, Self> {
-        let (rest, bytes) = match byte(input)? {
-            (rest, code::SYMBOL8) => variable8(rest)?,
-            (rest, code::SYMBOL32) => variable32(rest)?,
-            (_, other) => return unexpected(other),
-        };
-        Ok((rest, Self(ascii(bytes)?)))
     }
 }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::codec::{
-    DecodeError, DecodeErrorKind, Encode, Map, MapRef, ValueRef, code,
+    DecodeError, DecodeErrorKind, Encode, Map, MapRef, StrRef, ValueRef, code,
     parse::{self, Parsed},
 };
 
@@ -182,8 +182,7 @@ impl<'a> Annotations<'a> {
     pub fn binding(
         &self,
     ) -> impl Iterator<Item = Result<(ValueRef<'a>, ValueRef<'a>), DecodeError>> + use<'a> {
-        let is_optional =
-            |key: &ValueRef<'_>| matches!(key, ValueRef::Symbol(name) if name.starts_with("x-opt-"));
+        let is_optional = |key: &ValueRef<'_>| matches!(key, ValueRef::Symbol(name) if name.as_bytes().starts_with(b"x-opt-"));
         self.iter().filter(move |entry| entry.as_ref().map_or(true, |(key, _)| !is_optional(key)))
     }
 
@@ -219,7 +218,7 @@ impl<'a> Annotations<'a> {
 
 impl<'a> ApplicationProperties<'a> {
     /// Walks the entries in order.
-    pub fn iter(&self) -> impl Iterator<Item = Result<(&'a str, ValueRef<'a>), DecodeError>> + use<'a> {
+    pub fn iter(&self) -> impl Iterator<Item = Result<(StrRef<'a>, ValueRef<'a>), DecodeError>> + use<'a> {
         self.0.iter().map(|entry| match entry? {
             (ValueRef::String(name), value) if is_simple(&value) => Ok((name, value)),
             _ => Err(DecodeErrorKind::InvalidEntry.into()),

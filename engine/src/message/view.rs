@@ -25,7 +25,7 @@ use crate::{
 /// Message::from("Hello World!").with_subject("greeting").encode(&mut encoded);
 ///
 /// let message = MessageView::scan(&encoded)?;
-/// assert_eq!(message.properties()?.subject, Some("greeting"));
+/// assert_eq!(message.properties()?.subject, Some("greeting".into()));
 /// assert_eq!(message.body().to_string(), "Hello World!");
 /// # Ok::<(), amqp1_engine::codec::DecodeError>(())
 /// ```
@@ -236,9 +236,9 @@ impl<'a> BodyRef<'a> {
 
     /// The text, if the body is a value that is a string.
     #[must_use]
-    pub const fn as_str(&self) -> Option<&'a str> {
+    pub fn as_str(&self) -> Option<&'a str> {
         match self {
-            Self::Value(ValueRef::String(text)) => Some(text),
+            Self::Value(ValueRef::String(text)) => Some(text.as_str()),
             _ => None,
         }
     }
@@ -405,7 +405,7 @@ mod tests {
         crate::codec::Encode::encode(&message, &mut encoded);
         let view = MessageView::scan(&encoded).unwrap();
         let binding: Vec<_> = view.message_annotations().binding().map(|entry| entry.unwrap().0).collect();
-        let expected = [ValueRef::Symbol("x-opt"), ValueRef::Symbol("x-b"), ValueRef::Symbol("c")];
+        let expected = ["x-opt", "x-b", "c"].map(|name| ValueRef::Symbol(name.try_into().unwrap()));
         assert_eq!(binding, [&expected[..], &[ValueRef::Ulong(7)]].concat());
 
         let malformed = with_map(0x72, &[0xa1, 1, b'k', 0x40]);

@@ -98,7 +98,7 @@ fn value(f: &mut fmt::Formatter<'_>, value: ValueRef<'_>, depth: usize) -> fmt::
         ValueRef::Uuid(value) => write!(f, "{value}"),
         ValueRef::Binary(bytes) => write!(f, "b\"{}\"", bytes.escape_ascii()),
         ValueRef::String(text) => write!(f, "{text:?}"),
-        ValueRef::Symbol(text) => write!(f, ":{}", text.escape_debug()),
+        ValueRef::Symbol(text) => write!(f, ":{}", text.as_str().escape_debug()),
         ValueRef::List(list) => {
             f.write_str("[")?;
             separated(f, list.iter(), |f, item| self::value(f, item, depth + 1))?;
@@ -153,7 +153,7 @@ impl Composite {
     fn of(described: &DescribedRef<'_>) -> Option<Self> {
         let (symbol, code) = match described.descriptor() {
             ValueRef::Ulong(code) => descriptor::ALL.iter().find(|(_, known)| *known == code)?,
-            ValueRef::Symbol(symbol) => descriptor::ALL.iter().find(|(known, _)| *known == symbol)?,
+            ValueRef::Symbol(symbol) => descriptor::ALL.iter().find(|(known, _)| symbol == *known)?,
             _ => return None,
         };
         Some(Self { code: *code, name: symbol.strip_prefix("amqp:")?.strip_suffix(":list")? })
