@@ -209,8 +209,9 @@ fn map() -> Map {
 fn read_map(map: MapRef<'_>) -> Result<u64, DecodeError> {
     let mut sum = 0_u64;
     for entry in map {
-        let (key, value) = entry?;
-        sum = sum.wrapping_add(weight(key)).wrapping_add(weight(value));
+        if let (ValueRef::String(key), value) = entry? {
+            sum = sum.wrapping_add(key.len() as u64).wrapping_add(weight(value));
+        }
     }
     Ok(sum)
 }

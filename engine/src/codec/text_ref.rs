@@ -23,7 +23,11 @@ pub struct SymbolRef<'a>(&'a [u8]);
 impl<'a> StrRef<'a> {
     #[inline(always)]
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        if is_ascii(bytes) || is_utf8(bytes) { Ok(Self(bytes)) } else { Err(DecodeErrorKind::InvalidUtf8.into()) }
+        if is_ascii(bytes) || is_utf8(bytes) {
+            Ok(Self(bytes))
+        } else {
+            Err(DecodeErrorKind::InvalidUtf8.into())
+        }
     }
 }
 
@@ -32,7 +36,6 @@ impl<'a> SymbolRef<'a> {
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         if is_ascii(bytes) { Ok(Self(bytes)) } else { Err(DecodeErrorKind::InvalidSymbol.into()) }
     }
-
 }
 
 #[cold]
@@ -189,7 +192,10 @@ mod tests {
             for place in 0..len {
                 let mut bytes = vec![b'a'; len];
                 bytes[place] = 0x80;
-                assert!(StrRef::read(&bytes).is_err() && SymbolRef::read(&bytes).is_err(), "{place} of {len}");
+                assert!(
+                    StrRef::read(&bytes).is_err() && SymbolRef::read(&bytes).is_err(),
+                    "{place} of {len}"
+                );
                 bytes[place] = 0x7f;
                 assert!(StrRef::read(&bytes).is_ok() && SymbolRef::read(&bytes).is_ok(), "{place} of {len}");
             }

@@ -5,7 +5,7 @@ use core::fmt;
 use super::{
     Array, ArrayRef, Decimal32, Decimal64, Decimal128, Decode, DecodeError, DecodeErrorKind, Described,
     DescribedRef, ListRef, MAX_DEPTH, MapRef, StrRef, SymbolRef, Timestamp, Uuid, Value, code, order,
-    parse::{Parsed, byte, compound8, compound32, fixed, variable8, variable32},
+    parse::{Parsed, byte, compound8, compound32, fixed, variable32},
 };
 
 /// A value in its encoded bytes.
@@ -73,35 +73,65 @@ pub enum ValueRef<'a> {
 
 impl<'a> ValueRef<'a> {
     /// Reads one value from the front of `input` and moves `input` behind it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(input: &mut &'a [u8]) -> Result<Self, DecodeError> {
-        let constructor = next(input, byte)?;
-        Self::read_data(constructor, input)
+        let Some((constructor, rest)) = input.split_first() else { return truncated() };
+        *input = rest;
+        Self::read_data(*constructor, input)
     }
 
     /// Reads the untyped bytes that follow `constructor` (§1.2) and moves `input` behind them.
-    #[inline]
+    ///
+    /// What is seen often becomes part of the loop that walks a list or map: a value that comes out of a function
+    /// travels through memory.
+    #[inline(always)]
     pub(crate) fn read_data(constructor: u8, input: &mut &'a [u8]) -> Result<Self, DecodeError> {
+        macro_rules! number {
+            ($variant:ident($type:ty)) => {
+                match input.split_first_chunk() {
+                    Some((bytes, rest)) => {
+                        *input = rest;
+                        Self::$variant(<$type>::from_be_bytes(*bytes).into())
+                    }
+                    None => return truncated(),
+                }
+            };
+        }
+        macro_rules! variable {
+            ($read:expr) => {{
+                let Some((size, rest)) = input.split_first() else { return truncated() };
+                let Some((bytes, rest)) = rest.split_at_checked(usize::from(*size)) else {
+                    return truncated();
+                };
+                *input = rest;
+                $read(bytes)
+            }};
+        }
         Ok(match constructor {
             code::NULL => Self::Null,
             code::TRUE => Self::Bool(true),
             code::FALSE => Self::Bool(false),
             code::UINT0 => Self::Uint(0),
             code::ULONG0 => Self::Ulong(0),
-            code::SMALLUINT => Self::Uint(next(input, byte)?.into()),
-            code::SMALLULONG => Self::Ulong(next(input, byte)?.into()),
-            code::SMALLINT => Self::Int((next(input, byte)? as i8).into()),
-            code::SMALLLONG => Self::Long((next(input, byte)? as i8).into()),
-            code::UINT => Self::Uint(u32::from_be_bytes(next(input, fixed)?)),
-            code::INT => Self::Int(i32::from_be_bytes(next(input, fixed)?)),
-            code::ULONG => Self::Ulong(u64::from_be_bytes(next(input, fixed)?)),
-            code::LONG => Self::Long(i64::from_be_bytes(next(input, fixed)?)),
-            code::DOUBLE => Self::Double(f64::from_be_bytes(next(input, fixed)?)),
-            code::TIMESTAMP => Self::Timestamp(Timestamp(i64::from_be_bytes(next(input, fixed)?))),
-            code::BINARY8 => Self::Binary(next(input, variable8)?),
-            code::STRING8 => Self::String(StrRef::read(next(input, variable8)?)?),
-            code::SYMBOL8 => Self::Symbol(SymbolRef::read(next(input, variable8)?)?),
-            other => return Self::read_rare(other, input),
+            code::SMALLUINT => number!(Uint(u8)),
+            code::SMALLULONG => number!(Ulong(u8)),
+            code::SMALLINT => number!(Int(i8)),
+            code::SMALLLONG => number!(Long(i8)),
+            code::UINT => number!(Uint(u32)),
+            code::INT => number!(Int(i32)),
+            code::ULONG => number!(Ulong(u64)),
+            code::LONG => number!(Long(i64)),
+            code::DOUBLE => number!(Double(f64)),
+            code::TIMESTAMP => number!(Timestamp(i64)),
+            code::BINARY8 => Self::Binary(variable!(|bytes| bytes)),
+            code::STRING8 => Self::String(variable!(StrRef::read)?),
+            code::SYMBOL8 => Self::Symbol(variable!(SymbolRef::read)?),
+            other => {
+                let mut rest = *input;
+                let value = Self::read_rare(other, &mut rest)?;
+                *input = rest;
+                value
+            }
         })
     }
 
@@ -221,6 +251,11 @@ impl<'a> ValueRef<'a> {
             }
         })
     }
+}
+
+#[inline(always)]
+fn truncated<'a>() -> Result<ValueRef<'a>, DecodeError> {
+    Err(DecodeErrorKind::Truncated.into())
 }
 
 /// Runs a parser on `input` and moves `input` behind what it read.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{
-    Decode, DecodeError, DecodeErrorKind, Map, ValueRef, code, order,
+    Decode, DecodeError, DecodeErrorKind, Map, StrRef, ValueRef, code, order,
     parse::{self, Compound, Parsed, byte, compound8, compound32, unexpected},
     value_ref::deeper,
 };
@@ -220,16 +220,33 @@ pub struct MapIter<'a> {
 }
 
 impl<'a> MapIter<'a> {
-    #[inline]
+    /// Reads a key that is no short string, as nearly all are.
+    #[inline(never)]
+    fn read_rare_key(input: &'a [u8]) -> Result<(ValueRef<'a>, &'a [u8]), DecodeError> {
+        let mut rest = input;
+        Ok((ValueRef::read(&mut rest)?, rest))
+    }
+
+    #[inline(always)]
     fn read_entry(&mut self) -> Result<(ValueRef<'a>, ValueRef<'a>), DecodeError> {
-        Ok((ValueRef::read(&mut self.input)?, ValueRef::read(&mut self.input)?))
+        let (key, mut rest) = if let [code::STRING8, len, rest @ ..] = self.input
+            && let Some((text, rest)) = rest.split_at_checked(usize::from(*len))
+            && let Ok(text) = StrRef::read(text)
+        {
+            (ValueRef::String(text), rest)
+        } else {
+            Self::read_rare_key(self.input)?
+        };
+        let value = ValueRef::read(&mut rest)?;
+        self.input = rest;
+        Ok((key, value))
     }
 }
 
 impl<'a> Iterator for MapIter<'a> {
     type Item = Result<(ValueRef<'a>, ValueRef<'a>), DecodeError>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
             return left_over(&mut self.input);
