@@ -1,7 +1,7 @@
 //! Generational arena: small `Copy` keys that go stale instead of dangling.
 
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, num::ParseIntError, str::FromStr};
 
 /// Names one entry of an [`Arena`]; after the entry is removed the key finds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +23,16 @@ impl fmt::Debug for Key {
         } else {
             write!(f, "{}.{}", self.index, self.generation)
         }
+    }
+}
+
+/// Reads what `Debug` writes.
+impl FromStr for Key {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let (index, generation) = text.split_once('.').unwrap_or((text, "0"));
+        Ok(Self { index: index.parse()?, generation: generation.parse()? })
     }
 }
 

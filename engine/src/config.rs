@@ -6,6 +6,7 @@ use core::{num::NonZeroU32, time::Duration};
 use crate::{
     Serial,
     codec::{Map, Str, Symbol},
+    record::Record,
     sasl::{Channel, Sasl},
     types::{ReceiverSettleMode, SenderSettleMode, Source, Target, TargetKind},
 };
@@ -53,6 +54,9 @@ pub struct Config {
     pub limits: Limits,
     /// Whether frames are traced, see [`Connection::poll_trace`](crate::Connection::poll_trace).
     pub trace: bool,
+    /// Whether the connection is [recorded](crate::record), and how, see
+    /// [`Connection::poll_recording`](crate::Connection::poll_recording). Default: not at all.
+    pub record: Option<Record>,
 }
 
 impl Config {
@@ -83,6 +87,7 @@ impl Config {
             session: SessionConfig::default(),
             limits: Limits::default(),
             trace: false,
+            record: None,
         }
     }
 }

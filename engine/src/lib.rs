@@ -80,6 +80,8 @@ pub mod types;
 
 pub mod message;
 
+pub mod record;
+
 pub mod sasl;
 mod transport;
 pub use transport::{HandshakeError, Transmit};

@@ -11,6 +11,7 @@ use bytes::{Buf, BytesMut};
 use crate::{
     Chunks, Frame, Journal, Wire,
     account::Account,
+    recorded::Recorded,
     script::{begin, open, tag},
 };
 
@@ -19,6 +20,8 @@ const FIXED_ROOM: usize = 64 * 1024;
 /// The dearest are begin and attach: some 20 bytes make a session or a link of 700, and of twice that while the table
 /// that they stand in grows.
 const ROOM_PER_BYTE: usize = 64;
+/// A recording that grows is copied into twice the room.
+const ROOM_PER_RECORDED: usize = 4;
 /// How often a call may allocate, and for each byte that it was given.
 const FIXED_ALLOCATIONS: usize = 1_000;
 
@@ -61,6 +64,7 @@ pub struct Memory {
     disconnected: bool,
     sessions: Vec<SessionId>,
     links: Vec<LinkId>,
+    recorded: Recorded,
     /// The last field: it is settled when the engine is gone.
     account: Account,
 }
@@ -72,6 +76,7 @@ impl Memory {
         let trace_is_read = config.trace;
         // A trace must not change a thing: one way has it, the others have not.
         let config = Config { trace: trace_is_read || chunks == Chunks::Bytes, ..config };
+        let (recorded, config) = Recorded::new(config, "engine");
         let mut account = Account::open();
         let (engine, _) = account.charge(|| Connection::new(config, Instant::ZERO));
         Self {
@@ -89,6 +94,7 @@ impl Memory {
             disconnected: false,
             sessions: Vec::new(),
             links: Vec::new(),
+            recorded,
             account,
         }
     }
@@ -129,10 +135,12 @@ impl Memory {
         let Self { account, engine, input, .. } = self;
         let (result, cost) = account.charge(|| call(engine, input));
         self.received += bytes;
+        let recorded = self.recorded.drain(&mut self.engine);
         if !std::thread::panicking() {
             let (held, received) = (cost.peak, self.received);
-            assert!(held <= FIXED_ROOM + ROOM_PER_BYTE * received, "holds {held} bytes, {received} received");
-            let allowed = FIXED_ALLOCATIONS + bytes;
+            let room = FIXED_ROOM + ROOM_PER_BYTE * received + ROOM_PER_RECORDED * recorded;
+            assert!(held <= room, "holds {held} bytes, {received} received, {recorded} recorded");
+            let allowed = FIXED_ALLOCATIONS + bytes + recorded;
             assert!(cost.allocations <= allowed, "{} allocations for {bytes} bytes", cost.allocations);
         }
         if !self.trace_is_read {
@@ -269,6 +277,7 @@ impl Drop for Memory {
         if !std::thread::panicking() {
             self.end();
         }
+        self.recorded.drain(&mut self.engine);
     }
 }
 

@@ -11,6 +11,7 @@ use bytes::{Buf, BytesMut};
 use crate::{
     audit::Audit,
     net::{Net, Pipe},
+    recorded::Recorded,
 };
 
 /// Two engines that talk to each other.
@@ -56,6 +57,7 @@ pub struct End {
     /// Bytes that have arrived while the engine wanted none.
     unread: Vec<u8>,
     audit: Audit,
+    recorded: Recorded,
     name: &'static str,
     /// The engine is done, or the connection cut.
     dropped: bool,
@@ -77,7 +79,9 @@ impl DerefMut for End {
 
 impl End {
     fn new(config: Config, net: Net, name: &'static str, direction: u64) -> Self {
+        let (recorded, config) = Recorded::new(config, name);
         Self {
+            recorded,
             engine: Connection::new(config, Instant::ZERO),
             out: Pipe::new(net, direction),
             input: BytesMut::new(),
@@ -443,6 +447,9 @@ impl Drop for Pair {
                 let events = end.events();
                 eprintln!("{}: {:?}, events not polled: {events:?}", end.name, end.engine.state());
             }
+        }
+        for End { engine, recorded, .. } in [&mut self.client, &mut self.server] {
+            recorded.drain(engine);
         }
     }
 }

@@ -5,6 +5,7 @@ mod flow;
 mod lifecycle;
 mod links;
 mod pressure;
+mod record;
 mod sasl;
 mod settle;
 mod socket;

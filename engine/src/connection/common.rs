@@ -8,9 +8,10 @@ use super::{
     state::{ConnectionProgress, Progress},
 };
 use crate::{
-    Config,
+    Config, Instant,
     arena::Key,
     link::Untaken,
+    record::{Argument, Tape},
     session::SessionEndpoint,
     transport::{Outbox, trace::Trace},
     types::Error,
@@ -25,6 +26,7 @@ pub(crate) struct Common {
     /// The largest frame that we write: what the peer takes, within reason.
     pub(crate) outgoing_frame_size: usize,
     pub(crate) trace: Trace,
+    pub(crate) tape: Option<Box<Tape>>,
     pub(crate) events: Events,
     /// What arrived and was not taken.
     pub(crate) untaken: Untaken,
@@ -38,12 +40,13 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config, now: Instant) -> Self {
         Self {
             progress: ConnectionProgress::new(),
             outbox: Outbox::default(),
             outgoing_frame_size: MIN_MAX_FRAME_SIZE,
             trace: Trace::new(config.trace),
+            tape: Tape::new(&config, now),
             events: Events::default(),
             untaken: Untaken::default(),
             open_due: false,
@@ -51,6 +54,14 @@ impl Common {
             sessions_due: VecDeque::new(),
             waiting_for_output: Vec::new(),
             config: Box::new(config),
+        }
+    }
+
+    /// A call of the user that changes something is being made.
+    #[inline]
+    pub(crate) fn record(&mut self, name: &str, arguments: &[&dyn Argument]) {
+        if let Some(tape) = &mut self.tape {
+            tape.call(name, arguments);
         }
     }
 

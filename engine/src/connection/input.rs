@@ -35,7 +35,11 @@ fn malformed(text: &'static str) -> Box<Violation> {
 impl Connection {
     pub(super) fn start_handshake(&mut self) {
         let Some(handshake) = &mut self.handshake else { return };
-        if let Err(error) = handshake.start(self.common.outbox.raw(), &mut self.common.trace) {
+        let started = handshake.start(self.common.outbox.raw(), &mut self.common.trace);
+        if let Some(tape) = &mut self.common.tape {
+            tape.handshake(handshake, self.common.outbox.raw(), started.is_err(), &[]);
+        }
+        if let Err(error) = started {
             self.lose(DisconnectReason::Handshake(error));
         }
     }
@@ -81,7 +85,11 @@ impl Connection {
     /// Hands input to the handshake as long as it lasts: whether frames may follow.
     fn take_handshake(&mut self, input: &mut BytesMut) -> bool {
         let Some(handshake) = &mut self.handshake else { return true };
+        let before = self.common.outbox.raw().len();
         let result = handshake.handle_input(input, self.common.outbox.raw(), &mut self.common.trace);
+        if let Some(tape) = &mut self.common.tape {
+            tape.handshake(handshake, &self.common.outbox.raw()[before..], result.is_err(), input);
+        }
         if self.identity.is_none() && handshake.identity().is_some() {
             self.identity = handshake.identity().cloned();
             self.common.events.push(Event::Authenticated);
@@ -94,12 +102,17 @@ impl Connection {
         if !handshake.is_done() {
             return false;
         }
+        self.handshake_done();
+        true
+    }
+
+    /// Both protocol headers are exchanged.
+    pub(super) fn handshake_done(&mut self) {
         self.handshake = None;
         self.common.progress.received = Progress::Header;
         if self.common.progress.sent == Progress::Nothing {
             self.common.progress.sent = Progress::Header;
         }
-        true
     }
 
     /// How many bytes at the front are whole frames, and what is wrong with the frame behind them: a size is judged
@@ -418,7 +431,7 @@ impl Connection {
             }
         }
         self.unread = Bytes::new();
-        self.close(Some(error));
+        self.start_close(Some(error));
         self.common.progress.discarding = true;
     }
 

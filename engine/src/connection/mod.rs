@@ -21,6 +21,7 @@ mod common;
 mod event;
 mod input;
 mod output;
+mod record;
 pub(crate) mod state;
 mod timeout;
 pub(crate) use common::Common;
@@ -84,10 +85,14 @@ impl Connection {
             }
             Side::Server => Handshake::server(config.sasl.as_ref(), &config.channel),
         };
+        Self::with_handshake(config, handshake, now)
+    }
+
+    fn with_handshake(config: Config, handshake: Handshake, now: Instant) -> Self {
         let idle = IdleTimer::new(config.idle_time_out, config.idle_share, now);
         let handshake_deadline = Some(now + config.limits.handshake_timeout);
         let mut connection = Self {
-            common: Common::new(config),
+            common: Common::new(config, now),
             handshake: Some(Box::new(handshake)),
             identity: None,
             remote_open: None,
@@ -113,16 +118,21 @@ impl Connection {
     ///
     /// A peer's fault becomes a closing frame and [`Event::Violated`]. Once the connection is over, input is dropped.
     pub fn handle_input(&mut self, input: &mut BytesMut, now: Instant) {
+        self.record_input(input, now);
         self.take_input(input, now);
+        self.record_input_left(input);
     }
 
     /// The peer will send nothing more: its half of the socket is closed, or the socket failed.
     ///
     /// If it has closed the connection before, our close is still written: it may read on.
     pub fn handle_eof(&mut self, now: Instant) {
+        if let Some(tape) = &mut self.common.tape {
+            tape.eof(now);
+        }
         if self.common.progress.received == Progress::Close && !self.common.progress.lost {
             self.common.progress.discarding = true;
-            self.close(None);
+            self.start_close(None);
             self.fill_outbox(now);
         }
         self.lose(DisconnectReason::Aborted);
@@ -130,6 +140,9 @@ impl Connection {
 
     /// The moment that [`poll_timeout`](Self::poll_timeout) gave has come. Calling it early does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
+        if let Some(tape) = &mut self.common.tape {
+            tape.timeout(now);
+        }
         self.on_timeout(now);
     }
 
@@ -148,7 +161,11 @@ impl Connection {
         if self.common.events.len() == 0 {
             self.resume();
         }
-        self.common.events.pop()
+        let event = self.common.events.pop();
+        if let Some(tape) = &mut self.common.tape {
+            tape.event(event.as_ref());
+        }
+        event
     }
 
     /// The bytes to write now, if there are any: poll for events first, since their handling adds to them.
@@ -156,11 +173,14 @@ impl Connection {
     /// Call again until there is nothing: a pass fills about 64 KiB at a time.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         self.fill_outbox(now);
+        if let Some(tape) = &mut self.common.tape {
+            tape.transmit(self.common.outbox.len(), now);
+        }
         if self.common.outbox.is_empty() {
             return None;
         }
         self.idle.sent(now);
-        Some(Transmit { outbox: &mut self.common.outbox })
+        Some(Transmit { outbox: &mut self.common.outbox, tape: self.common.tape.as_deref_mut() })
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), at the latest, and what for.
@@ -218,6 +238,11 @@ impl Connection {
 
     /// Sends our `open` (§2.4.1), as early as the peer allows; a second call does nothing.
     pub fn open(&mut self) {
+        self.common.record("open", &[]);
+        self.start_open();
+    }
+
+    fn start_open(&mut self) {
         if self.common.progress.sent < Progress::Open
             && self.common.close_due.is_none()
             && !self.common.progress.lost
@@ -232,11 +257,16 @@ impl Connection {
     /// Closes the connection (§2.4.3): our `open`, if it was not sent, and what was sent before go first. With an
     /// error, what still arrives is dropped (§2.4.6). A second call does nothing.
     pub fn close(&mut self, error: Option<Error>) {
+        self.common.record("close", &[&error]);
+        self.start_close(error);
+    }
+
+    fn start_close(&mut self, error: Option<Error>) {
         if self.common.progress.sent < Progress::Close
             && self.common.close_due.is_none()
             && !self.common.progress.lost
         {
-            self.open();
+            self.start_open();
             self.common.close_due = Some(error.map(Box::new));
         }
     }
@@ -247,6 +277,7 @@ impl Connection {
     ///
     /// [`Misuse::ConnectionClosed`], or [`Misuse::TooManySessions`].
     pub fn begin(&mut self, config: SessionConfig) -> Result<SessionId, Misuse> {
+        self.common.record("begin", &[&config]);
         if self.is_closing() {
             return Err(Misuse::ConnectionClosed);
         }

@@ -77,6 +77,12 @@ impl Handshake {
         Self::new(Side::Server { sasl_is_optional }, exchange)
     }
 
+    /// One that says nothing of its own: see [`record`](crate::record).
+    pub(crate) const fn replayed(can_send: bool) -> Self {
+        let side = Side::Server { sasl_is_optional: false };
+        Self { side, exchange: None, state: State::Header, can_send, identity: None }
+    }
+
     fn new(side: Side, exchange: Result<Option<Exchange>, HandshakeError>) -> Self {
         let (exchange, state) = match exchange {
             Ok(exchange) => (exchange.map(Box::new), State::Header),

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use bytes::{Buf, Bytes};
 
-use crate::codec::frame;
+use crate::{codec::frame, record::Tape};
 
 /// The bytes on their way out.
 ///
@@ -183,6 +183,7 @@ impl Buf for Outbox {
 #[must_use = "bytes that are not written are offered again"]
 pub struct Transmit<'a> {
     pub(crate) outbox: &'a mut Outbox,
+    pub(crate) tape: Option<&'a mut Tape>,
 }
 
 impl Buf for Transmit<'_> {
@@ -199,7 +200,15 @@ impl Buf for Transmit<'_> {
         self.outbox.chunks_vectored(slices)
     }
 
-    fn advance(&mut self, count: usize) {
+    fn advance(&mut self, mut count: usize) {
+        if let Some(tape) = &mut self.tape {
+            while count > 0 && self.outbox.has_remaining() {
+                let step = count.min(self.outbox.chunk().len());
+                tape.output(&self.outbox.chunk()[..step]);
+                self.outbox.advance(step);
+                count -= step;
+            }
+        }
         self.outbox.advance(count);
     }
 }
