@@ -8,6 +8,7 @@
 //! - [`Channel`] and [`Spare`]: one connection's bytes between a socket and the engine, with buffers that are
 //!   given back when they are empty.
 //! - [`Failure`]: what users are told when a socket cannot be opened.
+//! - [`record`]: files in which connections are recorded, to be replayed.
 
 #![forbid(unsafe_code)]
 
@@ -17,5 +18,6 @@ mod clock;
 pub use clock::Clock;
 mod failure;
 pub use failure::{Failure, plain_tcp};
+pub mod record;
 mod url;
 pub use self::url::{Url, UrlError};
