@@ -7,8 +7,8 @@
 //! - Queues are bounded: the producers of a full queue get no more credit until half of it is free.
 //! - A queue that holds nothing and serves nobody is forgotten; one made for a dynamic terminus lives as long as its link.
 //! - A sender without an address may send to all queues: each message says where `to`.
-//! - Messages leave as they came, but for delivery-annotations, and for delivery-count and annotations where a consumer
-//!   asked to change them.
+//! - Messages leave as they came, but for delivery-annotations; one that comes back has another first-acquirer, and another
+//!   delivery-count and annotations if its consumer asked for that.
 
 use std::{
     any::Any,

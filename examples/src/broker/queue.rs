@@ -212,7 +212,7 @@ impl<C: Copy + Ord> Queue<C> {
             //= 3.4.3-03 3.5.2-02
             Some(DeliveryState::Accepted | DeliveryState::Rejected(_)) => return self.forget(entry),
             //= 3.4.4-01 3.4.4-02
-            Some(DeliveryState::Released) => {}
+            Some(DeliveryState::Released) => self.rewrite(&mut entry, false, None),
             Some(DeliveryState::Modified(modified)) => {
                 //= 3.4.5-07
                 if modified.undeliverable_here.unwrap_or(false) {
@@ -228,12 +228,20 @@ impl<C: Copy + Ord> Queue<C> {
         self.waiting.insert(place, entry);
     }
 
-    /// Writes the head of a message anew. What is no message as in §3.2 stays as it is.
+    /// Writes the head of a message that comes back anew, where it has to say something else: somebody acquired the
+    /// message. What is no message as in §3.2 stays as it is.
     fn rewrite(&mut self, entry: &mut Entry<C>, failed: bool, annotations: Option<&Map>) {
-        if (!failed && annotations.is_none()) || entry.stored.message_format != 0 {
+        if entry.stored.message_format != 0 {
             return;
         }
         let Ok(mut relay) = Relay::new(&entry.stored.payload) else { return };
+        let says_first = relay.header.first_acquirer == Some(true);
+        if !says_first && !failed && annotations.is_none() {
+            return;
+        }
+        if says_first {
+            relay.header.first_acquirer = Some(false);
+        }
         if failed {
             relay.header.count_failed_delivery();
         }
@@ -425,6 +433,31 @@ mod tests {
     }
 
     //= 3.4.5-07
+    #[test]
+    fn who_gets_what_another_had_is_not_its_first_acquirer() {
+        let outcomes = [None, Some(DeliveryState::Released), Some(DeliveryState::Modified(Box::default()))];
+        for outcome in outcomes {
+            let mut message = Message::from("again");
+            message.header_mut().first_acquirer = Some(true);
+            let mut payload = Vec::new();
+            message.encode(&mut payload);
+            let mut queue = Queue::new(AMPLE);
+            queue.push(Stored { payload: payload.into(), message_format: 0 }).unwrap();
+            subscribe(&mut queue, &['a']);
+            let mut first = Vec::new();
+            for tag in 0..2 {
+                queue.deliver(|_, stored| {
+                    let header = MessageView::scan(&stored.payload).unwrap().header().unwrap();
+                    first.push(header.first_acquirer.unwrap());
+                    Offered::Sent(tag.into())
+                });
+                queue.settle('a', tag.into(), outcome.as_ref());
+            }
+            assert_eq!(first, [true, false], "{outcome:?}");
+            assert_eq!(queue.bytes, queue.waiting[&0].stored.payload.len());
+        }
+    }
+
     #[test]
     fn what_is_undeliverable_at_one_consumer_goes_to_another() {
         let mut queue = queue_of(&["1", "2"]);
