@@ -14,6 +14,7 @@ use std::{
     any::Any,
     collections::{BTreeMap, BTreeSet},
     mem,
+    time::Duration,
 };
 
 use amqp1_engine::{
@@ -47,19 +48,28 @@ const MAX_BARRED: usize = 1_000;
 /// A smaller payload is copied, lest it keep the read buffer alive that it came in.
 const SHARE_FROM: usize = 16 * 1024;
 
-/// How much a broker holds.
+/// How much a broker holds, and how long it waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// How many queues there may be.
     pub queues: usize,
     /// What each of them holds.
     pub queue: Bound,
+    /// How long a peer may take from its connection to its open.
+    pub handshake: Duration,
+    /// How long a peer may stay silent.
+    pub silence: Duration,
 }
 
 impl Default for Limits {
-    /// 1,000 queues of 100,000 messages or 64 MiB each.
+    /// 1,000 queues of 100,000 messages or 64 MiB each; 10 s to open, 2 minutes of silence.
     fn default() -> Self {
-        Self { queues: 1_000, queue: Bound { messages: 100_000, bytes: 64 << 20 } }
+        Self {
+            queues: 1_000,
+            queue: Bound { messages: 100_000, bytes: 64 << 20 },
+            handshake: Duration::from_secs(10),
+            silence: Duration::from_secs(120),
+        }
     }
 }
 
@@ -131,6 +141,8 @@ impl Broker {
     fn connection_options(&self) -> ConnectionOptions {
         let mut options = ConnectionOptions::default();
         options.offered_capabilities.push(ANONYMOUS_RELAY);
+        options.limits.handshake_timeout = self.limits.handshake;
+        options.idle_time_out = Some(self.limits.silence);
         if let Some(user) = self.address.user.clone() {
             let password = self.address.password.clone().unwrap_or_else(|| Secret::new(""));
             let verify = move |name: &str, candidate: &str| {
