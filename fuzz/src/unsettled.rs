@@ -84,8 +84,12 @@ pub fn unsettled(course: &Course) {
                 }
             }
         }
-        deliveries.check();
+        deliveries.write();
+        let role = if course.sends { Role::Sender } else { Role::Receiver };
+        let session = deliveries.connection.session(deliveries.session).expect("it is mapped");
+        assert_eq!(session.unsettled(role), deliveries.held.len());
     }
+    deliveries.check();
 }
 
 impl Deliveries {
@@ -190,7 +194,8 @@ impl Deliveries {
             // Ids are in the range or not, wherever on the circle it lies.
             if self.first.plus(*at).get().wrapping_sub(first.get()) <= width && !known.settled {
                 known.settled = settled;
-                known.state = state.clone().or_else(|| known.state.take());
+                // An outcome is final, and all that is told here is an outcome.
+                known.state = known.state.take().or_else(|| state.clone());
                 changed.push(Event::Updated(self.ids[*at as usize]));
             }
         }
@@ -211,11 +216,7 @@ impl Deliveries {
     }
 
     fn check(&mut self) {
-        self.write();
         assert_eq!(self.connection.poll_event(), None);
-        let role = if self.sends { Role::Sender } else { Role::Receiver };
-        let session = self.connection.session(self.session).expect("it is mapped");
-        assert_eq!(session.unsettled(role), self.held.len());
         for (at, id) in self.ids.iter().enumerate() {
             let known = self.held.get(&(at as u32)).map(|known| (known.settled, known.state.as_ref()));
             if self.sends {
