@@ -150,7 +150,8 @@ impl ReceivePath<'_> {
         let Some(index) = self.session.incoming.find(number) else { return };
         let Some(delivery) = self.session.incoming.at_mut(index) else { return };
         delivery.complete = true;
-        let was_told = delivery.told.is_some();
+        // What the user has settled early is over for it.
+        let was_told = delivery.told.is_some() && !delivery.settled;
         self.drop_delivery(index);
         if was_told {
             self.common.events.push(Event::Aborted(DeliveryId::new(self.key, number)));

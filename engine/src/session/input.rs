@@ -151,7 +151,7 @@ impl Connection {
                 }
             }),
             Role::Sender => session.incoming.for_each(first, last, |number, delivery| {
-                if !delivery.remote_settled {
+                if !delivery.remote_settled && !delivery.settled {
                     //= 3.4-02
                     let is_final = delivery.remote_state().is_some_and(DeliveryState::is_terminal);
                     if let Some(state) = disposition.state.as_ref().filter(|_| !is_final) {
