@@ -336,7 +336,7 @@ fn a_message_on_the_anonymous_link_says_where_to() {
 }
 
 #[test]
-fn what_is_no_message_is_rejected_and_the_link_lives() {
+fn m1_what_is_no_message_is_rejected_and_the_link_lives() {
     let broker = start();
     let connection = connect(broker.address());
     let relay = sender("relay", Target::default());

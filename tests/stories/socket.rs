@@ -155,6 +155,53 @@ fn the_script_runs_against_the_broker() {
     script(&mut Peer::new(Socket::connect(broker.address().parse().unwrap())));
 }
 
+#[test]
+fn m5_a_message_of_another_format_passes_the_broker_as_it_is_unless_it_must_say_where_to() {
+    let broker = Broker::start("127.0.0.1:0").unwrap();
+    let mut peer = Peer::new(Socket::connect(broker.address().parse().unwrap()));
+    let to = |address: Option<&'static str>| {
+        Some(Box::new(Target { address: address.map(Into::into), ..Target::default() }.into()))
+    };
+    let from = Some(Box::new(Source { address: Some("q".into()), ..Source::default() }));
+    peer.send_header();
+    peer.send_all([
+        open("script").into(),
+        begin(0, 100, 100).into(),
+        Attach { target: to(Some("q")), ..attach("named", 0, Role::Sender) }.into(),
+        Attach { target: to(None), ..attach("relay", 1, Role::Sender) }.into(),
+    ]);
+    peer.expect_header();
+    expect!(peer, Open { .. });
+    expect!(peer, Begin { .. });
+    for _ in 0..2 {
+        expect!(peer, Attach { role: Role::Receiver, target: Some(_), .. });
+        expect!(peer, Flow { link_credit: Some(1..), .. });
+    }
+    let other = |handle, id| Transfer { message_format: Some(7), ..first(handle, id) };
+    peer.send(Frame::from(other(0, 0)).with("no message"));
+    peer.expect(settled(Role::Receiver, 0, DeliveryState::Accepted));
+    peer.send(Frame::from(other(1, 1)).with("no message"));
+    let state = expect!(peer, Disposition { first, settled: true, state, .. } if first.get() == 1 => state);
+    let Some(DeliveryState::Rejected(Some(error))) = state else { panic!("{state:?}") };
+    assert_eq!(error.condition, condition::NOT_IMPLEMENTED);
+    peer.send_all([
+        Attach { source: from, ..attach("out", 2, Role::Receiver) }.into(),
+        Flow {
+            handle: Some(Handle(2)),
+            link_credit: Some(1),
+            next_incoming_id: Some(Serial::new(0)),
+            ..flow(100, 2, 100)
+        }
+        .into(),
+    ]);
+    expect!(peer, Attach { role: Role::Sender, .. });
+    let frame = peer.expect_frame("Transfer");
+    assert!(
+        matches!(&frame.performative, Performative::Transfer(transfer) if transfer.message_format == Some(7))
+    );
+    assert_eq!(frame.payload, "no message");
+}
+
 /// Bad input for any server, and the condition with which it closes the connection.
 fn bad_input() -> Vec<(&'static str, Vec<u8>, Symbol)> {
     vec![
