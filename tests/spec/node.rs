@@ -38,19 +38,24 @@ fn producer(source: Source) -> (RunningBroker, Peer<Socket>) {
     (broker, peer)
 }
 
+/// Credit for a message, of a peer that has sent so many.
+fn credit(handle: u32, sent: u32) -> Flow {
+    Flow {
+        next_incoming_id: Some(Serial::new(0)),
+        handle: Some(Handle(handle)),
+        delivery_count: Some(Serial::new(0)),
+        link_credit: Some(1),
+        ..flow(100, sent, 100)
+    }
+}
+
 /// The first message of the queue, for a peer that has sent so many.
 #[track_caller]
 fn consumed(peer: &mut Peer<Socket>, sent: u32) -> (Transfer, Bytes) {
     let source = Source { address: Some("q".into()), ..Source::default() };
     peer.send(Attach { source: Some(source.into()), ..attach("out", 1, Role::Receiver) });
     expect!(peer, Attach { .. });
-    peer.send(Flow {
-        next_incoming_id: Some(Serial::new(0)),
-        handle: Some(Handle(1)),
-        delivery_count: Some(Serial::new(0)),
-        link_credit: Some(1),
-        ..flow(100, sent, 100)
-    });
+    peer.send(credit(1, sent));
     let frame = peer.expect_frame("Transfer");
     let Performative::Transfer(transfer) = frame.performative else { panic!("{:?}", frame.performative) };
     (*transfer, frame.payload)
@@ -197,4 +202,20 @@ fn m1_what_is_no_message_is_rejected_or_its_link_closed_where_the_source_knows_n
     let (_broker, mut peer) = producer(outcomes(&["amqp:accepted:list"]));
     peer.send(first(0, 0).with("no message"));
     refused(&mut peer, &condition::DECODE_ERROR);
+}
+
+//= 4.4.3-03
+#[test]
+fn a_consumer_that_acquires_in_a_transaction_is_detached() {
+    let (_broker, mut peer) = producer(Source::default());
+    peer.send(first(0, 0).with(bytes(&Message::from("not yours"))));
+    peer.expect(settled(Role::Receiver, 0, DeliveryState::Accepted));
+    let source = Source { address: Some("q".into()), ..Source::default() };
+    peer.send(Attach { source: Some(source.into()), ..attach("out", 1, Role::Receiver) });
+    expect!(peer, Attach { .. });
+    let txn_id = Bytes::from_static(b"txn");
+    let properties = Some(Map::new().with(Symbol::from_static("txn-id"), txn_id));
+    peer.send(Flow { properties, ..credit(1, 1) });
+    let error = expect!(peer, Detach { closed: true, error: Some(error), .. } => error);
+    assert_eq!(error.condition, condition::NOT_IMPLEMENTED);
 }

@@ -414,6 +414,10 @@ impl Handler for Broker {
     }
 
     fn on_link_flow(&mut self, cx: &mut Context<'_>, link: Link) {
+        //= 4.4.3-03
+        if cx.flow_properties(link).is_some_and(|properties| properties.get("txn-id").is_some()) {
+            return cx.close_with(link, error(condition::NOT_IMPLEMENTED, "there are no transactions here"));
+        }
         let Link::Sender(consumer) = link else { return };
         let Some(address) = self.attached(cx, link).and_then(|link| link.address.clone()) else { return };
         if let Some(node) = self.queues.get_mut(&address) {
