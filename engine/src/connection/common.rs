@@ -78,6 +78,17 @@ impl Common {
         self.open_due || self.progress.sent >= Progress::Open
     }
 
+    /// Whether more waits inside than the limits allow to be added to.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        let limits = &self.config.limits;
+        let full = self.events.len() >= limits.events
+            || self.untaken.bytes >= limits.unread_bytes
+            || self.outbox.len() >= limits.output_stop_reading;
+        // What is dropped adds to nothing.
+        full && !self.progress.discarding
+    }
+
     /// Puts the session in the list of those that have something to write.
     #[inline]
     pub(crate) fn mark_session(&mut self, key: Key, session: &mut SessionEndpoint) {

@@ -9,6 +9,7 @@ use super::{
     Connection, Event, Progress,
     event::Ended,
     output::{MAX_OUTGOING_FRAME, MIN_MAX_FRAME_SIZE},
+    run::{self, Run},
 };
 use crate::{
     DisconnectReason, Instant, Misuse, Scope, SessionId, SessionState, Violation,
@@ -139,18 +140,6 @@ impl Connection {
         (len, None)
     }
 
-    /// Whether more waits inside than the limits allow to be added to.
-    pub(super) fn is_full(&self) -> bool {
-        let limits = &self.common.config.limits;
-        // What is dropped adds to nothing.
-        if self.common.progress.discarding {
-            return false;
-        }
-        self.common.events.len() >= limits.events
-            || self.common.untaken.bytes >= limits.unread_bytes
-            || self.common.outbox.len() >= limits.output_stop_reading
-    }
-
     /// Whether deliveries that have not arrived whole fill all the room, and the user, who has heard of them, takes no
     /// parts: nothing would ever make some.
     pub(super) fn is_full_of_parts(&self) -> bool {
@@ -167,7 +156,7 @@ impl Connection {
     /// Goes on with what waited: for room to handle frames, or for the output to drain.
     pub(super) fn resume(&mut self) {
         self.wake_for_output();
-        if !self.unread.is_empty() && (!self.is_full() || self.is_full_of_parts()) {
+        if !self.unread.is_empty() && (!self.common.is_full() || self.is_full_of_parts()) {
             let block = core::mem::take(&mut self.unread);
             self.handle_frames(block);
         }
@@ -176,7 +165,7 @@ impl Connection {
     fn handle_frames(&mut self, block: Bytes) {
         let mut start = 0;
         while let Some(size) = block[start..].first_chunk::<4>() {
-            if self.is_full() {
+            if self.common.is_full() {
                 if !self.is_full_of_parts() {
                     self.unread = block.slice(start..);
                     return;
@@ -186,11 +175,11 @@ impl Connection {
                 // Also where we are closing already: only the peer's close is of interest now.
                 self.common.progress.discarding = true;
             }
-            let end = start + u32::from_be_bytes(*size) as usize;
+            let mut end = start + u32::from_be_bytes(*size) as usize;
             if self.common.trace.is_on() {
                 self.common.trace.frame(Direction::In, &block[start..end]);
             }
-            if let Err(violation) = self.handle_frame(&block, start, end) {
+            if let Err(violation) = self.handle_frame(&block, start, &mut end) {
                 self.punish(violation);
             }
             if self.common.progress.lost || self.common.progress.received == Progress::Close {
@@ -200,8 +189,10 @@ impl Connection {
         }
     }
 
-    fn handle_frame(&mut self, block: &Bytes, start: usize, end: usize) -> Judged {
-        let bytes = &block[start..end];
+    /// Handles the frame between `start` and `end`, and moves `end` on over what was handled with it.
+    #[inline(always)]
+    fn handle_frame(&mut self, block: &Bytes, start: usize, end: &mut usize) -> Judged {
+        let bytes = &block[start..*end];
         let header = FrameHeader::parse(bytes.first_chunk().expect("whole_frames asks for 8 bytes"));
         let body_start = usize::from(header.doff) * 4;
         if body_start < FRAME_HEADER_LEN || body_start > bytes.len() {
@@ -235,8 +226,9 @@ impl Connection {
             let Some(session) = self.session_on(header.channel)? else { return Ok(()) };
             return match Transfer::parse_list(fields).map_err(DecodeError::from) {
                 Ok((payload, transfer)) => {
-                    let payload = block.slice(end - payload.len()..end);
-                    self.on_transfer(session, &transfer, payload)
+                    let payload = run::tail(block, *end, payload.len());
+                    let run = Run::new(block, start, end, transfer.handle);
+                    self.on_transfer(session, &transfer, payload, run)
                 }
                 Err(error) if error.kind() == DecodeErrorKind::TagTooLong => {
                     self.on_overlong_tag(session, fields).unwrap_or_else(|| Err(undecodable(error)))

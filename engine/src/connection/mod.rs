@@ -22,12 +22,14 @@ mod event;
 mod input;
 mod output;
 mod record;
+mod run;
 pub(crate) mod state;
 mod timeout;
 pub(crate) use common::Common;
 pub use event::Event;
 pub(crate) use event::{EventNumber, Events};
 pub(crate) use output::check_state_fits;
+pub(crate) use run::Run;
 pub use state::ConnectionState;
 pub use timeout::TimeoutReason;
 
@@ -150,7 +152,7 @@ impl Connection {
     /// take or for the socket to write, that reading more would only pile it up.
     #[must_use]
     pub fn wants_input(&self) -> bool {
-        self.unread.is_empty() && (!self.is_full() || self.is_full_of_parts())
+        self.unread.is_empty() && (!self.common.is_full() || self.is_full_of_parts())
     }
 
     /// What happened, oldest first. Poll until there is nothing, after every call that takes input or time.

@@ -9,9 +9,9 @@ use crate::{
     Connection, Event, LinkId, Serial, SessionId, Violation,
     arena::Key,
     codec::{Symbol, ValueRef, composite::Fields, error::Place},
-    connection::EventNumber,
+    connection::{EventNumber, Run},
     message::Payload,
-    session::SessionEndpoint,
+    session::{SessionEndpoint, window::WindowViolation},
     types::{Handle, ReceiverSettleMode, Transfer, condition},
 };
 
@@ -20,31 +20,32 @@ use crate::{
 const EMPTY_FRAMES: u16 = 1024;
 
 impl Connection {
-    /// Takes a `transfer` (§2.7.5) on a session that receives.
+    /// Takes a `transfer` (§2.7.5) on a session that receives, and those that follow it on its link.
     #[inline(always)]
     pub(crate) fn on_transfer(
         &mut self,
         session_key: Key,
         transfer: &Transfer,
         payload: Bytes,
+        mut run: Run<'_>,
     ) -> Result<(), Box<Violation>> {
         let id = SessionId(session_key);
         let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
-        if session.window.transfer_received().is_err() {
-            let text = "transfer beyond the incoming window";
-            return Err(Violation::session(id, condition::SESSION_WINDOW_VIOLATION, "2.5.6", text));
-        }
-        let judged = match session.incoming_handles.get(transfer.handle.0) {
-            None => {
-                let text = "transfer on a handle that is not attached";
-                Err(Violation::session(id, condition::SESSION_UNATTACHED_HANDLE, "2.7.5", text))
-            }
-            Some(key) => match self.receive_path(key) {
-                Some(mut path) => path.transfer(transfer, payload),
-                None => Err(wrong_way(id)),
-            },
+        let Some(key) = session.incoming_handles.get(transfer.handle.0) else {
+            count_transfer(session, id)?;
+            let text = "transfer on a handle that is not attached";
+            return Err(Violation::session(id, condition::SESSION_UNATTACHED_HANDLE, "2.7.5", text));
         };
-        self.offer_window(session_key);
+        let Some(mut path) = self.receive_path(key) else { return Err(wrong_way(id)) };
+        let mut judged = path.transfer(transfer, payload);
+        while judged.is_ok()
+            && !path.common.trace.is_on()
+            && !path.common.is_full()
+            && let Some((transfer, payload)) = run.next()
+        {
+            judged = path.transfer(&transfer, payload);
+        }
+        path.offer_window();
         judged
     }
 
@@ -158,9 +159,10 @@ impl ReceivePath<'_> {
         }
     }
 
-    /// Takes one transfer, which the session's window has taken.
+    /// Takes one transfer.
     #[inline(always)]
     fn transfer(&mut self, transfer: &Transfer, payload: Bytes) -> Result<(), Box<Violation>> {
+        count_transfer(self.session, SessionId(self.link.session))?;
         let discards = self.link.sent_detach.is_some() || self.link.detach_due.is_some();
         let more = transfer.more && !transfer.aborted;
         if self.end().dropping {
@@ -374,6 +376,15 @@ impl ReceivePath<'_> {
             self.common.events.push(Event::Drained(LinkId(self.key)));
         }
     }
+}
+
+/// Takes a transfer off the session's window (§2.5.6).
+#[inline]
+fn count_transfer(session: &mut SessionEndpoint, id: SessionId) -> Result<(), Box<Violation>> {
+    session.window.transfer_received().map_err(|WindowViolation| {
+        let text = "transfer beyond the incoming window";
+        Violation::session(id, condition::SESSION_WINDOW_VIOLATION, "2.5.6", text)
+    })
 }
 
 #[cold]
