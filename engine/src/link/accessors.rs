@@ -4,10 +4,12 @@
 macro_rules! link_accessors {
     ($accessor:ident) => {
         impl $accessor<'_> {
+            #[inline]
             fn endpoint(&self) -> &$crate::link::LinkEndpoint {
                 self.connection.links.get(self.id.0).expect("looked up when the accessor was made")
             }
 
+            #[inline]
             fn endpoint_mut(&mut self) -> &mut $crate::link::LinkEndpoint {
                 self.connection.links.get_mut(self.id.0).expect("looked up when the accessor was made")
             }

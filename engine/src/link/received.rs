@@ -85,7 +85,9 @@ impl ReceivePath<'_> {
     #[inline(always)]
     pub(super) fn drop_delivery(&mut self, slot: usize) {
         let Some(delivery) = self.session.incoming.at_mut(slot) else { return };
-        self.common.untaken.release(delivery, &mut self.session.window);
+        if delivery.unread || !delivery.payload.is_empty() {
+            self.common.untaken.release(delivery, &mut self.session.window);
+        }
         if delivery.complete {
             self.link.tags.remove(&delivery.tag);
             self.link.live -= 1;
@@ -206,7 +208,7 @@ impl<'a> DeliveryMut<'a> {
         self.end(state)
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn change(&mut self, state: DeliveryState) -> Result<(), Misuse> {
         self.path.common.record("update", &[&self.id, &state]);
         check_state_fits(&state, self.path.common.outgoing_frame_size)?;

@@ -19,6 +19,7 @@ pub struct Receiver<'a> {
 link_accessors!(Receiver);
 
 impl Receiver<'_> {
+    #[inline]
     fn end(&self) -> &ReceiverEnd {
         match &self.endpoint().end {
             LinkEnd::Receiver(end) => end,
@@ -27,6 +28,7 @@ impl Receiver<'_> {
     }
 
     /// Deliveries asked for that have not begun to arrive (§2.6.7).
+    #[inline]
     #[must_use]
     pub fn credit(&self) -> u32 {
         self.end().credit.link_credit()

@@ -160,7 +160,7 @@ impl ReceivePath<'_> {
     }
 
     /// Takes one transfer.
-    #[inline(always)]
+    #[inline(never)]
     fn transfer(&mut self, transfer: &Transfer, payload: Bytes) -> Result<(), Box<Violation>> {
         count_transfer(self.session, SessionId(self.link.session))?;
         let discards = self.link.sent_detach.is_some() || self.link.detach_due.is_some();
@@ -253,7 +253,8 @@ impl ReceivePath<'_> {
             return Err(self.fault(condition::INVALID_FIELD, "2.6.12", text));
         }
         self.link.live += 1;
-        let delivery = IncomingDelivery {
+        let (slot, vacant) = self.session.incoming.vacant(number);
+        *vacant = Some(IncomingDelivery {
             link: key,
             payload: Payload::new(),
             tag: *tag,
@@ -268,8 +269,8 @@ impl ReceivePath<'_> {
             unread: false,
             state: None,
             remote_state: None,
-        };
-        Ok((number, session.incoming.push(number, delivery)))
+        });
+        Ok((number, slot))
     }
 
     /// Judges a further frame against the first.

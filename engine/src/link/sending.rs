@@ -109,15 +109,17 @@ impl Connection {
     }
 
     /// Sends the whole payload, or its first piece, as a new delivery.
+    #[inline(never)]
     pub(super) fn send_payload(
         &mut self,
         key: Key,
         delivery: NewDelivery<'_>,
         payload: Bytes,
     ) -> Result<DeliveryId, SendError> {
-        let mut path = self.open_send_path(key)?;
-        path.check(delivery.settled, payload.len())?;
-        path.send_payload(delivery, payload)
+        if let Some(mut path) = self.send_path(key).filter(SendPath::is_ready) {
+            return path.send_payload(delivery, payload);
+        }
+        self.open_send_path(key)?.send_payload(delivery, payload)
     }
 
     /// Encodes the message straight into the output as a new delivery.
@@ -127,13 +129,14 @@ impl Connection {
         delivery: NewDelivery<'_>,
         message: &Message,
     ) -> Result<DeliveryId, SendError> {
-        let mut path = self.open_send_path(key)?;
-        path.check(delivery.settled, 0)?;
-        path.send_message(delivery, message)
+        if let Some(mut path) = self.send_path(key).filter(SendPath::is_ready) {
+            return path.send_message(delivery, message);
+        }
+        self.open_send_path(key)?.send_message(delivery, message)
     }
 
     /// The way out for one link, its attach written if only that is missing.
-    #[inline(always)]
+    #[inline(never)]
     fn open_send_path(&mut self, key: Key) -> Result<SendPath<'_>, Misuse> {
         if self.is_closing() {
             return Err(Misuse::ConnectionClosed);
@@ -166,6 +169,7 @@ impl Connection {
     }
 
     /// Settles a delivery and forgets it: gives what the receiver has last told.
+    #[inline(never)]
     pub(super) fn settle_outgoing(
         &mut self,
         id: DeliveryId,
@@ -229,13 +233,27 @@ impl SendPath<'_> {
         }
     }
 
+    /// Whether transfers may be written: both sides have attached the link, and neither ends it or what it is part of.
+    #[inline(always)]
+    fn is_open(&self) -> bool {
+        self.link.state == LinkState::Attached
+            && self.link.detach_due.is_none()
+            && self.session.state == SessionState::Mapped
+            && self.session.end_due.is_none()
+            && self.common.is_opened()
+            && !self.common.is_closing()
+    }
+
+    /// Whether they may be written at once, behind our attach.
+    #[inline(always)]
+    fn is_ready(&self) -> bool {
+        self.is_open() && !self.link.attach_due
+    }
+
     /// What keeps the user from sending a new delivery now.
     #[inline(always)]
     fn blocked(&self) -> Option<Blocked> {
-        let open = self.common.is_opened()
-            && self.session.state == SessionState::Mapped
-            && self.session.end_due.is_none();
-        if !open || self.link.state != LinkState::Attached || self.link.detach_due.is_some() {
+        if !self.is_open() {
             Some(Blocked::Attach)
         } else if self.sender().unfinished.is_some() {
             Some(Blocked::Unfinished)
@@ -410,6 +428,7 @@ impl SendPath<'_> {
 
     #[inline(always)]
     fn send_payload(&mut self, delivery: NewDelivery<'_>, payload: Bytes) -> Result<DeliveryId, SendError> {
+        self.check(delivery.settled, payload.len())?;
         let number = self.register(delivery.tag, delivery.settled)?;
         if delivery.finished && payload.len() + TRANSFER_HEAD <= self.common.outgoing_frame_size {
             self.write_transfer(&self.head(number, &delivery), payload);
@@ -440,6 +459,7 @@ impl SendPath<'_> {
         delivery: NewDelivery<'_>,
         message: &Message,
     ) -> Result<DeliveryId, SendError> {
+        self.check(delivery.settled, 0)?;
         let number = self.register(delivery.tag, delivery.settled)?;
         let head = self.head(number, &delivery);
         let mut start = 0;

@@ -12,7 +12,8 @@ use bytes::Bytes;
 /// the application's own business (§2.8.11).
 #[derive(Clone, Default)]
 pub struct Payload {
-    first: Bytes,
+    /// None when there is no byte.
+    first: Option<Bytes>,
     more: Option<Box<More>>,
 }
 
@@ -31,28 +32,32 @@ impl Payload {
     /// A payload without a byte.
     #[must_use]
     pub const fn new() -> Self {
-        Self { first: Bytes::new(), more: None }
+        Self { first: None, more: None }
     }
 
     /// Adds `chunk` at the end.
+    #[inline]
     pub fn push(&mut self, chunk: Bytes) {
-        if self.first.is_empty() {
-            self.first = chunk;
-        } else if !chunk.is_empty() {
-            self.more.get_or_insert_default().push(chunk);
+        if !chunk.is_empty() {
+            match self.first {
+                None => self.first = Some(chunk),
+                Some(_) => self.more.get_or_insert_default().push(chunk),
+            }
         }
     }
 
     /// How many bytes there are.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.first.len() + self.more.as_ref().map_or(0, |more| more.len)
+        self.first.as_ref().map_or(0, Bytes::len) + self.more.as_ref().map_or(0, |more| more.len)
     }
 
     /// Whether there is no byte.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.first.is_empty()
+        self.first.is_none()
     }
 
     /// The bytes piece by piece, in order; no piece is empty.
@@ -61,27 +66,29 @@ impl Payload {
             Some(more) => (more.chunks.as_slice(), more.tail.as_slice()),
             None => Default::default(),
         };
-        let shared = core::iter::once(&self.first).chain(chunks).map(Bytes::as_ref);
+        let shared = self.first.iter().chain(chunks).map(Bytes::as_ref);
         shared.chain([tail]).filter(|chunk| !chunk.is_empty())
     }
 
     /// All bytes as one slice; copies them together, once, if they came in more than one chunk.
-    pub fn contiguous(&mut self) -> &Bytes {
+    #[inline]
+    pub fn contiguous(&mut self) -> &[u8] {
         if let Some(more) = self.more.take() {
-            self.first = more.join_to(&self.first);
+            self.first = self.first.take().map(|first| more.join_to(&first));
         }
-        &self.first
+        self.first.as_deref().unwrap_or_default()
     }
 
     /// All bytes; not copied if they came in one chunk.
     #[must_use]
     pub fn into_bytes(mut self) -> Bytes {
         self.contiguous();
-        self.first
+        self.first.unwrap_or_default()
     }
 }
 
 impl More {
+    #[inline(never)]
     fn push(&mut self, chunk: Bytes) {
         self.len += chunk.len();
         if chunk.len() < SHARE_FROM {
@@ -107,7 +114,7 @@ impl More {
 
 impl From<Bytes> for Payload {
     fn from(bytes: Bytes) -> Self {
-        Self { first: bytes, more: None }
+        Self { first: Some(bytes).filter(|bytes| !bytes.is_empty()), more: None }
     }
 }
 

@@ -14,23 +14,27 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Takes in `id` if it lies at either end and is in the same state.
-    #[inline]
-    fn extend(&mut self, id: Serial, settled: bool, state: Option<&DeliveryState>) -> bool {
-        let same = self.settled == settled && agree(self.state.as_ref(), state);
-        if same && id == self.last.next() {
+    /// Whether `id` lies at either end and is in the same state.
+    #[inline(always)]
+    fn joins(&self, id: Serial, settled: bool, state: Option<&DeliveryState>) -> bool {
+        (id == self.last.next() || id.next() == self.first)
+            && self.settled == settled
+            && agree(self.state.as_ref(), state)
+    }
+
+    /// Takes in an `id` that joins.
+    #[inline(always)]
+    fn extend(&mut self, id: Serial) {
+        if id == self.last.next() {
             self.last = id;
-        } else if same && id.next() == self.first {
-            self.first = id;
         } else {
-            return false;
+            self.first = id;
         }
-        true
     }
 }
 
 /// Whether two states are the same; what nearly all are is compared first, and at once.
-#[inline]
+#[inline(always)]
 fn agree(a: Option<&DeliveryState>, b: Option<&DeliveryState>) -> bool {
     matches!((a, b), (Some(DeliveryState::Accepted), Some(DeliveryState::Accepted))) || a == b
 }
@@ -42,14 +46,17 @@ pub(crate) struct Dispositions {
 }
 
 impl Dispositions {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, id: Serial, settled: bool, state: Option<DeliveryState>) {
-        if let Some(batch) = self.batches.back_mut()
-            && batch.extend(id, settled, state.as_ref())
-        {
-            return;
+        match self.batches.back_mut() {
+            Some(batch) if batch.joins(id, settled, state.as_ref()) => batch.extend(id),
+            _ => self.begin(Batch { first: id, last: id, settled, state }),
         }
-        self.batches.push_back(Batch { first: id, last: id, settled, state });
+    }
+
+    #[inline(never)]
+    fn begin(&mut self, batch: Batch) {
+        self.batches.push_back(batch);
     }
 
     pub(crate) fn pop(&mut self) -> Option<Batch> {

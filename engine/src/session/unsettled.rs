@@ -70,16 +70,23 @@ impl<T> Unsettled<T> {
     /// Adds a delivery; gives its slot. Its id follows all ids that were added before.
     #[inline(always)]
     pub(crate) fn push(&mut self, id: Serial, value: T) -> usize {
+        let (index, slot) = self.vacant(id);
+        *slot = Some(value);
+        index
+    }
+
+    /// Makes the slot of a new delivery, to be filled in place.
+    #[inline(always)]
+    pub(crate) fn vacant(&mut self, id: Serial) -> (usize, &mut Option<T>) {
         if self.used == self.slots.len() {
             self.grow();
         }
         let index = self.nth(self.used);
-        let slot = &mut self.slots[index];
-        slot.id = id;
-        slot.value = Some(value);
         self.used += 1;
         self.live += 1;
-        index
+        let slot = &mut self.slots[index];
+        slot.id = id;
+        (index, &mut slot.value)
     }
 
     #[cold]
