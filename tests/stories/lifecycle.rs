@@ -94,6 +94,43 @@ fn w05_a_connection_that_is_closed_before_the_peer_has_said_a_word() {
     });
 }
 
+//= 2.4.2-03 2.7.1-05
+#[test]
+fn w05_what_is_too_large_for_the_peer_is_not_written_before_or_behind_its_open() {
+    each_chunking(|way| {
+        let long = "long".repeat(200);
+        let properties = || Some(Map::new().with(Symbol::from_static("text"), long.as_str()));
+        let mut peer = way.peer(way.config());
+        peer.engine().open();
+        let config = SessionConfig { properties: properties(), ..SessionConfig::default() };
+        let session = peer.engine().begin(config).unwrap();
+        let mut endpoint = peer.engine().session(session).unwrap();
+        let large = endpoint.attach_sender(LinkConfig::sender(long.as_str(), "there")).unwrap();
+        let small = endpoint.attach_receiver(LinkConfig::receiver("in", "there")).unwrap();
+        peer.expect_header();
+        expect!(peer, Open { .. });
+        // The session does without, the link waits.
+        expect!(peer, Begin { properties: None, .. });
+        expect!(peer, Attach { role: Role::Receiver, .. });
+        peer.silent();
+        peer.send_header();
+        peer.send(Open { max_frame_size: 512, ..open("peer") });
+        peer.silent();
+        peer.expect_event(Event::Opened);
+        peer.expect_event(Event::LinkTooLarge(large));
+        peer.send(Begin { remote_channel: Some(0), ..begin(0, 10, 10) });
+        peer.send(attach("in", 0, Role::Sender));
+        peer.expect_event(Event::SessionBegun(session));
+        peer.expect_event(Event::LinkAttached(small));
+        peer.engine().receiver(small).unwrap().send_flow_properties(properties().unwrap());
+        expect!(peer, Flow { properties: None, .. });
+        let error =
+            Error { description: Some(long.as_str().into()), ..Error::new(condition::INTERNAL_ERROR) };
+        peer.engine().session(session).unwrap().end(Some(error)).unwrap();
+        peer.expect(End { error: Some(Error::new(condition::INTERNAL_ERROR)) });
+    });
+}
+
 #[test]
 fn w05_links_behind_an_unanswered_begin_are_judged_by_the_sessions_to_come() {
     each_way(|way| {

@@ -1,6 +1,6 @@
 //! Deadlines: handshake, close, and the idle time-outs of both sides (§2.4.5).
 
-use super::{Connection, Progress};
+use super::Connection;
 use crate::{DisconnectReason, Instant, Violation, transport::idle::Idle, types::condition};
 
 /// What [`Connection::poll_timeout`] waits for.
@@ -81,7 +81,7 @@ impl Connection {
                 let text = "nothing received within the idle time-out";
                 self.punish(Violation::connection(condition::RESOURCE_LIMIT_EXCEEDED, "2.4.5", text));
             }
-            Some(Idle::KeepAlive) => self.heartbeat_due = self.common.progress.sent == Progress::Open,
+            Some(Idle::KeepAlive) => self.heartbeat_due = true,
             None => {}
         }
     }
