@@ -52,9 +52,12 @@ impl Args {
     ///
     /// # Errors
     ///
-    /// A sentence for the user if the value is not a `T`.
+    /// A sentence for the user if the value is missing, or not a `T`.
     pub fn parse<T: FromStr>(&self, name: &str, default: T) -> Result<T, String> {
-        let Some(text) = self.get(name) else { return Ok(default) };
+        let Some(text) = self.get(name) else {
+            let is_last = self.0.last().is_some_and(|last| last == name);
+            return if is_last { Err(format!("{name}: a value is missing")) } else { Ok(default) };
+        };
         text.parse().map_err(|_| format!("{name}: cannot use {text:?}"))
     }
 }
@@ -75,6 +78,7 @@ mod tests {
         assert_eq!(args.parse("--iters", 0), Ok(12));
         assert_eq!(args.parse("--count", 7), Ok(7));
         assert_eq!(args.get("--op"), None);
+        assert_eq!(args.parse("--op", 0).unwrap_err(), "--op: a value is missing");
         assert_eq!(args.parse("--what", 0).unwrap_err(), r#"--what: cannot use "ever""#);
     }
 }

@@ -29,7 +29,12 @@ impl Report {
 
     /// Adds a field with a fraction, rounded to `digits` places.
     pub fn fraction(self, name: &str, value: f64, digits: usize) -> Self {
-        self.raw(name, format_args!("{value:.digits$}"))
+        // What was divided by nothing is no number, and JSON has no name for it.
+        if value.is_finite() {
+            self.raw(name, format_args!("{value:.digits$}"))
+        } else {
+            self.raw(name, format_args!("null"))
+        }
     }
 
     /// Adds the fields every program ends with, processor time and peak memory of this process, and prints the line.

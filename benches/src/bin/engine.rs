@@ -24,7 +24,11 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<bool, String> {
     let settled = args.parse("--settled", 0_u8)? != 0;
-    let raw = args.get("--mode") == Some("raw");
+    let raw = match args.get("--mode") {
+        Some("raw") => true,
+        Some("msg") | None => false,
+        Some(other) => return Err(format!("--mode: cannot use {other:?}, only raw and msg")),
+    };
     let size = args.parse("--size", 100)?;
     let count = args.parse("--count", 20_000)?;
     let credit = args.parse("--credit", 1000)?;
