@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use amqp1_driver::{Clock, Failure};
+use amqp1_driver::{Clock, Failure, record::Recorder};
 use amqp1_engine::{
     Instant,
     container::{self, Action, ContainerOptions, Handler, IoId, ListenerId},
@@ -107,6 +107,23 @@ impl<H: Handler> Container<H> {
             ready: Vec::new(),
             started: false,
         }
+    }
+
+    /// Has every connection recorded that is made from now on, each to a file of its own.
+    ///
+    /// ```no_run
+    /// # struct Printer;
+    /// # impl amqp1_std::Handler for Printer {}
+    /// use amqp1_std::{Container, record::Recorder};
+    ///
+    /// Container::new(Printer).record(Recorder::new("recordings")).run()?;
+    /// # Ok::<(), amqp1_std::Error>(())
+    /// ```
+    #[must_use]
+    pub fn record(mut self, recorder: Recorder) -> Self {
+        self.engine.record(recorder.record.clone());
+        self.streams.recorder = Some(recorder);
+        self
     }
 
     /// Sends events into this container from other threads.
@@ -304,7 +321,7 @@ impl<H: Handler> Container<H> {
             }
             Action::Shutdown { io } => {
                 self.dials.take(io);
-                if let Some(socket) = self.streams.take(io) {
+                if let Some(socket) = self.streams.take(io, &mut self.engine) {
                     self.lingering.add(socket, now);
                 }
             }

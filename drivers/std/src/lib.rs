@@ -39,6 +39,9 @@
 //! With the environment variable `AMQP1_TRACE` set to `frm`, both print a line to the standard error for each frame, with
 //! secrets masked; [`ConnectionOptions::trace`] does the same for single connections.
 //!
+//! A connection can be [recorded](record) to a file, which replays without program or peer: see [`Container::record`] and
+//! [`blocking::Options::record`].
+//!
 //! What it needs of the operating system are the sockets and the poll(2) of Unix. It speaks plain TCP; TLS and WebSocket
 //! are to come.
 
@@ -59,7 +62,7 @@ mod socket;
 mod streams;
 mod waker;
 
-pub use amqp1_driver::{Failure as SocketFailure, Url, UrlError};
+pub use amqp1_driver::{Failure as SocketFailure, Url, UrlError, record};
 pub use amqp1_engine::{
     Blocked, DisconnectReason, HandshakeError, Instant, Limits, LinkConfig, LinkId, Misuse, Scope, SendError,
     Serial, SessionConfig, Violation,

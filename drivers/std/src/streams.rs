@@ -2,7 +2,10 @@
 
 use std::{io, net::TcpStream};
 
-use amqp1_driver::{Channel, Received, Sent, Spare};
+use amqp1_driver::{
+    Channel, Received, Sent, Spare,
+    record::{Recorder, RecordingFile},
+};
 use amqp1_engine::{
     Instant,
     container::{Container, IoId},
@@ -18,6 +21,7 @@ const FAIR_SHARE: usize = 16;
 pub(crate) struct Streams {
     table: Vec<Option<Stream>>,
     spare: Spare,
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// A socket between its peer and the container.
@@ -31,6 +35,7 @@ pub(crate) struct Stream {
     has_more: bool,
     /// Nothing more will be read.
     eof: bool,
+    recording: Option<RecordingFile>,
 }
 
 impl Stream {
@@ -60,7 +65,8 @@ impl Stream {
 impl Streams {
     pub(crate) fn add(&mut self, io: IoId, socket: TcpStream) {
         let channel = Channel::new();
-        let stream = Stream { io, socket, channel, wants_read: true, has_more: false, eof: false };
+        let recording = self.recorder.as_ref().map(Recorder::begin);
+        let stream = Stream { io, socket, channel, wants_read: true, has_more: false, eof: false, recording };
         if self.table.len() <= io.index() {
             self.table.resize_with(io.index() + 1, || None);
         }
@@ -76,7 +82,8 @@ impl Streams {
     }
 
     /// Takes a stream out that is at its end: the socket, unless the peer is gone already.
-    pub(crate) fn take(&mut self, io: IoId) -> Option<TcpStream> {
+    pub(crate) fn take(&mut self, io: IoId, container: &mut Container) -> Option<TcpStream> {
+        self.keep_recording(io, container);
         self.get(io)?;
         let stream = self.table[io.index()].take()?;
         (!stream.eof).then_some(stream.socket)
@@ -120,6 +127,15 @@ impl Streams {
         }
         while let Some(line) = container.poll_trace(io) {
             eprintln!("[{}] {line}", io.index());
+        }
+        self.keep_recording(io, container);
+    }
+
+    fn keep_recording(&mut self, io: IoId, container: &mut Container) {
+        if let Some(file) = self.get(io).and_then(|stream| stream.recording.as_mut())
+            && let Some(recording) = container.poll_recording(io)
+        {
+            file.write(&recording);
         }
     }
 

@@ -45,7 +45,7 @@ impl Core {
         if peer.engine.is_some() {
             return;
         }
-        let config = options.client_config(container_id, address);
+        let config = Config { record: self.record.clone(), ..options.client_config(container_id, address) };
         let mut engine = Box::new(Connection::new(config, now));
         engine.open();
         let Some(peer) = self.connections.get_mut(key) else { return };
@@ -97,7 +97,8 @@ impl Core {
             Security::Sasl(sasl) => Some(sasl.clone()),
         };
         let channel = Channel { encrypted: entry.address.scheme.is_encrypted(), ..Channel::default() };
-        let config = Config { sasl, channel, ..options.config(Config::server(container_id)) };
+        let record = self.record.clone();
+        let config = Config { sasl, channel, record, ..options.config(Config::server(container_id)) };
         let key = self.add_connection(Origin::Accepted(listener));
         let io = self.ios.insert(key);
         let peer = self.connections.get_mut(key)?;

@@ -18,7 +18,7 @@ use core::{any::Any, fmt};
 
 use bytes::BytesMut;
 
-use crate::{Instant, Transmit};
+use crate::{Instant, Transmit, record::Record};
 
 mod address;
 pub use address::{Address, Scheme};
@@ -126,6 +126,12 @@ impl Container {
         self.core.injected += 1;
         self.core.notices.push_back(Notice::Injected(event));
         Ok(())
+    }
+
+    /// Has every connection [recorded](crate::record) that is made from now on, for
+    /// [`poll_recording`](Self::poll_recording).
+    pub fn record(&mut self, record: Record) {
+        self.core.record = Some(record);
     }
 
     /// Keeps the container from finishing, as somebody outside may still [`inject`](Self::inject) an event;
@@ -269,6 +275,15 @@ impl Container {
     pub fn poll_trace(&mut self, io: IoId) -> Option<String> {
         let &key = self.core.ios.get(io.0)?;
         self.core.connections.get_mut(key)?.engine.as_mut()?.poll_trace()
+    }
+
+    /// What was recorded of a connection since this was called last, if [`record`](Self::record) asked for it. The end of
+    /// it waits until this is called after [`Action::Shutdown`].
+    pub fn poll_recording(&mut self, io: IoId) -> Option<String> {
+        match self.core.ios.get(io.0) {
+            Some(&key) => self.core.connections.get_mut(key)?.engine.as_mut()?.poll_recording(),
+            None => self.core.recorded.remove(&io.0),
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use alloc::{
     boxed::Box,
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    string::String,
     sync::Arc,
     vec::Vec,
 };
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     Connection, ConnectionState, Event, Instant, LinkId, SessionConfig, SessionId,
     arena::{Arena, Key},
+    record::Record,
     types::{Error, Role},
 };
 
@@ -48,6 +50,10 @@ pub(super) struct Core {
     /// Unsettled messages whose outcome was told, by link and delivery-id.
     pub(super) told: BTreeSet<(Key, u32)>,
     pub(super) failure: Option<Failure>,
+    /// How new connections are recorded.
+    pub(super) record: Option<Record>,
+    /// The last of what was recorded of connections that are gone, by their byte streams.
+    pub(super) recorded: BTreeMap<Key, String>,
     /// Reasons from outside not to finish.
     pub(super) holds: usize,
     /// Whether any object was ever given a handler of its own.
@@ -283,6 +289,8 @@ impl Core {
             untouched: None,
             told: BTreeSet::new(),
             failure: None,
+            record: None,
+            recorded: BTreeMap::new(),
             holds: 0,
             has_own_handlers: false,
             ready: VecDeque::new(),
@@ -462,7 +470,11 @@ impl Core {
 
     /// Forgets a connection with its sessions and links; closes its byte stream.
     pub(super) fn free_connection(&mut self, key: Key) {
-        let Some(peer) = self.connections.remove(key) else { return };
+        let Some(mut peer) = self.connections.remove(key) else { return };
+        let recorded = peer.engine.as_mut().and_then(|engine| engine.poll_recording());
+        if let (Some(io), Some(recorded)) = (peer.io, recorded) {
+            self.recorded.insert(io, recorded);
+        }
         if let Some(io) = peer.io
             && self.ios.remove(io).is_some()
         {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use amqp1_driver::{Clock, Url};
+use amqp1_driver::{Clock, Url, record::Recorder};
 use amqp1_engine::{
     Instant, LinkConfig,
     codec::Str,
@@ -60,6 +60,8 @@ pub struct Options {
     pub container_id: Option<Str>,
     /// What the connection says of itself and how far it goes.
     pub connection: ConnectionOptions,
+    /// Where each connection is recorded, if at all.
+    pub record: Option<Recorder>,
 }
 
 impl Default for Options {
@@ -68,6 +70,7 @@ impl Default for Options {
             timeout: Duration::from_secs(60),
             container_id: None,
             connection: ConnectionOptions::default(),
+            record: None,
         }
     }
 }
@@ -94,9 +97,11 @@ impl Options {
         let container_id = self.container_id.clone().unwrap_or_else(|| format!("amqp1-{random:016x}").into());
         let mut config = self.connection.client_config(container_id, &address);
         config.trace |= crate::trace_is_wanted();
+        config.record = self.record.as_ref().map(|recorder| recorder.record.clone());
         let mut engine = amqp1_engine::Connection::new(config, clock.now());
         engine.open();
-        let mut state = State::new(engine, self.connection.session.clone());
+        let mut state =
+            State::new(engine, self.connection.session.clone(), self.record.as_ref().map(Recorder::begin));
         state.session()?;
         let shared = Shared::new(state, socket, clock, self.timeout)
             .map_err(|error| Error::Broken(Arc::new(error)))?;

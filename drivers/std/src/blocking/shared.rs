@@ -165,7 +165,7 @@ impl Shared {
             self.news.notify_all();
         }
         let written = self.write(inner);
-        inner.state.print_trace();
+        inner.state.report();
         if inner.led && (told || inner.wants().exceeds(inner.polled_for)) {
             inner.polled_for = inner.wants();
             self.waker.wake();

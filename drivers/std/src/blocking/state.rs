@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use amqp1_driver::record::RecordingFile;
 use amqp1_engine::{
     Connection, DeliveryId, DisconnectReason, Event, Instant, LinkId, Misuse, OutgoingDelivery, Scope,
     Session, SessionConfig, SessionId,
@@ -33,6 +34,7 @@ pub(super) struct State {
     /// Why the connection cannot be used any more.
     over: Option<Error>,
     trace: bool,
+    recording: Option<RecordingFile>,
 }
 
 /// What a link has beside what the engine knows of it.
@@ -76,7 +78,11 @@ pub(super) struct Arrived {
 }
 
 impl State {
-    pub(super) fn new(engine: Connection, session_config: SessionConfig) -> Self {
+    pub(super) fn new(
+        engine: Connection,
+        session_config: SessionConfig,
+        recording: Option<RecordingFile>,
+    ) -> Self {
         let trace = engine.config().trace;
         Self {
             engine,
@@ -88,6 +94,7 @@ impl State {
             broken: None,
             over: None,
             trace,
+            recording,
         }
     }
 
@@ -305,7 +312,13 @@ impl State {
         }
     }
 
-    pub(super) fn print_trace(&mut self) {
+    /// Hands on what the engine has traced and recorded.
+    pub(super) fn report(&mut self) {
+        if let Some(file) = &mut self.recording
+            && let Some(recording) = self.engine.poll_recording()
+        {
+            file.write(&recording);
+        }
         if self.trace {
             while let Some(line) = self.engine.poll_trace() {
                 eprintln!("{line}");
