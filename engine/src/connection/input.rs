@@ -122,9 +122,11 @@ impl Connection {
         let mut len = 0;
         while let Some(size) = input[len..].first_chunk::<4>() {
             let size = u32::from_be_bytes(*size);
+            //= 2.3.1-02
             if (size as usize) < FRAME_HEADER_LEN {
                 return (len, Some(malformed("frame size below 8")));
             }
+            //= 2.7.1-06 2.7.1-07
             if size > self.common.config.max_frame_size.max(MIN_MAX_FRAME_SIZE as u32) {
                 let text = "frame above our max-frame-size";
                 return (
@@ -162,6 +164,7 @@ impl Connection {
         }
     }
 
+    //= 2.1-05
     fn handle_frames(&mut self, block: Bytes) {
         let mut start = 0;
         while let Some(size) = block[start..].first_chunk::<4>() {
@@ -201,19 +204,23 @@ impl Connection {
         if header.frame_type != 0 {
             return Err(malformed("frame type other than AMQP"));
         }
+        //= 2.7.1-10
         if header.channel > self.common.config.channel_max && self.common.progress.received >= Progress::Open
         {
             let text = "channel above our channel-max";
             return Err(Violation::connection(condition::CONNECTION_FRAMING_ERROR, "2.7.1", text));
         }
         let body = &bytes[body_start..];
+        //= 2.4.5-X1
         if body.is_empty() {
             return Ok(());
         }
         let (descriptor, fields) = frame::descriptor(body).map_err(undecodable)?;
+        //= 2.4.6-03
         if self.common.progress.discarding && descriptor != Close::CODE {
             return Ok(());
         }
+        //= 2.7.1-01
         // A peer that failed to open may still close.
         if self.common.progress.received < Progress::Open
             && descriptor != Open::CODE
@@ -277,6 +284,7 @@ impl Connection {
                 self.on_detach(session, detach)
             }
             _ => {
+                //= 2.3.2-01
                 let text = "the frame body is not a performative";
                 Err(Violation::connection(condition::DECODE_ERROR, "2.3.2", text))
             }
@@ -291,6 +299,7 @@ impl Connection {
             let text = "frame on a channel without a session";
             return Err(Violation::connection(condition::NOT_ALLOWED, "2.5.5", text));
         };
+        //= 2.5.4-02 2.5.5-08
         let takes = matches!(session.state, SessionState::Mapped | SessionState::BeginReceived);
         Ok((takes && session.end_due.is_none()).then_some(key))
     }
@@ -304,11 +313,13 @@ impl Connection {
             return Err(Violation::connection(condition::CONNECTION_FRAMING_ERROR, "2.4.1", text));
         }
         self.common.progress.received = Progress::Open;
+        //= 2.8.19-03
         if (open.max_frame_size as usize) < MIN_MAX_FRAME_SIZE {
             let text = "max-frame-size below 512";
             return Err(Violation::connection(condition::FRAME_SIZE_TOO_SMALL, "2.8.19", text));
         }
         self.handshake_deadline = None;
+        //= 2.4.1-03
         self.common.outgoing_frame_size = (open.max_frame_size as usize).min(MAX_OUTGOING_FRAME);
         self.idle.opened(open.idle_time_out);
         self.remote_open = Some(Box::new(open));

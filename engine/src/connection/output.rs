@@ -46,6 +46,7 @@ impl Connection {
 
     /// The lowest free channel (§2.5.1).
     pub(crate) fn take_channel(&mut self) -> Result<u16, Misuse> {
+        //= 2.4.1-03 2.7.1-09
         let remote = self.remote_open.as_ref().map_or(u16::MAX, |open| open.channel_max);
         let max = remote.min(self.common.config.channel_max);
         let channel = self.channel_pool.take(max.into()).ok_or(Misuse::TooManySessions)?;
@@ -82,6 +83,7 @@ impl Connection {
             self.write_sessions();
             self.write_close(now);
         }
+        //= 2.4.5-08 2.4.5-X2
         if core::mem::take(&mut self.heartbeat_due)
             && self.common.outbox.is_empty()
             && self.common.progress.sent == Progress::Open
@@ -92,6 +94,7 @@ impl Connection {
     }
 
     /// Whether frames of sessions may be written; writes the open before them if only that is missing.
+    //= 2.4.1-01 2.7.1-01
     pub(crate) fn open_is_written(&mut self) -> bool {
         if self.common.progress.sent == Progress::Header && core::mem::take(&mut self.common.open_due) {
             self.write_open();
@@ -99,6 +102,7 @@ impl Connection {
         self.common.progress.sent == Progress::Open
     }
 
+    //= 2.7.1-15
     fn write_open(&mut self) {
         let config = &self.common.config;
         let open = Open {
@@ -131,6 +135,7 @@ impl Connection {
         }
     }
 
+    //= 2.4.3-01 2.4.3-02 2.7.9-02
     fn write_close(&mut self, now: Instant) {
         if self.common.close_due.is_none()
             || !(self.common.sessions_due.is_empty() || self.common.progress.discarding)
@@ -139,6 +144,7 @@ impl Connection {
         }
         let Some(error) = self.common.close_due.take() else { return };
         self.common.progress.discarding |= error.is_some();
+        //= 2.4.3-05
         self.write_ending(0, error, |error| Close { error });
         self.common.progress.sent = Progress::Close;
         self.idle.stop();
@@ -169,6 +175,7 @@ impl Connection {
     }
 
     /// Writes a frame, unless it is larger than the peer takes: whether it was written.
+    //= 2.7.1-05
     pub(crate) fn write_frame(&mut self, channel: u16, body: &impl Encode) -> bool {
         let range = self.common.outbox.frame(channel, |out| body.encode(out));
         if range.len() > self.common.outgoing_frame_size {

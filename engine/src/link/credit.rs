@@ -31,6 +31,7 @@ impl SenderCredit {
     /// Takes the receiver's view: `link-credit_snd := delivery-count_rcv + link-credit_rcv -
     /// delivery-count_snd`, where what would fall below zero is zero.
     pub(crate) fn flow(&mut self, delivery_count: Option<Serial>, link_credit: u32, drain: bool) {
+        //= 2.6.7-04 2.6.7-05 2.6.7-06
         let seen = delivery_count.unwrap_or(self.initial_delivery_count);
         // A receiver that claims to have seen more than was sent gains nothing by it.
         let in_flight = self.delivery_count.distance_from(seen).max(0) as u32;
@@ -39,6 +40,7 @@ impl SenderCredit {
     }
 
     /// Counts a delivery; the caller has asked for credit first.
+    //= 2.6.7-07
     #[inline]
     pub(crate) fn sent(&mut self) {
         self.delivery_count = self.delivery_count.next();
@@ -52,6 +54,7 @@ impl SenderCredit {
     }
 
     /// Gives the rest of the credit back, as a drain asks: whether there was any.
+    //= 2.6.7-15
     pub(crate) fn drained(&mut self) -> bool {
         let rest = core::mem::take(&mut self.link_credit);
         self.delivery_count = self.delivery_count.plus(rest);

@@ -185,7 +185,7 @@ impl ReceivePath<'_> {
         if discards {
             return self.discard(more);
         }
-        //= 3.4.6-03
+        //= 2.6.13-03 2.7.5-19 3.4.6-03
         if transfer.resume {
             // No attach of ours names unsettled deliveries, so there is none to be resumed.
             self.end().dropping = more;
@@ -205,6 +205,7 @@ impl ReceivePath<'_> {
     /// or an error where we told of an error (§2.6.5).
     #[cold]
     fn discard(&mut self, more: bool) -> Result<(), Box<Violation>> {
+        //= 2.6.5-03
         if self.link.has_failed() {
             let text = "transfer on a link that was detached with an error";
             let session = SessionId(self.link.session);
@@ -217,6 +218,7 @@ impl ReceivePath<'_> {
     /// Judges the first frame of a delivery and makes its record; gives its slot.
     #[inline(always)]
     fn start(&mut self, transfer: &Transfer) -> Result<(Serial, usize), Box<Violation>> {
+        //= 2.7.5-03 2.7.5-06 2.7.5-07
         let Some(number) = transfer.delivery_id else {
             return Err(self.invalid("first transfer without delivery-id"));
         };
@@ -236,6 +238,7 @@ impl ReceivePath<'_> {
             let text = "transfer without credit";
             return Err(self.fault(condition::LINK_TRANSFER_LIMIT_EXCEEDED, "2.6.7", text));
         }
+        //= 2.6.7-09
         self.end().available = self.end().available.saturating_sub(1);
         let session = &mut *self.session;
         if session.incoming.len() >= self.common.config.limits.unsettled || !session.incoming.takes(number) {
@@ -248,6 +251,7 @@ impl ReceivePath<'_> {
             let deliveries = session.incoming.iter().filter(|(_, delivery)| delivery.link == key);
             deliveries.map(|(_, delivery)| delivery.tag).collect::<Vec<_>>()
         };
+        //= 2.6.12-02
         if !insert_tag(&mut self.link.tags, tag, in_use) {
             let text = "delivery-tag of an unsettled delivery";
             return Err(self.fault(condition::INVALID_FIELD, "2.6.12", text));
@@ -316,12 +320,14 @@ impl ReceivePath<'_> {
         let delivery = self.session.incoming.at_mut(index).expect("the caller has looked it up");
         let LinkEnd::Receiver(end) = &mut self.link.end else { return Ok(()) };
         end.unfinished = (!complete).then_some(number);
+        //= 2.6.14-06 2.7.5-24
         if transfer.aborted {
             self.drop_unfinished(number);
             self.report_drained();
             return Ok(());
         }
         let mode = self.link.snd_settle_mode;
+        //= 2.7.5-08 2.7.5-09
         if transfer.settled == Some(true) {
             if !settle::allows(mode, true) {
                 return Err(self.invalid("settled transfer on a link whose sender settles last"));

@@ -256,6 +256,7 @@ impl SendPath<'_> {
         if !self.is_open() {
             Some(Blocked::Attach)
         } else if self.sender().unfinished.is_some() {
+            //= 2.6.14-04
             Some(Blocked::Unfinished)
         } else {
             self.full()
@@ -368,6 +369,7 @@ impl SendPath<'_> {
     fn register(&mut self, tag: &DeliveryTag, settled: bool) -> Result<Serial, SendError> {
         let (key, outgoing) = (self.key, &self.session.outgoing);
         let in_use = || outgoing.iter().filter(|(_, d)| d.link == key).map(|(_, d)| d.tag).collect();
+        //= 2.6.12-02
         if !insert_tag(&mut self.link.tags, tag, in_use) {
             return Err(SendError::TagInUse);
         }
@@ -403,6 +405,7 @@ impl SendPath<'_> {
     }
 
     /// The first transfer's fields.
+    //= 2.6.12-01 2.7.5-03 2.7.5-06 2.7.5-07 2.7.5-20
     #[inline]
     fn head<'a>(&self, number: Serial, delivery: &NewDelivery<'a>) -> TransferHead<'a> {
         TransferHead {

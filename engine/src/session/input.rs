@@ -19,17 +19,20 @@ impl Connection {
             || flow.link_credit.is_some()
             || flow.available.is_some()
             || flow.drain;
+        //= 2.7.4-04 2.7.4-08 2.7.4-09 2.7.4-10
         if flow.handle.is_none() && link_fields {
             let text = "flow with link state but without a handle";
             return Err(Violation::session(id, condition::INVALID_FIELD, "2.7.4", text));
         }
         let link = match flow.handle {
             None => None,
+            //= 2.7.4-03
             Some(handle) => Some(session.incoming_handles.get(handle.0).ok_or_else(|| {
                 let text = "flow for a handle that is not attached";
                 Violation::session(id, condition::SESSION_UNATTACHED_HANDLE, "2.7.4", text)
             })?),
         };
+        //= 2.6.5-03
         if link.and_then(|key| self.links.get(key)).is_some_and(LinkEndpoint::has_failed) {
             let text = "flow for a link that was detached with an error";
             return Err(Violation::session(id, condition::SESSION_ERRANT_LINK, "2.6.5", text));
@@ -126,6 +129,7 @@ impl Connection {
             let text = "disposition whose last precedes its first";
             return Err(Violation::session(SessionId(session_key), condition::INVALID_FIELD, "2.7.6", text));
         }
+        //= 2.6.5-03
         if self.errant_links > 0 && self.names_errant_link(session_key, disposition.role, first, last) {
             let text = "disposition of a delivery on a link that was detached with an error";
             return Err(Violation::session(
@@ -136,6 +140,7 @@ impl Connection {
             ));
         }
         let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
+        //= 2.7.6-01 2.7.6-04
         // Their receivers speak of what we sent, their senders of what we receive.
         let events = &mut self.common.events;
         match disposition.role {

@@ -46,6 +46,7 @@ impl Connection {
         let window = session.window.advertise();
         let config = &session.config;
         let begin = Begin {
+            //= 2.5.1-04 2.7.2-01 2.7.2-02
             remote_channel: session.answered_channel,
             handle_max: config.handle_max,
             offered_capabilities: config.offered_capabilities.clone(),
@@ -124,12 +125,14 @@ impl Connection {
         flow.properties = link.flow_properties_due.take();
         match &link.end {
             LinkEnd::Sender(end) => {
+                //= 2.7.4-05
                 flow.delivery_count = Some(end.credit.delivery_count());
                 flow.link_credit = Some(end.credit.link_credit());
                 flow.available = Some(end.available);
                 flow.drain = end.credit.is_draining();
             }
             LinkEnd::Receiver(end) => {
+                //= 2.7.4-06 2.7.4-07
                 flow.delivery_count = end.credit.delivery_count();
                 flow.link_credit = Some(end.credit.link_credit());
                 flow.drain = end.credit.is_draining();
@@ -144,6 +147,7 @@ impl Connection {
         }
     }
 
+    //= 2.7.4-04 2.7.4-08 2.7.4-09 2.7.4-10 2.7.4-X1
     fn flow_of(&mut self, key: Key) -> Flow {
         let session = self.sessions.get_mut(key).expect("the caller has looked it up");
         let window = session.window.advertise();
@@ -153,6 +157,7 @@ impl Connection {
         }
     }
 
+    //= 2.6.4-01
     fn write_detach(&mut self, key: Key, channel: u16) {
         let Some(link) = self.links.get_mut(key) else { return };
         let Some(detachment) = link.detach_due.take() else { return };
@@ -174,6 +179,7 @@ impl Connection {
     }
 
     /// Ends the session with an error, unless it is ending already, and drops whatever else it had to write (§2.5.4).
+    //= 2.5.4-01
     pub(crate) fn fail_session(&mut self, key: Key, error: Error) -> Result<(), Misuse> {
         let session = self.sessions.get_mut(key).ok_or(Misuse::Gone)?;
         session.flow_due = false;
@@ -199,6 +205,7 @@ impl Connection {
 }
 
 /// What our `attach` says.
+//= 2.7.3-12 2.7.3-15
 pub(crate) fn attach_of(link: &LinkEndpoint) -> Attach {
     let config = &link.config;
     let role = link.role();

@@ -66,6 +66,7 @@ impl SessionWindow {
     }
 
     /// Takes the session fields of the peer's `flow`.
+    //= 2.5.6-08
     pub(crate) fn flow(&mut self, remote: WindowState) -> Result<(), WindowViolation> {
         let acknowledged = remote.next_incoming_id.unwrap_or(self.initial_outgoing_id);
         let in_flight = self.next_outgoing_id.distance_from(acknowledged);
@@ -80,6 +81,7 @@ impl SessionWindow {
     }
 
     /// Counts an incoming `transfer`.
+    //= 2.5.6-04
     #[inline]
     pub(crate) fn transfer_received(&mut self) -> Result<(), WindowViolation> {
         if self.incoming_window == 0 {
@@ -107,6 +109,7 @@ impl SessionWindow {
     }
 
     /// Counts an outgoing `transfer`; the caller has asked [`can_send`](Self::can_send).
+    //= 2.5.6-02
     #[inline]
     pub(crate) fn transfer_sent(&mut self) {
         self.next_outgoing_id = self.next_outgoing_id.next();
