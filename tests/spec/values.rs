@@ -234,7 +234,7 @@ fn t8_deep_nesting_closes() {
     });
 }
 
-//= 1.6.23-01 1.6.23-02
+//= 1.5-01
 #[test]
 fn t9_a_descriptor_that_is_described_or_compound_closes() {
     each_way(|way| {
@@ -253,6 +253,7 @@ fn t9_a_descriptor_that_is_described_or_compound_closes() {
     });
 }
 
+//= 1.6.23-01 1.6.23-02
 #[test]
 fn t10_maps_of_odd_count_or_with_equal_keys_close() {
     each_way(|way| {

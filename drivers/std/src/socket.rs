@@ -114,6 +114,7 @@ mod tests {
         assert_eq!(lingering.deadline(), Some(Instant::ZERO + LINGER));
 
         gone.write_all(b"not for you").unwrap();
+        gone.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         assert_eq!(gone.read(&mut [0; 8]).unwrap(), 0, "our side said that nothing follows");
         drop(gone);
         while lingering.sockets().count() == 2 {

@@ -432,7 +432,6 @@ mod tests {
         assert_eq!(MessageView::scan(&stored.payload).unwrap().validate(), Ok(()));
     }
 
-    //= 3.4.5-07
     #[test]
     fn who_gets_what_another_had_is_not_its_first_acquirer() {
         let outcomes = [None, Some(DeliveryState::Released), Some(DeliveryState::Modified(Box::default()))];
@@ -458,6 +457,7 @@ mod tests {
         }
     }
 
+    //= 3.4.5-07
     #[test]
     fn what_is_undeliverable_at_one_consumer_goes_to_another() {
         let mut queue = queue_of(&["1", "2"]);
