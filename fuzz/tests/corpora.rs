@@ -2,8 +2,19 @@
 
 use std::{fs, path::Path};
 
+use arbitrary::{Arbitrary, Unstructured};
+
+/// Runs `target` on what the fuzzer makes of each file of `corpus/folder`.
+fn replay_as<T: for<'a> Arbitrary<'a>>(folder: &str, target: fn(&T)) {
+    replay(folder, |bytes| {
+        if let Ok(input) = T::arbitrary_take_rest(Unstructured::new(bytes)) {
+            target(&input);
+        }
+    });
+}
+
 /// Runs `target` on each file of `corpus/folder`. The name of the file at fault is printed with the panic.
-fn replay(folder: &str, target: fn(&[u8])) {
+fn replay(folder: &str, target: impl Fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(folder);
     let mut count = 0;
     for entry in fs::read_dir(folder).expect("the corpora are in the repository") {
@@ -53,4 +64,14 @@ fn streams_to_a_client() {
 fn sasl_frames() {
     replay("sasl", amqp1_fuzz::sasl);
     replay("value", amqp1_fuzz::sasl);
+}
+
+#[test]
+fn users() {
+    replay_as("ops", amqp1_fuzz::ops);
+}
+
+#[test]
+fn unsettled_deliveries() {
+    replay_as("unsettled", amqp1_fuzz::unsettled);
 }

@@ -1,6 +1,7 @@
 //! Deliveries of one direction of a session, found by delivery-id (§2.6.12).
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::Serial;
 
@@ -101,34 +102,45 @@ impl<T> Unsettled<T> {
     /// The slot of a delivery, if it is held.
     #[inline(always)]
     pub(crate) fn find(&self, id: Serial) -> Option<usize> {
-        let behind = id.get().wrapping_sub(self.front()?.id.get()) as usize;
-        let index = self.nth(behind);
+        let steps = steps(self.front()?.id, id);
+        let index = self.nth(steps as usize);
         match self.slots.get(index) {
-            Some(slot) if behind < self.used && slot.id == id => slot.value.as_ref().map(|_| index),
+            Some(slot) if (steps as usize) < self.used && slot.id == id => slot.value.as_ref().map(|_| index),
             _ => self.search(id),
         }
     }
 
     #[cold]
     fn search(&self, id: Serial) -> Option<usize> {
-        let n = self.first_at_or_after(id);
+        let n = self.first_at_or_after(steps(self.front()?.id, id));
         let index = self.nth(n);
         let slot = self.slots.get(index).filter(|slot| n < self.used && slot.id == id)?;
         slot.value.as_ref().map(|_| index)
     }
 
-    /// How many slots lie between the front and the first id that does not precede this one.
-    fn first_at_or_after(&self, id: Serial) -> usize {
+    /// How many slots lie between the front and the first id that is so many steps or more behind the front's: all ids
+    /// held are less than half the circle behind it, which lets their steps be compared where they themselves cannot.
+    fn first_at_or_after(&self, behind: u32) -> usize {
+        let Some(front) = self.front().map(|slot| slot.id) else { return 0 };
         let (mut low, mut high) = (0, self.used);
         while low < high {
             let middle = low.midpoint(high);
-            if self.slots[self.nth(middle)].id.precedes(id) {
+            if steps(front, self.slots[self.nth(middle)].id) < behind {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
         low
+    }
+
+    /// The places of all ids from `first` to `last`, both included.
+    fn places(&self, first: Serial, last: Serial) -> Range<usize> {
+        let Some(front) = self.front().map(|slot| slot.id) else { return 0..0 };
+        let (first, last) = (steps(front, first), steps(front, last));
+        // Where the last comes before the first on the way round the circle, the front lies between them.
+        let start = if first <= last { self.first_at_or_after(first) } else { 0 };
+        start..self.first_at_or_after(last.saturating_add(1))
     }
 
     /// The delivery of a slot.
@@ -183,13 +195,12 @@ impl<T> Unsettled<T> {
 
     /// All deliveries from `first` to `last`, both included, that are held.
     pub(crate) fn range(&self, first: Serial, last: Serial) -> impl Iterator<Item = &T> {
-        let places = self.first_at_or_after(first)..self.first_at_or_after(last.next());
-        places.filter_map(|n| self.at(self.nth(n)))
+        self.places(first, last).filter_map(|n| self.at(self.nth(n)))
     }
 
     /// Lends all deliveries from `first` to `last`, both included, that are held.
     pub(crate) fn for_each(&mut self, first: Serial, last: Serial, mut f: impl FnMut(Serial, &mut T)) {
-        for n in self.first_at_or_after(first)..self.first_at_or_after(last.next()) {
+        for n in self.places(first, last) {
             let index = self.nth(n);
             let slot = &mut self.slots[index];
             if let Some(value) = &mut slot.value {
@@ -222,6 +233,12 @@ impl<T> Unsettled<T> {
     }
 }
 
+/// How far round the circle of ids it is from one to another.
+#[inline(always)]
+const fn steps(from: Serial, to: Serial) -> u32 {
+    to.get().wrapping_sub(from.get())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,6 +265,18 @@ mod tests {
         assert_eq!(ids(&mut unsettled, 11, 11), [11]);
         assert_eq!(ids(&mut unsettled, 13, 99), []);
         assert_eq!(ids(&mut unsettled, 1, 9), []);
+    }
+
+    #[test]
+    fn d13_a_range_of_half_the_circle_may_begin_behind_the_oldest() {
+        let mut unsettled = Unsettled::new();
+        for id in [u32::MAX - 1, u32::MAX, 0, 1, 2] {
+            unsettled.push(Serial::new(id), id);
+        }
+        assert_eq!(ids(&mut unsettled, u32::MAX, 0x7fff_fffe), [u32::MAX, 0, 1, 2]);
+        assert_eq!(ids(&mut unsettled, 2, 0x8000_0001), [2]);
+        assert_eq!(ids(&mut unsettled, 0x8000_0001, 0), [u32::MAX - 1, u32::MAX, 0]);
+        assert_eq!(ids(&mut unsettled, 3, 0x8000_0002), []);
     }
 
     #[test]
