@@ -118,8 +118,7 @@ fn an_exception_for_what_is_held() {
 #[test]
 fn an_exception_without_a_kind_or_a_reason_or_twice() {
     let code = CODE.replace("1.1-01", "");
-    let kinds =
-        "exceptions.tsv: 1.1-01: the kind is one of [\"not yet\", \"not ours\", \"no test\"], not \"never\"";
+    let kinds = "exceptions.tsv: 1.1-01: the kind is one of [\"not yet\", \"not ours\"], not \"never\"";
     only(&faults("1.1-01\tnever\tNo.\n", &code, TESTS), kinds);
     only(&faults("1.1-01\tnot yet\t\n", &code, TESTS), "exceptions.tsv: 1.1-01: the reason is no sentence");
     let twice = "1.1-01\tnot yet\tNo.\n".repeat(2);
@@ -159,8 +158,8 @@ fn the_page_names_code_tests_and_exceptions() {
     let sources = [Source::read("engine/src/a.rs", CODE), Source::read("tests/spec/a.rs", TESTS)];
     let page = page::page(&ledger, &sources);
     for line in [
-        "- 2 MUST rows have code and a test; excepted: *not yet*: 0, *not ours*: 0, *no test*: 0.",
-        "- 1 of 1 SHOULD and IMPLIED rows have a test: 100 %; excepted: *not yet*: 0, *not ours*: 0, *no test*: 0.",
+        "- 2 MUST rows have code and a test; excepted: *not yet*: 0, *not ours*: 0.",
+        "- 1 of 1 SHOULD and IMPLIED rows have a test: 100 %; excepted: *not yet*: 0, *not ours*: 0.",
         "- 0 of 1 bad inputs have a test.",
         "## 1.1 First",
         "| 1.1-01 | MUST | field: A must b. | engine/src/a.rs | tests/spec/a.rs: `f1_a_is_b` |",

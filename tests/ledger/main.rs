@@ -22,7 +22,7 @@ use rows::Ledger;
 use source::Source;
 
 /// How many of a hundred SHOULD and IMPLIED rows need a test.
-const LEAST_SHARE: usize = 0;
+const LEAST_SHARE: usize = 90;
 
 #[test]
 fn each_row_is_held_or_excepted() {

@@ -59,9 +59,8 @@ pub(crate) struct Exception {
     pub(crate) reason: String,
 }
 
-/// What an exception can be: what is missing; what is the business of the engine's user or of the network below;
-/// what the code does and no test can tell from the opposite.
-pub(crate) const KINDS: [&str; 3] = ["not yet", "not ours", "no test"];
+/// What an exception can be: what is missing, and what is the business of the engine's user or of the network below.
+pub(crate) const KINDS: [&str; 2] = ["not yet", "not ours"];
 
 /// All that is to be held.
 #[derive(Debug, Default)]
