@@ -423,6 +423,22 @@ fn k8_a_closing_detach_that_crosses_a_plain_one_is_answered_by_attaching_and_clo
     });
 }
 
+//= 2.6.6-01
+#[test]
+fn a_peer_that_has_closed_is_answered_with_a_close() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.send(Detach { closed: true, ..detach(NEAR.peer_sender) }.on(NEAR.peer));
+        let link = linked.receiver;
+        linked.expect_event(Event::LinkDetached { link, closed: true, error: None });
+        linked.engine_receiver().detach().unwrap();
+        linked.expect(Detach { closed: true, ..detach(NEAR.engine_receiver) });
+        linked.no_event();
+        assert_eq!(linked.engine().receiver(link).err(), Some(Misuse::Gone));
+        linked.session_is_fine();
+    });
+}
+
 //= 2.6.2-01 2.6.6-01 2.7.3-04 2.8.4-01 2.8.4-02
 #[test]
 fn k9_handles_are_used_again_and_nothing_is_left_behind() {
