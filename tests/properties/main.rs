@@ -1,6 +1,7 @@
 //! What holds for any input, however it is cut, and whatever users do.
 
 mod bytes;
+mod recordings;
 mod splits;
 mod streams;
 mod users;
