@@ -76,9 +76,8 @@ impl Memory {
         let trace_is_read = config.trace;
         // A trace must not change a thing: one way has it, the others have not.
         let config = Config { trace: trace_is_read || chunks == Chunks::Bytes, ..config };
-        let (mut recorded, config) = Recorded::new(config, "engine");
-        // The other ways lead to the same, and take longer.
-        recorded.is_replayed = chunks == Chunks::Whole;
+        // Nor must a recording; byte by byte it would be long.
+        let (recorded, config) = Recorded::new(config, "engine", chunks != Chunks::Bytes);
         let mut account = Account::open();
         let (engine, _) = account.charge(|| Connection::new(config, Instant::ZERO));
         Self {

@@ -79,7 +79,7 @@ impl DerefMut for End {
 
 impl End {
     fn new(config: Config, net: Net, name: &'static str, direction: u64) -> Self {
-        let (recorded, config) = Recorded::new(config, name);
+        let (recorded, config) = Recorded::new(config, name, true);
         Self {
             recorded,
             engine: Connection::new(config, Instant::ZERO),

@@ -16,18 +16,13 @@ pub(crate) struct Recorded {
     text: String,
     /// Which engine it is.
     name: &'static str,
-    /// Whether it is replayed where the test has passed.
-    pub(crate) is_replayed: bool,
 }
 
 impl Recorded {
-    /// Has an engine recorded, unless the test sees to that itself.
-    pub(crate) fn new(config: Config, name: &'static str) -> (Self, Config) {
-        let record = Record { limit: 32 * 1024 * 1024, secrets: false };
-        (
-            Self { text: String::new(), name, is_replayed: true },
-            Config { record: config.record.or(Some(record)), ..config },
-        )
+    /// Has an engine recorded if it `is_wanted`, unless the test sees to that itself.
+    pub(crate) fn new(config: Config, name: &'static str, is_wanted: bool) -> (Self, Config) {
+        let record = is_wanted.then_some(Record { limit: 32 * 1024 * 1024, secrets: false });
+        (Self { text: String::new(), name }, Config { record: config.record.or(record), ..config })
     }
 
     /// Takes what the engine has recorded: how much that is.
@@ -50,9 +45,7 @@ impl Drop for Recorded {
         };
         if thread::panicking() {
             eprintln!("recording of the {}:\n    {}", self.name, keep());
-        } else if self.is_replayed
-            && let Err(error) = replay(self.text.as_bytes())
-        {
+        } else if let Err(error) = replay(self.text.as_bytes()) {
             panic!(
                 "the recording of the {} is not replayed to the same, {error}:\n    {}",
                 self.name,
