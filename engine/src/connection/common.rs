@@ -11,7 +11,7 @@ use crate::{
     Config, Instant,
     arena::Key,
     link::Untaken,
-    record::{Argument, Tape},
+    record::Tape,
     session::SessionEndpoint,
     transport::{Outbox, trace::Trace},
     types::Error,
@@ -58,10 +58,10 @@ impl Common {
     }
 
     /// A call of the user that changes something is being made.
-    #[inline]
-    pub(crate) fn record(&mut self, name: &str, arguments: &[&dyn Argument]) {
+    #[inline(always)]
+    pub(crate) fn record(&mut self, record: impl FnOnce(&mut Tape)) {
         if let Some(tape) = &mut self.tape {
-            tape.call(name, arguments);
+            record(tape);
         }
     }
 

@@ -129,9 +129,7 @@ impl Connection {
     ///
     /// If it has closed the connection before, our close is still written: it may read on.
     pub fn handle_eof(&mut self, now: Instant) {
-        if let Some(tape) = &mut self.common.tape {
-            tape.eof(now);
-        }
+        self.common.record(|tape| tape.eof(now));
         if self.common.progress.received == Progress::Close && !self.common.progress.lost {
             self.common.progress.discarding = true;
             self.start_close(None);
@@ -142,9 +140,7 @@ impl Connection {
 
     /// The moment that [`poll_timeout`](Self::poll_timeout) gave has come. Calling it early does no harm.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if let Some(tape) = &mut self.common.tape {
-            tape.timeout(now);
-        }
+        self.common.record(|tape| tape.timeout(now));
         self.on_timeout(now);
     }
 
@@ -164,9 +160,7 @@ impl Connection {
             self.resume();
         }
         let event = self.common.events.pop();
-        if let Some(tape) = &mut self.common.tape {
-            tape.event(event.as_ref());
-        }
+        self.common.record(|tape| tape.event(event.as_ref()));
         event
     }
 
@@ -240,7 +234,7 @@ impl Connection {
 
     /// Sends our `open` (§2.4.1), as early as the peer allows; a second call does nothing.
     pub fn open(&mut self) {
-        self.common.record("open", &[]);
+        self.common.record(|tape| tape.call("open", &[]));
         self.start_open();
     }
 
@@ -259,7 +253,7 @@ impl Connection {
     /// Closes the connection (§2.4.3): our `open`, if it was not sent, and what was sent before go first. With an
     /// error, what still arrives is dropped (§2.4.6). A second call does nothing.
     pub fn close(&mut self, error: Option<Error>) {
-        self.common.record("close", &[&error]);
+        self.common.record(|tape| tape.call("close", &[&error]));
         self.start_close(error);
     }
 
@@ -279,7 +273,7 @@ impl Connection {
     ///
     /// [`Misuse::ConnectionClosed`], or [`Misuse::TooManySessions`].
     pub fn begin(&mut self, config: SessionConfig) -> Result<SessionId, Misuse> {
-        self.common.record("begin", &[&config]);
+        self.common.record(|tape| tape.call("begin", &[&config]));
         if self.is_closing() {
             return Err(Misuse::ConnectionClosed);
         }

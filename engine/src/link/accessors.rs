@@ -72,7 +72,9 @@ macro_rules! link_accessors {
             /// Sends a flow that carries `properties` besides the numbers (§2.7.4 properties). Those that do not fit a
             /// frame of the peer are left out.
             pub fn send_flow_properties(&mut self, properties: $crate::codec::Map) {
-                self.connection.common.record("send_flow_properties", &[&self.id, &properties]);
+                self.connection
+                    .common
+                    .record(|tape| tape.call("send_flow_properties", &[&self.id, &properties]));
                 let link = self.endpoint_mut();
                 link.flow_properties_due = Some(properties);
                 link.flow_due = true;
@@ -97,7 +99,7 @@ macro_rules! link_accessors {
             /// [`Misuse::TooManyLinks`](crate::Misuse::TooManyLinks) or
             /// [`Misuse::FrameTooLarge`](crate::Misuse::FrameTooLarge).
             pub fn attach(&mut self, config: $crate::LinkConfig) -> Result<(), $crate::Misuse> {
-                self.connection.common.record("attach", &[&self.id, &config]);
+                self.connection.common.record(|tape| tape.call("attach", &[&self.id, &config]));
                 self.connection.answer_attach(self.id.0, config)
             }
 
@@ -107,7 +109,7 @@ macro_rules! link_accessors {
             ///
             /// [`Misuse::NothingToAnswer`](crate::Misuse::NothingToAnswer) when the link is attached on our side.
             pub fn refuse(&mut self, error: $crate::types::Error) -> Result<(), $crate::Misuse> {
-                self.connection.common.record("refuse", &[&self.id, &error]);
+                self.connection.common.record(|tape| tape.call("refuse", &[&self.id, &error]));
                 self.connection.refuse_attach(self.id.0, error)
             }
 
@@ -117,7 +119,7 @@ macro_rules! link_accessors {
             ///
             /// [`Misuse::LinkNotOpen`](crate::Misuse::LinkNotOpen) when it is not attached on our side.
             pub fn detach(&mut self) -> Result<(), $crate::Misuse> {
-                self.connection.common.record("detach", &[&self.id]);
+                self.connection.common.record(|tape| tape.call("detach", &[&self.id]));
                 self.connection.detach_link(self.id.0, false, None)
             }
 
@@ -128,7 +130,7 @@ macro_rules! link_accessors {
             ///
             /// [`Misuse::LinkNotOpen`](crate::Misuse::LinkNotOpen) when it was closed before.
             pub fn close(&mut self, error: Option<$crate::types::Error>) -> Result<(), $crate::Misuse> {
-                self.connection.common.record("close_link", &[&self.id, &error]);
+                self.connection.common.record(|tape| tape.call("close_link", &[&self.id, &error]));
                 self.connection.detach_link(self.id.0, true, error)
             }
         }

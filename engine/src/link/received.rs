@@ -139,7 +139,7 @@ impl<'a> DeliveryMut<'a> {
     #[inline(always)]
     pub fn take(&mut self) -> Payload {
         let path = &mut self.path;
-        path.common.record("take", &[&self.id]);
+        path.common.record(|tape| tape.call("take", &[&self.id]));
         let Some(delivery) = path.session.incoming.at_mut(self.slot) else { return Payload::new() };
         self.spent = delivery.complete && delivery.remote_settled;
         let payload = path.common.untaken.release(delivery, &mut path.session.window);
@@ -203,14 +203,14 @@ impl<'a> DeliveryMut<'a> {
     ///
     /// [`Misuse::Settled`] when we settled it before.
     pub fn settle(mut self) -> Result<(), Misuse> {
-        self.path.common.record("settle", &[&self.id]);
+        self.path.common.record(|tape| tape.call("settle", &[&self.id]));
         let state = self.delivery().state.clone();
         self.end(state)
     }
 
     #[inline(never)]
     fn change(&mut self, state: DeliveryState) -> Result<(), Misuse> {
-        self.path.common.record("update", &[&self.id, &state]);
+        self.path.common.record(|tape| tape.call("update", &[&self.id, &state]));
         check_state_fits(&state, self.path.common.outgoing_frame_size)?;
         let delivery = self.delivery();
         //= 3.4-02

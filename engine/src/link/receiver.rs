@@ -54,7 +54,7 @@ impl Receiver<'_> {
 
     /// Sets how many deliveries are asked for. Those on their way on credit that is taken back still arrive.
     pub fn set_credit(&mut self, link_credit: u32) {
-        self.connection.common.record("set_credit", &[&self.id, &link_credit]);
+        self.connection.common.record(|tape| tape.call("set_credit", &[&self.id, &link_credit]));
         self.change_credit(|end| {
             end.credit.set(link_credit);
             end.credit.set_drain(false);
@@ -63,7 +63,7 @@ impl Receiver<'_> {
 
     /// Asks the sender to use the credit up or give it back: [`Event::Drained`](crate::Event::Drained) says when it has (§2.6.7 drain).
     pub fn drain(&mut self) {
-        self.connection.common.record("drain", &[&self.id]);
+        self.connection.common.record(|tape| tape.call("drain", &[&self.id]));
         self.change_credit(|end| end.credit.set_drain(true));
     }
 

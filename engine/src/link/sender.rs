@@ -47,7 +47,7 @@ impl Sender<'_> {
     /// What stands in the way of sending now; [`Event::Sendable`](crate::Event::Sendable) tells when nothing does.
     #[must_use]
     pub fn blocked(&mut self) -> Option<Blocked> {
-        self.connection.common.record("blocked", &[&self.id]);
+        self.connection.common.record(|tape| tape.call("blocked", &[&self.id]));
         self.connection.blocked(self.id.0)
     }
 
@@ -80,7 +80,9 @@ impl Sender<'_> {
         payload: impl Into<Bytes>,
     ) -> Result<DeliveryId, SendError> {
         let payload = payload.into();
-        self.connection.common.record("send", &[&self.id, &tag, &settled, &message_format, &payload]);
+        self.connection
+            .common
+            .record(|tape| tape.call("send", &[&self.id, &tag, &settled, &message_format, &payload]));
         let delivery = NewDelivery { tag: &tag, settled, message_format, finished: true };
         self.connection.send_payload(self.id.0, delivery, payload)
     }
@@ -96,7 +98,9 @@ impl Sender<'_> {
         settled: bool,
         message: &Message,
     ) -> Result<DeliveryId, SendError> {
-        self.connection.common.record("send_message", &[&self.id, &tag, &settled, &message]);
+        self.connection
+            .common
+            .record(|tape| tape.call("send_message", &[&self.id, &tag, &settled, &message]));
         let delivery = NewDelivery { tag: &tag, settled, message_format: 0, finished: true };
         self.connection.send_message(self.id.0, delivery, message)
     }
@@ -116,7 +120,9 @@ impl Sender<'_> {
         piece: impl Into<Bytes>,
     ) -> Result<DeliveryId, SendError> {
         let piece = piece.into();
-        self.connection.common.record("start", &[&self.id, &tag, &settled, &message_format, &piece]);
+        self.connection
+            .common
+            .record(|tape| tape.call("start", &[&self.id, &tag, &settled, &message_format, &piece]));
         let delivery = NewDelivery { tag: &tag, settled, message_format, finished: false };
         self.connection.send_payload(self.id.0, delivery, piece)
     }
@@ -129,7 +135,7 @@ impl Sender<'_> {
     /// much output waits: [`Event::Sendable`](crate::Event::Sendable) tells when to go on.
     pub fn write(&mut self, piece: impl Into<Bytes>) -> Result<(), SendError> {
         let piece = piece.into();
-        self.connection.common.record("write", &[&self.id, &piece]);
+        self.connection.common.record(|tape| tape.call("write", &[&self.id, &piece]));
         self.connection.continue_delivery(self.id.0, piece, false)
     }
 
@@ -139,7 +145,7 @@ impl Sender<'_> {
     ///
     /// [`Misuse::NothingStarted`] when none was started.
     pub fn finish(&mut self) -> Result<(), SendError> {
-        self.connection.common.record("finish", &[&self.id]);
+        self.connection.common.record(|tape| tape.call("finish", &[&self.id]));
         self.connection.continue_delivery(self.id.0, Bytes::new(), true)
     }
 
@@ -149,7 +155,7 @@ impl Sender<'_> {
     ///
     /// [`Misuse::NothingStarted`] when none was started.
     pub fn abort(&mut self) -> Result<(), Misuse> {
-        self.connection.common.record("abort", &[&self.id]);
+        self.connection.common.record(|tape| tape.call("abort", &[&self.id]));
         self.connection.abort_delivery(self.id.0)
     }
 
@@ -179,7 +185,7 @@ impl Sender<'_> {
         if id.link() != self.id {
             return Err(Misuse::Gone);
         }
-        self.connection.common.record("settle_sent", &[&id, &state]);
+        self.connection.common.record(|tape| tape.call("settle_sent", &[&id, &state]));
         //= 3.4.1-02
         if matches!(state, Some(DeliveryState::Received(_))) {
             return Err(Misuse::StateNotAllowed);
@@ -189,7 +195,7 @@ impl Sender<'_> {
 
     /// Tells the receiver how many messages wait here for credit (§2.6.7 available).
     pub fn offered(&mut self, available: u32) {
-        self.connection.common.record("offered", &[&self.id, &available]);
+        self.connection.common.record(|tape| tape.call("offered", &[&self.id, &available]));
         if let Some(end) = self.endpoint_mut().sender_mut() {
             end.available = available;
         }
@@ -198,7 +204,7 @@ impl Sender<'_> {
 
     /// Gives all credit back: the answer to [`Event::Drain`](crate::Event::Drain) when there is no more to send (§2.6.7).
     pub fn drained(&mut self) {
-        self.connection.common.record("drained", &[&self.id]);
+        self.connection.common.record(|tape| tape.call("drained", &[&self.id]));
         let Some(end) = self.endpoint_mut().sender_mut() else { return };
         end.credit.drained();
         end.waiting = Waiting::Credit;

@@ -181,7 +181,7 @@ impl Session<'_> {
     /// [`Misuse::NothingToAnswer`] when the session is ours or was answered, [`Misuse::TooManySessions`] when the
     /// peer leaves no channel.
     pub fn accept(&mut self, config: SessionConfig) -> Result<(), Misuse> {
-        self.connection.common.record("accept", &[&self.id, &config]);
+        self.connection.common.record(|tape| tape.call("accept", &[&self.id, &config]));
         self.answer(config)
     }
 
@@ -212,7 +212,7 @@ impl Session<'_> {
     /// [`Misuse::ConnectionClosed`], [`Misuse::SessionNotOpen`], [`Misuse::NameInUse`], [`Misuse::InvalidTerminus`],
     /// [`Misuse::TooManyLinks`], or [`Misuse::FrameTooLarge`] when the peer's frame size is known and the attach does not fit.
     pub fn attach_sender(&mut self, config: LinkConfig) -> Result<LinkId, Misuse> {
-        self.connection.common.record("attach_sender", &[&self.id, &config]);
+        self.connection.common.record(|tape| tape.call("attach_sender", &[&self.id, &config]));
         self.attach(Role::Sender, config)
     }
 
@@ -222,7 +222,7 @@ impl Session<'_> {
     ///
     /// As [`attach_sender`](Self::attach_sender).
     pub fn attach_receiver(&mut self, config: LinkConfig) -> Result<LinkId, Misuse> {
-        self.connection.common.record("attach_receiver", &[&self.id, &config]);
+        self.connection.common.record(|tape| tape.call("attach_receiver", &[&self.id, &config]));
         self.attach(Role::Receiver, config)
     }
 
@@ -257,7 +257,7 @@ impl Session<'_> {
     ///
     /// [`Misuse::SessionNotOpen`] when we ended it before.
     pub fn end(&mut self, error: Option<Error>) -> Result<(), Misuse> {
-        self.connection.common.record("end", &[&self.id, &error]);
+        self.connection.common.record(|tape| tape.call("end", &[&self.id, &error]));
         let endpoint = self.endpoint();
         let ended = matches!(
             endpoint.state,
