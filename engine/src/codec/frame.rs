@@ -35,7 +35,7 @@ impl FrameHeader {
 /// What kind of performative a frame body begins with: its numeric descriptor, and the bytes from its list on.
 ///
 /// A symbolic descriptor that the specification knows counts as its number (§1.3).
-#[inline]
+#[inline(always)]
 pub(crate) fn descriptor(body: &[u8]) -> Result<(u64, &[u8]), DecodeError> {
     match parse::descriptor(body)? {
         (list, Some(code)) => Ok((code, list)),

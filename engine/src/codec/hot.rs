@@ -11,6 +11,39 @@ use crate::{
     types::{DeliveryState, DeliveryTag, Disposition, Flow, Handle, Role, Transfer},
 };
 
+/// Writes a list of at most [`ROOM`] bytes, descriptor included. No function: a closure would keep the writer in memory.
+macro_rules! write_list {
+    ($out:expr, $descriptor:literal, |$list:ident| $fields:block) => {{
+        let out: &mut Vec<u8> = $out;
+        let start = out.len();
+        out.extend_from_slice(&[0; ROOM]);
+        if let Some(room) = out.last_chunk_mut() {
+            let mut $list = Writer { room, at: HEAD, count: 0, kept: (0, HEAD) };
+            $fields
+            let end = $list.finish($descriptor);
+            out.truncate(start + end);
+        }
+    }};
+}
+
+/// The fields that a `TransferHead` and a `Transfer` have both; read one by one, they need few registers.
+macro_rules! write_transfer_fields {
+    ($list:ident, $transfer:ident, $tag:expr) => {{
+        $list.uint($transfer.handle.0);
+        $list.optional_uint($transfer.delivery_id.map(Serial::get));
+        match $tag {
+            Some(tag) => $list.tag(tag),
+            None => $list.null(),
+        }
+        $list.optional_uint($transfer.message_format);
+        match $transfer.settled {
+            Some(settled) => $list.bool(settled),
+            None => $list.null(),
+        }
+        $list.flag($transfer.more);
+    }};
+}
+
 /// A performative whose `composite!` table says `hot`.
 pub(crate) trait Hot: Sized {
     /// Reads the list that follows the descriptor.
@@ -34,9 +67,9 @@ pub(crate) struct TransferHead<'a> {
 
 /// Writes a transfer, descriptor included.
 //= 3.4.1-02 3.4.6-02 3.4.6-13
-#[inline]
+#[inline(always)]
 pub(crate) fn write_transfer(out: &mut Vec<u8>, head: &TransferHead<'_>) {
-    write_list(out, 0x14, |list| {
+    write_list!(out, 0x14, |list| {
         write_transfer_fields!(list, head, head.delivery_tag);
         if head.aborted {
             // No rcv-settle-mode, no state, no resume.
@@ -48,29 +81,11 @@ pub(crate) fn write_transfer(out: &mut Vec<u8>, head: &TransferHead<'_>) {
     });
 }
 
-/// The fields that a `TransferHead` and a `Transfer` have both; read one by one, they need few registers.
-macro_rules! write_transfer_fields {
-    ($list:ident, $transfer:ident, $tag:expr) => {{
-        $list.uint($transfer.handle.0);
-        $list.optional_uint($transfer.delivery_id.map(Serial::get));
-        match $tag {
-            Some(tag) => $list.tag(tag),
-            None => $list.null(),
-        }
-        $list.optional_uint($transfer.message_format);
-        match $transfer.settled {
-            Some(settled) => $list.bool(settled),
-            None => $list.null(),
-        }
-        $list.flag($transfer.more);
-    }};
-}
-use write_transfer_fields;
-
 impl Hot for Transfer {
-    #[inline]
+    #[inline(always)]
     fn parse(list: &[u8]) -> Parsed<'_, Self> {
-        let mut fields = Reader::begin(list);
+        let mut padded = [0; ROOM];
+        let mut fields = Reader::begin(window!(list, padded));
         let transfer = Self {
             handle: Handle(fields.number()),
             delivery_id: fields.uint().map(Serial::new),
@@ -84,7 +99,7 @@ impl Hot for Transfer {
             aborted: false,
             batchable: false,
         };
-        match fields.end() {
+        match fields.end(list) {
             Some(rest) => Ok((rest, transfer)),
             None => Self::parse_fields(list),
         }
@@ -98,7 +113,7 @@ impl Hot for Transfer {
         {
             return false;
         }
-        write_list(out, 0x14, |list| write_transfer_fields!(list, self, &self.delivery_tag));
+        write_list!(out, 0x14, |list| { write_transfer_fields!(list, self, &self.delivery_tag) });
         true
     }
 }
@@ -106,7 +121,8 @@ impl Hot for Transfer {
 impl Hot for Flow {
     #[inline]
     fn parse(list: &[u8]) -> Parsed<'_, Self> {
-        let mut fields = Reader::begin(list);
+        let mut padded = [0; ROOM];
+        let mut fields = Reader::begin(window!(list, padded));
         let flow = Self {
             next_incoming_id: fields.uint().map(Serial::new),
             incoming_window: fields.number(),
@@ -120,7 +136,7 @@ impl Hot for Flow {
             echo: fields.flag(),
             properties: None,
         };
-        match fields.end() {
+        match fields.end(list) {
             Some(rest) => Ok((rest, flow)),
             None => Self::parse_fields(list),
         }
@@ -131,7 +147,7 @@ impl Hot for Flow {
         if self.properties.is_some() {
             return false;
         }
-        write_list(out, 0x13, |list| {
+        write_list!(out, 0x13, |list| {
             list.optional_uint(self.next_incoming_id.map(Serial::get));
             list.uint(self.incoming_window);
             list.uint(self.next_outgoing_id.get());
@@ -150,7 +166,8 @@ impl Hot for Flow {
 impl Hot for Disposition {
     #[inline]
     fn parse(list: &[u8]) -> Parsed<'_, Self> {
-        let mut fields = Reader::begin(list);
+        let mut padded = [0; ROOM];
+        let mut fields = Reader::begin(window!(list, padded));
         let disposition = Self {
             role: if fields.bool().unwrap_or_else(|| fields.give_up()) {
                 Role::Receiver
@@ -163,7 +180,7 @@ impl Hot for Disposition {
             state: fields.state(),
             batchable: fields.flag(),
         };
-        match fields.end() {
+        match fields.end(list) {
             Some(rest) => Ok((rest, disposition)),
             None => Self::parse_fields(list),
         }
@@ -177,7 +194,7 @@ impl Hot for Disposition {
             Some(DeliveryState::Released) => Some(RELEASED),
             Some(_) => return false,
         };
-        write_list(out, 0x15, |list| {
+        write_list!(out, 0x15, |list| {
             list.bool(self.role == Role::Receiver);
             list.uint(self.first.get());
             list.optional_uint(self.last.map(Serial::get));
@@ -192,13 +209,6 @@ impl Hot for Disposition {
     }
 }
 
-/// Apart from the other way to copy a tag, lest the two be made one again, as slow as this.
-#[cold]
-#[inline(never)]
-fn tag_near_the_end(tag: &[u8]) -> Option<DeliveryTag> {
-    DeliveryTag::new(tag).ok()
-}
-
 /// What follows the zero byte in the encoding of [`DeliveryState::Accepted`].
 const ACCEPTED: [u8; 3] = [code::SMALLULONG, 0x24, code::LIST0];
 /// What follows the zero byte in the encoding of [`DeliveryState::Released`].
@@ -210,20 +220,6 @@ const ROOM: usize = 64;
 /// `descriptor, list8, size, count`.
 const HEAD: usize = 6;
 
-/// Writes a list of at most [`ROOM`] bytes, descriptor included.
-#[inline(always)]
-fn write_list(out: &mut Vec<u8>, descriptor: u8, fields: impl FnOnce(&mut Writer<'_>)) {
-    let start = out.len();
-    out.extend_from_slice(&[0; ROOM]);
-    let Some(room) = out.last_chunk_mut() else { return };
-    let mut list = Writer { room, at: HEAD, count: 0, kept: (0, HEAD) };
-    fields(&mut list);
-    let (count, end) = list.kept;
-    let size = (end - HEAD + 1) as u8;
-    room[..HEAD].copy_from_slice(&[code::DESCRIBED, code::SMALLULONG, descriptor, code::LIST8, size, count]);
-    out.truncate(start + end);
-}
-
 /// Writes fields in words of fixed size, of which the next field overwrites what was not meant.
 struct Writer<'a> {
     room: &'a mut [u8; ROOM],
@@ -234,6 +230,16 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Writes what stands before the fields; gives where they end.
+    #[inline(always)]
+    fn finish(self, descriptor: u8) -> usize {
+        let (count, end) = self.kept;
+        let size = (end - HEAD + 1) as u8;
+        let head = [code::DESCRIBED, code::SMALLULONG, descriptor, code::LIST8, size, count];
+        self.room[..HEAD].copy_from_slice(&head);
+        end
+    }
+
     #[inline(always)]
     fn put<const N: usize>(&mut self, word: [u8; N], len: usize) {
         self.room[self.at..self.at + N].copy_from_slice(&word);
@@ -295,32 +301,53 @@ impl Writer<'_> {
 
 /// Reads fields in the encodings that peers use, and gives up wherever the general form must look.
 ///
-/// It reads ahead of the list's end where there are bytes, and [`end`](Self::end) sees whether a field lay there.
+/// It reads from a window of fixed size that begins with the list, and ahead of the list's end:
+/// [`end`](Self::end) sees whether a field lay there.
 struct Reader<'a> {
+    window: &'a [u8; ROOM],
+    at: usize,
     left: u8,
-    input: &'a [u8],
-    /// How many bytes follow the list.
-    after: usize,
 }
+
+/// The front of a list, as a window of which nothing lies outside: copied where there are fewer bytes.
+macro_rules! window {
+    ($list:expr, $padded:ident) => {
+        match $list.first_chunk() {
+            Some(window) => window,
+            None => {
+                $padded[..$list.len()].copy_from_slice($list);
+                &$padded
+            }
+        }
+    };
+}
+use window;
 
 impl<'a> Reader<'a> {
     /// Reads the head of a list8.
     #[inline(always)]
-    fn begin(list: &'a [u8]) -> Self {
-        match list {
-            [code::LIST8, size, left, input @ ..] => {
-                Self { left: *left, input, after: (input.len() + 1).wrapping_sub(usize::from(*size)) }
-            }
-            _ => Self { left: 0, input: &[], after: usize::MAX },
+    fn begin(window: &'a [u8; ROOM]) -> Self {
+        let [constructor, _, left, ..] = *window;
+        let mut reader = Self { window, at: 3, left };
+        if constructor != code::LIST8 {
+            reader.give_up::<()>();
         }
+        reader
     }
 
     /// Reads no further: what was read so far is not to be used.
     #[inline(always)]
     fn give_up<T: Default>(&mut self) -> T {
         self.left = 0;
-        self.after = usize::MAX;
+        self.at = GIVEN_UP;
         T::default()
+    }
+
+    /// The bytes from here on; other ones where the window is too short, which [`end`](Self::end) notices.
+    #[inline(always)]
+    fn ahead<const N: usize>(&self) -> &[u8; N] {
+        let from = self.at.min(ROOM - N);
+        self.window[from..].first_chunk().unwrap_or(const { &[0; N] })
     }
 
     /// The constructor of the next field; null when there is none.
@@ -330,32 +357,24 @@ impl<'a> Reader<'a> {
             return code::NULL;
         }
         self.left -= 1;
-        match self.input.split_first() {
-            Some((constructor, rest)) => {
-                self.input = rest;
-                *constructor
-            }
-            None => self.give_up(),
-        }
+        let [constructor] = *self.ahead();
+        self.at += 1;
+        constructor
     }
 
     #[inline(always)]
     fn uint(&mut self) -> Option<u32> {
         match self.constructor() {
-            code::UINT => match self.input.split_first_chunk() {
-                Some((bytes, rest)) => {
-                    self.input = rest;
-                    Some(u32::from_be_bytes(*bytes))
-                }
-                None => self.give_up(),
-            },
-            code::SMALLUINT => match self.input.split_first() {
-                Some((byte, rest)) => {
-                    self.input = rest;
-                    Some(u32::from(*byte))
-                }
-                None => self.give_up(),
-            },
+            code::UINT => {
+                let bytes = *self.ahead();
+                self.at += 4;
+                Some(u32::from_be_bytes(bytes))
+            }
+            code::SMALLUINT => {
+                let [byte] = *self.ahead();
+                self.at += 1;
+                Some(u32::from(byte))
+            }
             code::UINT0 => Some(0),
             code::NULL => None,
             _ => self.give_up(),
@@ -394,14 +413,14 @@ impl<'a> Reader<'a> {
             code::NULL => return None,
             _ => return self.give_up(),
         }
-        let Some((len, input)) = self.input.split_first() else { return self.give_up() };
-        let Some((tag, rest)) = input.split_at_checked(usize::from(*len)) else { return self.give_up() };
-        self.input = rest;
-        let tag = match input.first_chunk() {
-            Some(ahead) => DeliveryTag::from_padded(*ahead, *len),
-            None => tag_near_the_end(tag),
-        };
-        if tag.is_none() { self.give_up() } else { tag }
+        let [len] = *self.ahead();
+        self.at += 1;
+        let tag = DeliveryTag::from_padded(*self.ahead(), len);
+        if tag.is_none() || self.at > ROOM - DeliveryTag::MAX {
+            return self.give_up();
+        }
+        self.at += usize::from(len);
+        tag
     }
 
     #[inline(always)]
@@ -411,9 +430,9 @@ impl<'a> Reader<'a> {
             code::NULL => return None,
             _ => return self.give_up(),
         }
-        let Some((state, rest)) = self.input.split_first_chunk() else { return self.give_up() };
-        self.input = rest;
-        match *state {
+        let state = *self.ahead();
+        self.at += state.len();
+        match state {
             ACCEPTED => Some(DeliveryState::Accepted),
             RELEASED => Some(DeliveryState::Released),
             _ => self.give_up(),
@@ -422,10 +441,14 @@ impl<'a> Reader<'a> {
 
     /// After the last field that is read here: what follows the list, if it ends here, too.
     #[inline(always)]
-    fn end(self) -> Option<&'a [u8]> {
-        (self.left == 0 && self.input.len() == self.after).then_some(self.input)
+    fn end<'l>(self, list: &'l [u8]) -> Option<&'l [u8]> {
+        let size = usize::from(self.window[1]);
+        if self.left == 0 && self.at == size + 2 && self.at <= ROOM { list.get(self.at..) } else { None }
     }
 }
+
+/// Where no list ends.
+const GIVEN_UP: usize = usize::MAX / 2;
 
 #[cfg(test)]
 mod tests {

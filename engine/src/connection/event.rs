@@ -103,6 +103,16 @@ impl Events {
         self.queue.len()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Whether there is an event, and nothing that has ended is to be forgotten before it is polled.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.queue.is_empty() && self.endings.is_empty()
+    }
+
     #[inline(always)]
     pub(crate) fn push(&mut self, event: Event) -> EventNumber {
         let number = EventNumber(self.polled + self.queue.len() as u64 + 1);

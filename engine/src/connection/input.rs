@@ -151,7 +151,7 @@ impl Connection {
         };
         self.common.untaken.bytes >= self.common.config.limits.unread_bytes
             && self.common.untaken.messages == 0
-            && self.common.events.len() == 0
+            && self.common.events.is_empty()
             && !takes_parts()
     }
 

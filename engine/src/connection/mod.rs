@@ -155,8 +155,17 @@ impl Connection {
     #[inline]
     #[must_use = "an event that is dropped is lost"]
     pub fn poll_event(&mut self) -> Option<Event> {
+        if self.common.events.is_plain() && self.common.tape.is_none() {
+            return self.common.events.pop();
+        }
+        self.poll_event_with_care()
+    }
+
+    /// Where more is to be done than to take the next event from the queue.
+    #[cold]
+    fn poll_event_with_care(&mut self) -> Option<Event> {
         self.forget_ended();
-        if self.common.events.len() == 0 {
+        if self.common.events.is_empty() {
             self.resume();
         }
         let event = self.common.events.pop();

@@ -3,7 +3,10 @@
 use bytes::{Buf, Bytes};
 
 use crate::{
-    codec::frame::{self, FRAME_HEADER_LEN},
+    codec::{
+        frame::{self, FRAME_HEADER_LEN},
+        hot::Hot,
+    },
     types::{Handle, Transfer},
 };
 
@@ -42,7 +45,7 @@ impl<'a> Run<'a> {
         if descriptor != Transfer::CODE {
             return None;
         }
-        let (payload, transfer) = Transfer::parse_list(fields).ok()?;
+        let (payload, transfer) = Transfer::parse(fields).ok()?;
         if transfer.handle != self.handle {
             return None;
         }
