@@ -441,7 +441,7 @@ impl<'a> Reader<'a> {
 
     /// After the last field that is read here: what follows the list, if it ends here, too.
     #[inline(always)]
-    fn end<'l>(self, list: &'l [u8]) -> Option<&'l [u8]> {
+    fn end(self, list: &[u8]) -> Option<&[u8]> {
         let size = usize::from(self.window[1]);
         if self.left == 0 && self.at == size + 2 && self.at <= ROOM { list.get(self.at..) } else { None }
     }
