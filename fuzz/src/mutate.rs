@@ -57,12 +57,16 @@ pub fn mutate(
 
 fn alter(stream: &mut Vec<Vec<u8>>, rng: &mut Rng, change: impl Fn(&mut [u8], usize, usize) -> usize) {
     let at = rng.below(stream.len() + 1);
-    match (rng.below(10), stream.get_mut(at)) {
+    match (rng.below(11), stream.get_mut(at)) {
         (0..=3, _) | (_, None) => stream.insert(at, frame(rng)),
         (4, Some(_)) => drop(stream.remove(at)),
         (5, Some(piece)) => {
             let piece = piece.clone();
             stream.insert(rng.below(stream.len() + 1), piece);
+        }
+        (10, Some(piece)) => {
+            let run = vec![piece.clone(); rng.below(12)];
+            stream.splice(at..at, run);
         }
         (6, Some(_)) => {
             let other = rng.below(stream.len());
@@ -81,7 +85,7 @@ fn alter(stream: &mut Vec<Vec<u8>>, rng: &mut Rng, change: impl Fn(&mut [u8], us
     }
 }
 
-/// Has the deliveries of each channel follow each other, as they must.
+/// Has the deliveries of each channel follow each other, each with a tag of its own, as they must.
 fn renumber(stream: &mut [Vec<u8>]) {
     let mut next = [None; 4];
     for piece in stream {
@@ -97,6 +101,7 @@ fn renumber(stream: &mut [Vec<u8>]) {
         let id = next.unwrap_or(id);
         *next = Some(id.next());
         transfer.delivery_id = Some(id);
+        transfer.delivery_tag = Some(DeliveryTag::from(u64::from(id.get())));
         let payload = Bytes::copy_from_slice(payload);
         *piece = Frame { channel: head[7].into(), performative: (*transfer).into(), payload }.encode();
     }

@@ -83,9 +83,11 @@ fn feed(input: &[u8], make: impl Fn() -> Connection) {
     talk(input, make);
 }
 
-/// A user who answers everything sees and says the same however the frames are cut, and comes to an end.
+/// A user who answers everything, and looks after some frames each, sees and says the same however they are cut, and
+/// comes to an end.
 fn talk(input: &[u8], make: impl Fn() -> Connection) {
-    assert_eq!(converse(make(), input, 5), converse(make(), input, usize::MAX));
+    let frames = 1 + input.len() % 5;
+    assert_eq!(converse(make(), input, frames, 5), converse(make(), input, frames, usize::MAX));
 }
 
 /// What a user sees who does nothing.
@@ -135,15 +137,21 @@ fn stays_over(mut connection: Connection) {
     assert!(connection.is_done());
 }
 
-/// Gives the connection frame after frame, each cut into pieces of `len` bytes, and does what its events ask for.
-fn converse(mut connection: Connection, stream: &[u8], len: usize) -> Said {
+/// Gives the connection so many frames at a time, cut into pieces of `len` bytes, and does what its events ask for.
+fn converse(mut connection: Connection, stream: &[u8], frames: usize, len: usize) -> Said {
     let mut said = Said { events: Vec::new(), written: Vec::new() };
     // What a client says first waits for nothing.
     while respond(&mut connection, &mut said) {}
     let mut input = BytesMut::new();
-    for piece in pieces(stream).flat_map(|frame| frame.chunks(len)) {
-        input.extend_from_slice(piece);
-        connection.handle_input(&mut input, Instant::ZERO);
+    let mut pieces = pieces(stream);
+    let mut rest = stream;
+    while !rest.is_empty() {
+        let block;
+        (block, rest) = rest.split_at(pieces.by_ref().take(frames).map(<[u8]>::len).sum());
+        for piece in block.chunks(len) {
+            input.extend_from_slice(piece);
+            connection.handle_input(&mut input, Instant::ZERO);
+        }
         while respond(&mut connection, &mut said) {}
     }
     connection.handle_eof(Instant::ZERO);

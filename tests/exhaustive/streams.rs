@@ -211,9 +211,10 @@ fn settling() -> Recording {
             initial_delivery_count: Serial::new(u32::MAX - 1),
             ..LinkConfig::sender("second", "there")
         });
-        for number in 0..3 {
-            story.send(first, number, false, 2);
-            story.send(second, number, false, 2);
+        for link in [first, second] {
+            for number in 0..3 {
+                story.send(link, number, false, 2);
+            }
         }
         story.send(first, 3, true, 2);
         story.send(second, 4, false, 2);
