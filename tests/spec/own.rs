@@ -69,6 +69,42 @@ fn l1_no_more_channels_and_handles_than_the_peer_allows() {
 }
 
 #[test]
+fn l1_sessions_begun_before_the_peer_tells_how_many_it_takes() {
+    each_way(|way| {
+        let mut peer = way.peer(way.config());
+        let [first, second, third] = [(); 3].map(|()| peer.engine().begin(SessionConfig::default()).unwrap());
+        let link = LinkConfig::sender("link", "there");
+        let link = peer.engine().session(third).unwrap().attach_sender(link).unwrap();
+        peer.engine().open();
+        if way.side == Side::Server {
+            peer.send_header();
+        }
+        peer.expect_header();
+        expect!(peer, Open { .. });
+        // A first session is what every peer takes.
+        assert_eq!(peer.expect_frame("Begin").channel, 0);
+        peer.silent();
+        if way.side == Side::Client {
+            peer.send_header();
+        }
+        peer.send(Open { channel_max: 1, ..open("peer") });
+        peer.expect_event(Event::Opened);
+        assert_eq!(peer.expect_frame("Begin").channel, 1);
+        peer.silent();
+        let Some(Event::SessionEnded { session, error: Some(error) }) = peer.event() else {
+            panic!("not told")
+        };
+        assert_eq!((session, error.condition), (third, condition::RESOURCE_LIMIT_EXCEEDED));
+        peer.no_event();
+        assert_eq!(peer.engine().session(third).err(), Some(Misuse::Gone));
+        assert_eq!(peer.engine().role(link), Err(Misuse::Gone));
+        assert!(peer.engine().session(first).is_ok() && peer.engine().session(second).is_ok());
+        assert_eq!(peer.engine().begin(SessionConfig::default()), Err(Misuse::TooManySessions));
+        peer.silent();
+    });
+}
+
+#[test]
 fn l2_what_is_settled_taken_or_finished_is_not_so_twice() {
     each_way(|way| {
         let mut linked = way.linked();

@@ -1,19 +1,30 @@
 //! What a session writes: begin, dispositions, what its links have to say, flow, end — in this order.
 
+use alloc::boxed::Box;
+
 use super::{SessionState, disposition::Batch, state::SessionStep};
 use crate::{
     Connection, Event, LinkId, LinkState, Misuse, SessionId,
     arena::Key,
     link::{DetachKind, LinkEnd, LinkEndpoint},
-    types::{Attach, Begin, Detach, Disposition, End, Error, Flow, Handle, Role},
+    types::{Attach, Begin, Detach, Disposition, End, Error, Flow, Handle, Role, condition},
 };
 
 impl Connection {
-    /// Writes all that the session has to write. An attach that may be too large for a peer whose limit is not known
+    /// Writes all that the session has to write, except on channels above 0 before the peer's open tells how many it
+    /// takes. An attach that may be too large for a peer whose limit is not known
     /// yet, and what comes behind it on its link, waits for the peer's open.
     pub(crate) fn write_session(&mut self, key: Key) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(channel) = session.outgoing_channel else { return };
+        if session.begin_due && channel > 0 {
+            match self.remote_open() {
+                None => return self.mark_session(key),
+                Some(open) if channel > open.channel_max => return self.give_up_session(key, channel),
+                Some(_) => {}
+            }
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return };
         if core::mem::take(&mut session.begin_due) {
             self.write_begin(key, channel);
         }
@@ -189,6 +200,22 @@ impl Connection {
             }
         }
         self.session(SessionId(key))?.end(Some(error))
+    }
+
+    /// The session was begun before it was known that the peer takes none on its channel.
+    #[cold]
+    fn give_up_session(&mut self, key: Key, channel: u16) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.begin_due = false;
+        session.end_due = None;
+        session.links_due.clear();
+        session.outgoing_channel = None;
+        session.state = SessionState::Unmapped;
+        self.release_channel(channel);
+        let description = Some("the peer takes no more sessions".into());
+        let error = Error { description, ..Error::new(condition::RESOURCE_LIMIT_EXCEEDED) };
+        let ended = Event::SessionEnded { session: SessionId(key), error: Some(Box::new(error)) };
+        self.common.events.push(ended);
     }
 
     /// Forgets a session that both sides have ended, with its links.
