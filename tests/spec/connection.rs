@@ -96,7 +96,6 @@ fn c4_the_largest_max_frame_size_costs_nothing() {
     });
 }
 
-//= 2.7.1-10
 #[test]
 fn c4_no_connection_holds_memory_for_what_its_peer_would_take() {
     let way = Way::new(Side::Server, Chunks::Whole);
@@ -114,6 +113,7 @@ fn c4_no_connection_holds_memory_for_what_its_peer_would_take() {
     assert!(held(u32::MAX, u16::MAX) <= held(512, 0));
 }
 
+//= 2.7.1-10
 #[test]
 fn c5_a_channel_above_channel_max_closes() {
     each_way(|way| {

@@ -182,7 +182,6 @@ fn w4_drains_in_a_row_are_answered_once() {
     });
 }
 
-//= 2.7.4-X4 2.7.4-X5
 #[test]
 fn w4_drains_without_number_leave_nothing() {
     let mut linked = Way::new(Side::Client, Chunks::Whole).linked();
@@ -204,6 +203,7 @@ fn w4_drains_without_number_leave_nothing() {
     assert!(answers <= 1, "{answers}");
 }
 
+//= 2.7.4-X4 2.7.4-X5
 #[test]
 fn w5_echoes_that_wait_together_get_one_answer() {
     each_way(|way| {

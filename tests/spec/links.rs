@@ -465,7 +465,6 @@ fn k9_handles_are_used_again_and_nothing_is_left_behind() {
     });
 }
 
-//= 2.7.3-02 2.7.3-04
 #[test]
 fn k9_links_without_number_take_no_more_memory_than_one() {
     let mut linked = Way::new(Side::Server, Chunks::Whole).linked();
@@ -506,6 +505,7 @@ fn k9_as_many_links_as_handles_and_not_one_more() {
     });
 }
 
+//= 2.7.3-02 2.7.3-04
 #[test]
 fn a_handle_is_not_used_again_before_the_peer_has_detached() {
     // RabbitMQ 4.0.5 closes the connection if it is: what it has under way for the old link reaches the new one.
@@ -558,7 +558,7 @@ fn k10_an_answer_that_is_too_large_for_the_peer_is_refused_locally() {
     });
 }
 
-//= 2.6.3-07 2.6.3-14 3.5.3-01 3.5.3-05 3.5.4-01 3.5.4-02 3.5.4-05
+//= 3.5.3-01 3.5.3-05 3.5.4-01 3.5.4-02 3.5.4-05
 #[test]
 fn k11_termini_that_may_not_be_are_refused_locally() {
     each_way(|way| {
@@ -595,6 +595,7 @@ fn k11_termini_that_may_not_be_are_refused_locally() {
     });
 }
 
+//= 2.6.3-07 2.6.3-14
 #[test]
 fn k11_termini_of_any_kind_reach_the_user() {
     each_way(|way| {

@@ -14,6 +14,7 @@ mod clock;
 mod connection;
 mod credit;
 mod deliveries;
+mod dispositions;
 mod floods;
 mod frames;
 mod header;

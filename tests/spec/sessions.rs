@@ -82,7 +82,6 @@ fn n3_channels_are_used_again_and_nothing_is_left_behind() {
     });
 }
 
-//= 2.5.3-02
 #[test]
 fn n3_sessions_without_number_take_no_more_memory_than_one() {
     let mut peer = Way::new(Side::Server, Chunks::Whole).opened();
@@ -102,6 +101,7 @@ fn n3_sessions_without_number_take_no_more_memory_than_one() {
     assert_eq!(peer.held(), held);
 }
 
+//= 2.5.3-02
 #[test]
 fn n3_crossing_ends_free_both_channels() {
     each_way(|way| {
