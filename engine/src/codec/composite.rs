@@ -305,6 +305,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that may be null.
+    #[inline(always)]
     pub(crate) fn optional<T: Decode<'a>>(
         &mut self,
         place: &'static Place,
@@ -351,6 +352,7 @@ impl<'a> Fields<'a> {
         self.value(DeliveryState::parse_outcome, place).map(Some)
     }
 
+    #[inline(always)]
     fn value<T>(
         &mut self,
         parse: impl FnOnce(&'a [u8]) -> parse::Parsed<'a, T>,

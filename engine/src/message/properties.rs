@@ -116,6 +116,7 @@ impl<'a> From<&'a Properties> for PropertiesRef<'a> {
 }
 
 impl<'a> Decode<'a> for MessageIdRef<'a> {
+    #[inline]
     fn parse(input: &'a [u8]) -> Parsed<'a, Self> {
         match input.first() {
             Some(&(code::STRING8 | code::STRING32)) => {

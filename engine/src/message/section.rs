@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::codec::{
-    DecodeError, DecodeErrorKind, Encode, Map, MapRef, StrRef, ValueRef, code,
+    DecodeError, DecodeErrorKind, DescribedRef, Encode, Map, MapRef, StrRef, ValueRef, code,
     parse::{self, Parsed},
 };
 
@@ -220,7 +220,7 @@ impl<'a> ApplicationProperties<'a> {
     /// Walks the entries in order.
     pub fn iter(&self) -> impl Iterator<Item = Result<(StrRef<'a>, ValueRef<'a>), DecodeError>> + use<'a> {
         self.0.iter().map(|entry| match entry? {
-            (ValueRef::String(name), value) if is_simple(&value) => Ok((name, value)),
+            (ValueRef::String(name), value) if is_simple(value) => Ok((name, value)),
             _ => Err(DecodeErrorKind::InvalidEntry.into()),
         })
     }
@@ -265,10 +265,15 @@ fn find<'a, K>(
 
 /// Whether a value is no list, map or array, nor described as something else.
 #[inline]
-fn is_simple(value: &ValueRef<'_>) -> bool {
+fn is_simple(value: ValueRef<'_>) -> bool {
     match value {
         ValueRef::List(_) | ValueRef::Map(_) | ValueRef::Array(_) => false,
-        ValueRef::Described(described) => described.value().is_ok_and(|value| is_simple(&value)),
+        ValueRef::Described(described) => describes_simple(described),
         _ => true,
     }
+}
+
+#[inline(never)]
+fn describes_simple(described: DescribedRef<'_>) -> bool {
+    described.value().is_ok_and(is_simple)
 }
