@@ -208,9 +208,11 @@ impl Encode for Value {
 impl Encode for [Value] {
     fn encode(&self, out: &mut Vec<u8>) {
         let list = write::Compound::begin(out, code::LIST8);
+        let mut values = write::Values::begin(out, self.len());
         for item in self {
-            item.encode(out);
+            values.item(item);
         }
+        values.end();
         list.end_list(out, self.len());
     }
 }
