@@ -393,14 +393,14 @@ fn symbols(input: &[u8]) -> parse::Parsed<'_, Vec<Symbol>> {
     Ok((rest, array.iter().map(|element| symbol(element?)).collect::<Result<_, _>>()?))
 }
 
-/// Writes the fields of a composite one after the other; nulls at the end are taken back.
+/// Writes the fields of a composite one after the other, and nulls only in front of what is not null.
 pub(crate) struct FieldWriter<'a> {
     out: &'a mut Vec<u8>,
     list: Compound,
-    /// Fields written, nulls included.
+    /// Fields that were written.
     count: usize,
-    /// Fields written up to the last that is not null, and where it ends.
-    kept: (usize, usize),
+    /// Nulls behind them.
+    nulls: usize,
 }
 
 impl<'a> FieldWriter<'a> {
@@ -408,20 +408,27 @@ impl<'a> FieldWriter<'a> {
     pub(crate) fn begin(out: &'a mut Vec<u8>, code: u8) -> Self {
         out.extend_from_slice(&[code::DESCRIBED, code::SMALLULONG, code]);
         let list = Compound::begin(out, code::LIST8);
-        let end = out.len();
-        Self { out, list, count: 0, kept: (0, end) }
+        Self { out, list, count: 0, nulls: 0 }
     }
 
     #[inline]
     pub(crate) fn field<T: Encode>(&mut self, value: Option<&T>) {
-        self.count += 1;
-        match value {
-            Some(value) => {
-                value.encode(self.out);
-                self.kept = (self.count, self.out.len());
-            }
-            None => self.out.push(code::NULL),
+        let Some(value) = value else {
+            self.nulls += 1;
+            return;
+        };
+        if self.nulls > 0 {
+            self.write_nulls();
         }
+        value.encode(self.out);
+        self.count += 1;
+    }
+
+    #[inline(never)]
+    fn write_nulls(&mut self) {
+        self.out.resize(self.out.len() + self.nulls, code::NULL);
+        self.count += self.nulls;
+        self.nulls = 0;
     }
 
     /// None is null, one stands for itself, more are an array.
@@ -440,9 +447,6 @@ impl<'a> FieldWriter<'a> {
 
     #[inline]
     pub(crate) fn end(self) {
-        let (count, end) = self.kept;
-        //= 1.4-01
-        self.out.truncate(end);
-        self.list.end_list(self.out, count);
+        self.list.end_list(self.out, self.count);
     }
 }
