@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 use amqp1_engine::{
     Serial,
-    codec::{Decode, DecodeError, Encode, Map, MapRef, Str, Symbol, Timestamp, Value, ValueRef},
-    message::{Message, MessageView},
-    types::{DeliveryState, DeliveryTag, Disposition, Flow, Handle, Header, Properties, Role, Transfer},
+    codec::{Decode, DecodeError, Encode, Map, MapRef, Symbol, SymbolRef, Timestamp, Value, ValueRef},
+    message::{MessageIdRef, MessageRef, MessageView, PropertiesRef},
+    types::{DeliveryState, DeliveryTag, Disposition, Flow, Handle, Header, Role, Transfer},
 };
 use bytes::Bytes;
 
@@ -81,7 +81,7 @@ impl Codec {
             }
             Case::Flow => flow(n).encode(out),
             Case::Disposition => disposition(n).encode(out),
-            Case::Message => message(n.into()).encode(out),
+            Case::Message => write_message(n.into(), out),
             Case::Map => self.map.encode(out),
         }
     }
@@ -142,33 +142,29 @@ fn disposition(n: u32) -> Disposition {
     }
 }
 
-fn message(n: u64) -> Message {
-    let mut properties = Map::with_capacity(5);
-    properties.insert(Str::from_static("tenant"), Str::from_static("acme"));
-    properties.insert(Str::from_static("attempt"), 3);
-    properties.insert(Str::from_static("trace"), Str::from_static("0af7651916cd43dd8448eb211c80319c"));
-    properties.insert(Str::from_static("size"), 123_456_789_i64);
-    properties.insert(Str::from_static("urgent"), true);
-    Message {
-        header: Some(Header {
-            durable: Some(true),
-            priority: Some(5),
-            ttl: Some(60_000),
-            ..Header::default()
-        }),
-        properties: Some(Properties {
-            message_id: Some(n.into()),
-            to: Some(Str::from_static("queues/orders")),
-            reply_to: Some(Str::from_static("queues/replies")),
-            correlation_id: Some((n + 7).into()),
-            subject: Some(Str::from_static("order-created")),
-            content_type: Some(Symbol::from_static("application/octet-stream")),
-            ..Properties::default()
-        }),
-        application_properties: Some(properties),
-        body: Bytes::from_static(&DATA).into(),
-        ..Message::default()
+/// Builds the message of iteration `n` from parts that are known, and writes it.
+fn write_message(n: u64, out: &mut Vec<u8>) {
+    MessageRef {
+        header: Header { durable: Some(true), priority: Some(5), ttl: Some(60_000), ..Header::default() },
+        properties: PropertiesRef {
+            message_id: Some(MessageIdRef::Ulong(n)),
+            to: Some("queues/orders".into()),
+            reply_to: Some("queues/replies".into()),
+            correlation_id: Some(MessageIdRef::Ulong(n + 7)),
+            subject: Some("order-created".into()),
+            content_type: SymbolRef::try_from("application/octet-stream").ok(),
+            ..PropertiesRef::default()
+        },
+        application_properties: &[
+            ("tenant".into(), ValueRef::String("acme".into())),
+            ("attempt".into(), ValueRef::Int(3)),
+            ("trace".into(), ValueRef::String("0af7651916cd43dd8448eb211c80319c".into())),
+            ("size".into(), ValueRef::Long(123_456_789)),
+            ("urgent".into(), ValueRef::Bool(true)),
+        ],
+        ..MessageRef::new(&DATA[..])
     }
+    .encode(out);
 }
 
 fn read_message(encoded: &[u8]) -> Result<u64, DecodeError> {
@@ -234,6 +230,8 @@ fn weight(value: ValueRef<'_>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use amqp1_engine::message::Message;
+
     use super::*;
 
     #[test]
@@ -254,6 +252,10 @@ mod tests {
         Case::Map.prepare().encode(0, &mut encoded);
         let map = Map::decode(&encoded).unwrap();
         assert_eq!((map.len(), map.get("key-090")), (100, Some(&Value::Int(90_000))));
-        assert_eq!(message(1).correlation_id(), Some(&8_u64.into()));
+        encoded.clear();
+        Case::Message.prepare().encode(1, &mut encoded);
+        let message = Message::decode(&encoded.into()).unwrap();
+        assert_eq!(message.correlation_id(), Some(&8_u64.into()));
+        assert_eq!(message.property("size"), Some(&Value::Long(123_456_789)));
     }
 }

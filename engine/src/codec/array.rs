@@ -96,9 +96,15 @@ impl From<Vec<Symbol>> for Array {
 
 impl Encode for Array {
     fn encode(&self, out: &mut Vec<u8>) {
+        self.borrow().encode(out);
+    }
+}
+
+impl Encode for ArrayRef<'_> {
+    fn encode(&self, out: &mut Vec<u8>) {
         let array = write::Compound::begin(out, code::ARRAY8);
-        out.extend_from_slice(&self.bytes);
-        array.end(out, self.count as usize);
+        out.extend_from_slice(self.bytes);
+        array.end(out, self.len());
     }
 }
 

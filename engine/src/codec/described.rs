@@ -186,6 +186,13 @@ impl<'a> DescribedRef<'a> {
     }
 }
 
+impl Encode for DescribedRef<'_> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(code::DESCRIBED);
+        self.copy_to(out);
+    }
+}
+
 const READ_BEFORE: &str = "the constructor was read when this was made";
 
 /// Reads `descriptor constructor`, down to the format code of what is described in the end.

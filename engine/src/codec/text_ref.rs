@@ -1,10 +1,12 @@
 //! Strings and symbols in place.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::{
-    Decode, DecodeError, DecodeErrorKind, NotAscii, Str, Symbol, code,
+    Decode, DecodeError, DecodeErrorKind, Encode, NotAscii, Str, Symbol, code,
     parse::{Parsed, byte, unexpected, variable8, variable32},
+    write,
 };
 
 /// A string in its encoded bytes, which were found to be UTF-8 when it was read (§1.6.20).
@@ -110,6 +112,13 @@ macro_rules! text_ref {
             }
         }
 
+        impl Encode for $name<'_> {
+            #[inline]
+            fn encode(&self, out: &mut Vec<u8>) {
+                write::variable(out, code::$narrow, self.0);
+            }
+        }
+
         impl<'a> From<&'a $owned> for $name<'a> {
             fn from(text: &'a $owned) -> Self {
                 Self(text.as_bytes())
@@ -183,7 +192,7 @@ impl From<SymbolRef<'_>> for Symbol {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::{format, vec, vec::Vec};
+    use alloc::{format, vec};
     use proptest::prelude::*;
 
     #[test]

@@ -1,10 +1,11 @@
 //! Values in place: one level at a time, nothing copied.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::{
     Array, ArrayRef, Decimal32, Decimal64, Decimal128, Decode, DecodeError, DecodeErrorKind, Described,
-    DescribedRef, ListRef, MAX_DEPTH, MapRef, StrRef, SymbolRef, Timestamp, Uuid, Value, code, order,
+    DescribedRef, Encode, ListRef, MAX_DEPTH, MapRef, StrRef, SymbolRef, Timestamp, Uuid, Value, code, order,
     parse::{Parsed, byte, compound8, compound32, fixed, variable32},
 };
 
@@ -280,6 +281,39 @@ impl<'a> Decode<'a> for ValueRef<'a> {
         let mut rest = input;
         let value = Self::read(&mut rest)?;
         Ok((rest, value))
+    }
+}
+
+impl Encode for ValueRef<'_> {
+    /// Lists, maps, arrays and described values are written with what is in them as it is.
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.push(code::NULL),
+            Self::Bool(value) => value.encode(out),
+            Self::Ubyte(value) => value.encode(out),
+            Self::Ushort(value) => value.encode(out),
+            Self::Uint(value) => value.encode(out),
+            Self::Ulong(value) => value.encode(out),
+            Self::Byte(value) => value.encode(out),
+            Self::Short(value) => value.encode(out),
+            Self::Int(value) => value.encode(out),
+            Self::Long(value) => value.encode(out),
+            Self::Float(value) => value.encode(out),
+            Self::Double(value) => value.encode(out),
+            Self::Decimal32(value) => value.encode(out),
+            Self::Decimal64(value) => value.encode(out),
+            Self::Decimal128(value) => value.encode(out),
+            Self::Char(value) => value.encode(out),
+            Self::Timestamp(value) => value.encode(out),
+            Self::Uuid(value) => value.encode(out),
+            Self::Binary(value) => value.encode(out),
+            Self::String(value) => value.encode(out),
+            Self::Symbol(value) => value.encode(out),
+            Self::List(list) => list.encode(out),
+            Self::Map(map) => map.encode(out),
+            Self::Array(array) => array.encode(out),
+            Self::Described(described) => described.encode(out),
+        }
     }
 }
 

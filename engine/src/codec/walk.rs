@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use super::{
-    Decode, DecodeError, DecodeErrorKind, Map, StrRef, ValueRef, code, order,
+    Decode, DecodeError, DecodeErrorKind, Encode, Map, StrRef, ValueRef, code, order,
     parse::{self, Compound, Parsed, byte, compound8, compound32, unexpected},
     value_ref::deeper,
+    write,
 };
 
 /// An encoded list; its items are read as they are walked.
@@ -34,6 +35,14 @@ impl<'a> ListRef<'a> {
     #[inline]
     pub fn iter(&self) -> ListIter<'a> {
         ListIter { left: self.0.count, input: self.0.items }
+    }
+}
+
+impl Encode for ListRef<'_> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let list = write::Compound::begin(out, code::LIST8);
+        out.extend_from_slice(self.0.items);
+        list.end_list(out, self.len());
     }
 }
 
@@ -179,6 +188,14 @@ impl<'a> MapRef<'a> {
             entries.push((key.to_value_at(depth)?, value.to_value_at(depth)?));
         }
         Ok(Map::from_distinct(entries))
+    }
+}
+
+impl Encode for MapRef<'_> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let map = write::Compound::begin(out, code::MAP8);
+        out.extend_from_slice(self.0.items);
+        map.end(out, 2 * self.len());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Encode, Value, code};
+use super::{Encode, StrRef, SymbolRef, Value, ValueRef, code};
 
 /// A constructor and the bytes of its fixed-width value.
 #[inline(always)]
@@ -18,7 +18,7 @@ pub(crate) fn fixed<const N: usize>(out: &mut Vec<u8>, constructor: u8, bytes: [
 pub(crate) const WIDE: u8 = 0x10;
 
 /// A variable-width value; `narrow` is the format code for sizes of one byte.
-#[inline]
+#[inline(never)]
 pub(crate) fn variable(out: &mut Vec<u8>, narrow: u8, bytes: &[u8]) {
     if in_room(out, |room| room.variable(narrow, bytes)) != Some(true) {
         long_variable(out, narrow, bytes);
@@ -104,42 +104,85 @@ impl Room<'_> {
         self.at = end;
         true
     }
+}
 
-    /// Writes a value if it is short, as most are.
+/// What is written into a [`Room`] if it is short, as most values are, and else in its general form.
+pub(crate) trait Short: Encode {
+    /// Writes the value if it is short.
+    fn write_short(&self, room: &mut Room<'_>) -> bool;
+
+    /// As [`write_short`](Self::write_short), where nearly all values are strings.
     #[inline(always)]
-    pub(crate) fn value(&mut self, value: &Value) -> bool {
-        match value {
-            Value::Null => self.put([code::NULL], 1),
-            Value::Bool(false) => self.put([code::FALSE], 1),
-            Value::Bool(true) => self.put([code::TRUE], 1),
-            Value::Uint(0) => self.put([code::UINT0], 1),
-            Value::Uint(value) => match u8::try_from(*value) {
-                Ok(value) => self.put([code::SMALLUINT, value], 2),
-                Err(_) => self.number(code::UINT, value.to_be_bytes()),
-            },
-            Value::Ulong(0) => self.put([code::ULONG0], 1),
-            Value::Ulong(value) => match u8::try_from(*value) {
-                Ok(value) => self.put([code::SMALLULONG, value], 2),
-                Err(_) => self.number(code::ULONG, value.to_be_bytes()),
-            },
-            Value::Int(value) => match i8::try_from(*value) {
-                Ok(value) => self.put([code::SMALLINT, value as u8], 2),
-                Err(_) => self.number(code::INT, value.to_be_bytes()),
-            },
-            Value::Long(value) => match i8::try_from(*value) {
-                Ok(value) => self.put([code::SMALLLONG, value as u8], 2),
-                Err(_) => self.number(code::LONG, value.to_be_bytes()),
-            },
-            Value::Double(value) => self.number(code::DOUBLE, value.to_be_bytes()),
-            Value::Timestamp(value) => self.number(code::TIMESTAMP, value.0.to_be_bytes()),
-            Value::Binary(value) => return self.variable(code::BINARY8, value),
-            Value::String(value) => return self.variable(code::STRING8, value.as_bytes()),
-            Value::Symbol(value) => return self.variable(code::SYMBOL8, value.as_bytes()),
-            _ => return false,
-        }
-        true
+    fn write_key(&self, room: &mut Room<'_>) -> bool {
+        self.write_short(room)
     }
 }
+
+impl Short for StrRef<'_> {
+    #[inline(always)]
+    fn write_short(&self, room: &mut Room<'_>) -> bool {
+        room.variable(code::STRING8, self.as_bytes())
+    }
+}
+
+impl Short for SymbolRef<'_> {
+    #[inline(always)]
+    fn write_short(&self, room: &mut Room<'_>) -> bool {
+        room.variable(code::SYMBOL8, self.as_bytes())
+    }
+}
+
+/// The same for owned and borrowed values.
+macro_rules! short {
+    ($kind:ident, $type:ty) => {
+        impl Short for $type {
+            #[inline(always)]
+            fn write_key(&self, room: &mut Room<'_>) -> bool {
+                match self {
+                    $kind::String(name) => room.variable(code::STRING8, name.as_bytes()),
+                    _ => false,
+                }
+            }
+
+            #[inline(always)]
+            fn write_short(&self, room: &mut Room<'_>) -> bool {
+                match self {
+                    $kind::Null => room.put([code::NULL], 1),
+                    $kind::Bool(false) => room.put([code::FALSE], 1),
+                    $kind::Bool(true) => room.put([code::TRUE], 1),
+                    $kind::Uint(0) => room.put([code::UINT0], 1),
+                    $kind::Uint(value) => match u8::try_from(*value) {
+                        Ok(value) => room.put([code::SMALLUINT, value], 2),
+                        Err(_) => room.number(code::UINT, value.to_be_bytes()),
+                    },
+                    $kind::Ulong(0) => room.put([code::ULONG0], 1),
+                    $kind::Ulong(value) => match u8::try_from(*value) {
+                        Ok(value) => room.put([code::SMALLULONG, value], 2),
+                        Err(_) => room.number(code::ULONG, value.to_be_bytes()),
+                    },
+                    $kind::Int(value) => match i8::try_from(*value) {
+                        Ok(value) => room.put([code::SMALLINT, value as u8], 2),
+                        Err(_) => room.number(code::INT, value.to_be_bytes()),
+                    },
+                    $kind::Long(value) => match i8::try_from(*value) {
+                        Ok(value) => room.put([code::SMALLLONG, value as u8], 2),
+                        Err(_) => room.number(code::LONG, value.to_be_bytes()),
+                    },
+                    $kind::Double(value) => room.number(code::DOUBLE, value.to_be_bytes()),
+                    $kind::Timestamp(value) => room.number(code::TIMESTAMP, value.0.to_be_bytes()),
+                    $kind::Binary(value) => return room.variable(code::BINARY8, value),
+                    $kind::String(value) => return room.variable(code::STRING8, value.as_bytes()),
+                    $kind::Symbol(value) => return room.variable(code::SYMBOL8, value.as_bytes()),
+                    _ => return false,
+                }
+                true
+            }
+        }
+    };
+}
+
+short!(Value, Value);
+short!(ValueRef, ValueRef<'_>);
 
 /// For how many values room is made at a time.
 const MANY: usize = 16;
@@ -166,14 +209,13 @@ impl<'a> Values<'a> {
         Some(Room { bytes: bytes.try_into().ok()?, at: 0 })
     }
 
-    /// Writes an entry of a map, whose key is a short string, as nearly all are.
+    /// Writes an entry of a map.
     #[inline(always)]
-    pub(crate) fn entry(&mut self, key: &Value, value: &Value) {
-        if let Value::String(name) = key
-            && let Some(mut room) = self.room()
-            && room.variable(code::STRING8, name.as_bytes())
+    pub(crate) fn entry(&mut self, key: &impl Short, value: &impl Short) {
+        if let Some(mut room) = self.room()
+            && key.write_key(&mut room)
         {
-            let is_short = room.value(value);
+            let is_short = value.write_short(&mut room);
             self.at += room.at;
             if is_short {
                 return;
@@ -188,7 +230,7 @@ impl<'a> Values<'a> {
     #[inline(always)]
     pub(crate) fn item(&mut self, value: &Value) {
         if let Some(mut room) = self.room()
-            && room.value(value)
+            && value.write_short(&mut room)
         {
             self.at += room.at;
         } else {
@@ -204,7 +246,7 @@ impl<'a> Values<'a> {
 
 /// Writes any value at `at`, behind which there is nothing but room, and makes room behind it, where it ends.
 #[inline(never)]
-fn write_long(out: &mut Vec<u8>, at: usize, value: &Value) -> usize {
+fn write_long(out: &mut Vec<u8>, at: usize, value: &impl Encode) -> usize {
     out.truncate(at);
     value.encode(out);
     let at = out.len();

@@ -1,6 +1,7 @@
 //! Messages (§3.2): what an application says, and what is said about it on the way.
 //!
 //! - [`Message`] owns its parts: build one to send it, or decode one to keep it.
+//! - [`MessageRef`] borrows its parts: build one to write it without an allocation.
 //! - [`MessageView`] reads an encoded message in place, section by section, and copies nothing.
 //! - [`Payload`] is the encoded message as the frames brought it; it may also be of a format that only the
 //!   application knows.
@@ -24,6 +25,8 @@ mod header;
 #[expect(clippy::module_inception, reason = "the type that the module is named for")]
 mod message;
 pub use message::Message;
+mod message_ref;
+pub use message_ref::MessageRef;
 mod payload;
 pub use payload::Payload;
 mod properties;

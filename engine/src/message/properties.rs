@@ -1,5 +1,10 @@
+use alloc::vec::Vec;
+
+use super::section;
 use crate::codec::{
-    Decode, Str, StrRef, Symbol, SymbolRef, Timestamp, Uuid, ValueRef, code, composite::Fields, error::Place,
+    Decode, Encode, Str, StrRef, Symbol, SymbolRef, Timestamp, Uuid, ValueRef, code,
+    composite::{FieldWriter, Fields},
+    error::Place,
     parse::Parsed,
 };
 use crate::{
@@ -9,7 +14,6 @@ use crate::{
 
 /// The properties of a message (§3.2.4) in their encoded bytes: texts and binaries are borrowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct PropertiesRef<'a> {
     /// Identifies the message.
     pub message_id: Option<MessageIdRef<'a>>,
@@ -111,6 +115,38 @@ impl<'a> From<&'a Properties> for PropertiesRef<'a> {
             group_id: properties.group_id.as_ref().map(StrRef::from),
             group_sequence: properties.group_sequence,
             reply_to_group_id: properties.reply_to_group_id.as_ref().map(StrRef::from),
+        }
+    }
+}
+
+impl Encode for PropertiesRef<'_> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let mut list = FieldWriter::begin(out, section::PROPERTIES);
+        list.field(self.message_id.as_ref());
+        list.field(self.user_id.as_ref());
+        list.field(self.to.as_ref());
+        list.field(self.subject.as_ref());
+        list.field(self.reply_to.as_ref());
+        list.field(self.correlation_id.as_ref());
+        list.field(self.content_type.as_ref());
+        list.field(self.content_encoding.as_ref());
+        list.field(self.absolute_expiry_time.as_ref());
+        list.field(self.creation_time.as_ref());
+        list.field(self.group_id.as_ref());
+        list.field(self.group_sequence.as_ref());
+        list.field(self.reply_to_group_id.as_ref());
+        list.end();
+    }
+}
+
+impl Encode for MessageIdRef<'_> {
+    #[inline]
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Ulong(id) => id.encode(out),
+            Self::Uuid(id) => id.encode(out),
+            Self::Binary(id) => id.encode(out),
+            Self::String(id) => id.encode(out),
         }
     }
 }

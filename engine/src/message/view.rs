@@ -1,3 +1,4 @@
+use alloc::vec::Vec;
 use core::iter;
 
 use super::{
@@ -6,7 +7,7 @@ use super::{
 };
 use crate::{
     codec::{
-        Decode, DecodeError, DecodeErrorKind, ListRef, MapRef, ValueRef,
+        Decode, DecodeError, DecodeErrorKind, Encode, ListRef, MapRef, ValueRef,
         parse::{self, Parsed},
     },
     types::Header,
@@ -250,6 +251,38 @@ impl<'a> BodyRef<'a> {
             Self::Data(DataRef { first, more: [] }) => Some(first),
             Self::Value(ValueRef::Binary(bytes)) => Some(bytes),
             _ => None,
+        }
+    }
+}
+
+/// Binary data in one section.
+impl<'a> From<&'a [u8]> for BodyRef<'a> {
+    fn from(data: &'a [u8]) -> Self {
+        Self::Data(DataRef { first: data, more: &[] })
+    }
+}
+
+/// A value that is a string.
+impl<'a> From<&'a str> for BodyRef<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Value(ValueRef::String(text.into()))
+    }
+}
+
+impl<'a> From<ValueRef<'a>> for BodyRef<'a> {
+    fn from(value: ValueRef<'a>) -> Self {
+        Self::Value(value)
+    }
+}
+
+impl Encode for BodyRef<'_> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Data(data) => data.iter().for_each(|part| section::write(out, section::DATA, part)),
+            Self::Sequence(lists) => {
+                lists.iter().for_each(|list| section::write(out, section::SEQUENCE, &ValueRef::List(list)));
+            }
+            Self::Value(value) => section::write(out, section::VALUE, value),
         }
     }
 }
