@@ -88,7 +88,10 @@ impl Delivery<'_> {
     }
 
     fn bytes(&self) -> &Bytes {
-        self.joined.get_or_init(|| self.payload.clone().into_bytes())
+        match self.payload.single() {
+            Some(bytes) => bytes,
+            None => self.joined.get_or_init(|| self.payload.clone().into_bytes()),
+        }
     }
 
     fn note<T>(&self, result: Result<T, DecodeError>) -> Result<T, DecodeError> {

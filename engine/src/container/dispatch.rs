@@ -398,13 +398,14 @@ impl Dispatcher<'_> {
         self.call(At::Link(key), |handler, cx| {
             handler.on_delivery(cx, id);
             let Ok(mut receiver) = cx.core.receiver(key) else { return };
-            let Ok(delivery) = receiver.delivery(engine) else { return };
-            if !delivery.is_complete() {
+            let Ok(mut arrived) = receiver.delivery_mut(engine) else { return };
+            if !arrived.is_complete() {
                 return;
             }
-            let (tag, message_format) = (*delivery.tag(), delivery.message_format());
-            let settled = delivery.is_remotely_settled();
-            let Ok(payload) = receiver.take(engine) else { return };
+            let (tag, message_format) = (*arrived.tag(), arrived.message_format());
+            let settled = arrived.is_remotely_settled();
+            let payload = arrived.take();
+            drop(arrived);
             let delivery = Delivery {
                 id,
                 connection: ConnectionId(peer),

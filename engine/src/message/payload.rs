@@ -70,6 +70,12 @@ impl Payload {
         shared.chain([tail]).filter(|chunk| !chunk.is_empty())
     }
 
+    /// All bytes, if they came in one chunk.
+    #[inline]
+    pub(crate) fn single(&self) -> Option<&Bytes> {
+        self.first.as_ref().filter(|_| self.more.is_none())
+    }
+
     /// All bytes as one slice; copies them together, once, if they came in more than one chunk.
     #[inline]
     pub fn contiguous(&mut self) -> &[u8] {

@@ -113,12 +113,16 @@ impl<'a> MessageView<'a> {
     /// When anything is malformed, or a key or value of a type that its section does not allow (§3.2.5, §3.2.10).
     pub fn validate(&self) -> Result<(), DecodeError> {
         self.header()?;
-        self.delivery_annotations().validate()?;
-        self.message_annotations().validate()?;
         self.properties()?;
-        self.application_properties().validate()?;
-        self.body.validate()?;
-        self.footer().validate()
+        for annotations in
+            [self.delivery_annotations, self.message_annotations, self.footer].into_iter().flatten()
+        {
+            Annotations(annotations).validate()?;
+        }
+        if self.application_properties.is_some() {
+            self.application_properties().validate()?;
+        }
+        self.body.validate()
     }
 
     /// The header; with its defaults where the message has none (§3.2.1).
