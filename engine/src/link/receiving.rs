@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 
 use bytes::Bytes;
 
-use super::{DeliveryId, IncomingDelivery, LinkEnd, LinkEndpoint, insert_tag, received::ReceivePath, settle};
+use super::{DeliveryId, IncomingDelivery, LinkEnd, LinkEndpoint, insert_tag, path::ReceivePath, settle};
 use crate::{
     Connection, Event, LinkId, Serial, SessionId, Violation,
     arena::Key,

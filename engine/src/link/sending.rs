@@ -5,14 +5,13 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
-use super::{DeliveryId, LinkEnd, LinkEndpoint, OutgoingDelivery, SenderEnd, insert_tag, settle};
+use super::{DeliveryId, LinkEnd, OutgoingDelivery, insert_tag, path::SendPath, settle};
 use crate::{
     Blocked, Connection, Event, LinkId, LinkState, Misuse, SendError, Serial, SessionState,
     arena::Key,
     codec::hot::{TransferHead, write_transfer},
-    connection::{Common, check_state_fits},
+    connection::check_state_fits,
     message::Message,
-    session::SessionEndpoint,
     transport::trace::Direction,
     types::{DeliveryState, DeliveryTag, Handle},
 };
@@ -49,22 +48,7 @@ const COPY_UP_TO: usize = 1024;
 /// Room for everything of a transfer frame but its payload.
 const TRANSFER_HEAD: usize = 80;
 
-/// A link on which we send and all that its deliveries pass on their way out, each borrowed for itself.
-struct SendPath<'a> {
-    key: Key,
-    link: &'a mut LinkEndpoint,
-    session: &'a mut SessionEndpoint,
-    common: &'a mut Common,
-}
-
 impl Connection {
-    /// The way out for one link; none for a link on which we receive.
-    #[inline(always)]
-    fn send_path(&mut self, key: Key) -> Option<SendPath<'_>> {
-        let link = self.links.get_mut(key).filter(|link| matches!(link.end, LinkEnd::Sender(_)))?;
-        Some(SendPath { key, session: self.sessions.get_mut(link.session)?, link, common: &mut self.common })
-    }
-
     /// What keeps a sender from sending now; its user is told when that is over.
     pub(super) fn blocked(&mut self, key: Key) -> Option<Blocked> {
         if self.is_closing() {
@@ -217,22 +201,6 @@ pub(super) struct NewDelivery<'a> {
 }
 
 impl SendPath<'_> {
-    #[inline]
-    fn end(&mut self) -> &mut SenderEnd {
-        match &mut self.link.end {
-            LinkEnd::Sender(end) => end,
-            LinkEnd::Receiver(_) => unreachable!("a path is made for senders only"),
-        }
-    }
-
-    #[inline]
-    fn sender(&self) -> &SenderEnd {
-        match &self.link.end {
-            LinkEnd::Sender(end) => end,
-            LinkEnd::Receiver(_) => unreachable!("a path is made for senders only"),
-        }
-    }
-
     /// Whether transfers may be written: both sides have attached the link, and neither ends it or what it is part of.
     #[inline(always)]
     fn is_open(&self) -> bool {

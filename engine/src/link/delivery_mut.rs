@@ -3,101 +3,13 @@
 use alloc::boxed::Box;
 use core::ops::Deref;
 
-use super::{DeliveryId, IncomingDelivery, LinkEnd, LinkEndpoint, ReceiverEnd, settle};
+use super::{DeliveryId, IncomingDelivery, path::ReceivePath, settle};
 use crate::{
     Connection, Misuse, SessionState,
-    arena::Key,
-    connection::{Common, check_state_fits},
+    connection::check_state_fits,
     message::Payload,
-    session::{SessionEndpoint, window::SessionWindow},
     types::{DeliveryState, Error, Modified, ReceiverSettleMode},
 };
-
-/// What arrived on a connection and was not taken by its user.
-#[derive(Debug, Default)]
-pub(crate) struct Untaken {
-    pub(crate) bytes: usize,
-    /// Deliveries that are complete.
-    pub(crate) messages: usize,
-}
-
-impl Untaken {
-    /// Lets go of what a delivery holds: gives it.
-    #[inline(always)]
-    pub(crate) fn release(&mut self, delivery: &mut IncomingDelivery, window: &mut SessionWindow) -> Payload {
-        let payload = core::mem::take(&mut delivery.payload);
-        self.bytes -= payload.len();
-        if core::mem::take(&mut delivery.unread) {
-            self.messages -= 1;
-            window.released();
-        }
-        payload
-    }
-}
-
-/// A link on which we receive and all that its deliveries pass on their way in, each borrowed for itself.
-#[derive(Debug)]
-pub(super) struct ReceivePath<'a> {
-    pub(super) key: Key,
-    pub(super) link: &'a mut LinkEndpoint,
-    pub(super) session: &'a mut SessionEndpoint,
-    pub(super) common: &'a mut Common,
-}
-
-impl Connection {
-    /// The way in for one link; none for a link on which we send.
-    #[inline(always)]
-    pub(super) fn receive_path(&mut self, key: Key) -> Option<ReceivePath<'_>> {
-        let link = self.links.get_mut(key).filter(|link| matches!(link.end, LinkEnd::Receiver(_)))?;
-        Some(ReceivePath {
-            key,
-            session: self.sessions.get_mut(link.session)?,
-            link,
-            common: &mut self.common,
-        })
-    }
-}
-
-impl ReceivePath<'_> {
-    #[inline]
-    pub(super) fn end(&mut self) -> &mut ReceiverEnd {
-        match &mut self.link.end {
-            LinkEnd::Receiver(end) => end,
-            LinkEnd::Sender(_) => unreachable!("a path is made for receivers only"),
-        }
-    }
-
-    /// Sees to it that the session writes what it has to write.
-    #[inline(always)]
-    fn mark_session(&mut self) {
-        self.common.mark_session(self.link.session, self.session);
-    }
-
-    #[inline(always)]
-    pub(super) fn offer_window(&mut self) {
-        if self.session.window.wants_flow() && !self.session.flow_due {
-            self.session.flow_due = true;
-            self.mark_session();
-        }
-    }
-
-    /// The delivery is settled, or its rest will not come: it goes, unless frames of it are still to come.
-    #[inline(always)]
-    pub(super) fn drop_delivery(&mut self, slot: usize) {
-        let Some(delivery) = self.session.incoming.at_mut(slot) else { return };
-        if delivery.unread || !delivery.payload.is_empty() {
-            self.common.untaken.release(delivery, &mut self.session.window);
-        }
-        if delivery.complete {
-            self.link.tags.remove(&delivery.tag);
-            self.link.live -= 1;
-            self.session.incoming.remove(slot);
-        } else {
-            delivery.settled = true;
-        }
-        self.offer_window();
-    }
-}
 
 /// One delivery of a link on which we receive, to act on: borrowed for a few statements, found once for all of them.
 ///
