@@ -3,7 +3,7 @@
 use amqp1_engine::{
     Serial,
     codec::{Decode, Encode, Value, ValueRef},
-    message::{Message, MessageView, Relay},
+    message::{Message, MessageRef, MessageView, Relay},
     types::Performative,
 };
 use bytes::Bytes;
@@ -57,10 +57,29 @@ pub fn message(input: &[u8]) {
     assert_eq!(owned.is_ok(), borrowed.is_ok(), "owned: {owned:?}, borrowed: {borrowed:?}");
     let relay = Relay::new(&encoded);
     let Ok(message) = owned else { return };
-    assert_eq!(
-        message.body.to_string(),
-        MessageView::scan(input).expect("it was scanned").body().to_string()
-    );
+    let view = MessageView::scan(input).expect("it was scanned");
+    assert_eq!(message.body.to_string(), view.body().to_string());
+    let properties = view.properties().expect("they were validated");
+    let application_properties: Vec<_> =
+        view.application_properties().iter().collect::<Result<_, _>>().expect("they were validated");
+    let in_parts = MessageRef {
+        header: view.header().expect("it was validated"),
+        properties,
+        application_properties: &application_properties,
+        ..MessageRef::new(view.body())
+    };
+    assert_eq!(in_parts.header, message.header.clone().unwrap_or_default());
+    assert_eq!(properties.to_properties(), message.properties.clone().unwrap_or_default());
+    let properties = view.application_properties().to_map().expect("it was validated");
+    assert_eq!(properties, message.application_properties.clone().unwrap_or_default());
+
+    let mut written = Vec::new();
+    in_parts.encode(&mut written);
+    let again = Message::decode(&written.into()).expect("what we write we can read");
+    assert_eq!(again.header.unwrap_or_default(), in_parts.header);
+    assert_eq!(again.properties.unwrap_or_default(), in_parts.properties.to_properties());
+    assert_eq!(again.application_properties.unwrap_or_default(), properties);
+    assert_eq!(again.body, message.body);
 
     let mut written = Vec::new();
     message.encode(&mut written);
