@@ -9,11 +9,11 @@ use super::{DeliveryId, LinkEnd, OutgoingDelivery, insert_tag, path::SendPath, s
 use crate::{
     Blocked, Connection, Event, LinkId, LinkState, Misuse, SendError, Serial, SessionState,
     arena::Key,
-    codec::hot::{TransferHead, write_transfer},
+    codec::{Encode, hot::FirstTransfer},
     connection::check_state_fits,
     message::Message,
     transport::trace::Direction,
-    types::{DeliveryState, DeliveryTag, Handle},
+    types::{DeliveryState, DeliveryTag, Handle, Transfer},
 };
 
 /// A delivery of which more is to be written.
@@ -372,17 +372,16 @@ impl SendPath<'_> {
         }
     }
 
-    /// The first transfer's fields.
-    //= 2.6.12-01 2.7.5-03 2.7.5-06 2.7.5-07 2.7.5-20
-    #[inline]
-    fn head<'a>(&self, number: Serial, delivery: &NewDelivery<'a>) -> TransferHead<'a> {
-        TransferHead {
+    /// The first transfer of a delivery.
+    #[inline(always)]
+    fn first<'a>(&self, number: Serial, delivery: &NewDelivery<'a>, more: bool) -> FirstTransfer<'a> {
+        FirstTransfer {
             handle: self.handle(),
-            delivery_id: Some(number),
-            delivery_tag: Some(delivery.tag),
-            message_format: Some(delivery.message_format),
-            settled: Some(delivery.settled),
-            ..TransferHead::default()
+            delivery_id: number,
+            delivery_tag: delivery.tag,
+            message_format: delivery.message_format,
+            settled: delivery.settled,
+            more,
         }
     }
 
@@ -402,7 +401,8 @@ impl SendPath<'_> {
         self.check(delivery.settled, payload.len())?;
         let number = self.register(delivery.tag, delivery.settled)?;
         if delivery.finished && payload.len() + TRANSFER_HEAD <= self.common.outgoing_frame_size {
-            self.write_transfer(&self.head(number, &delivery), payload);
+            let first = self.first(number, &delivery, false);
+            self.write_transfer(|out| first.write(out), payload);
             self.wait_if_full();
         } else {
             self.send_in_pieces(number, delivery, payload);
@@ -415,7 +415,8 @@ impl SendPath<'_> {
     fn send_in_pieces(&mut self, number: Serial, delivery: NewDelivery<'_>, mut rest: Bytes) {
         let size = rest.len() as u64;
         let piece = rest.split_to(rest.len().min(self.common.outgoing_frame_size - TRANSFER_HEAD));
-        self.write_transfer(&TransferHead { more: true, ..self.head(number, &delivery) }, piece);
+        let first = self.first(number, &delivery, true);
+        self.write_transfer(|out| first.write(out), piece);
         let finished = delivery.finished;
         self.end().unfinished = Some(Unfinished { number, size, rest, finished, aborted: false });
         self.write_unfinished();
@@ -432,11 +433,11 @@ impl SendPath<'_> {
     ) -> Result<DeliveryId, SendError> {
         self.check(delivery.settled, 0)?;
         let number = self.register(delivery.tag, delivery.settled)?;
-        let head = self.head(number, &delivery);
+        let first = self.first(number, &delivery, false);
         let mut start = 0;
         let mut tail = None;
         let range = self.common.outbox.frame(self.channel(), |out| {
-            write_transfer(out, &head);
+            first.write(out);
             start = out.len();
             tail = message.encode_sharing(out);
         });
@@ -460,19 +461,17 @@ impl SendPath<'_> {
         Ok(DeliveryId::new(self.key, number))
     }
 
-    /// Writes one transfer: a small payload is copied behind its head, a large one shared.
+    /// Writes one transfer: a small payload is copied behind it, a large one shared.
     #[inline(always)]
-    fn write_transfer(&mut self, head: &TransferHead<'_>, payload: Bytes) {
-        let range = if payload.len() <= COPY_UP_TO {
-            self.common.outbox.frame(self.channel(), |out| {
-                write_transfer(out, head);
-                out.extend_from_slice(&payload);
-            })
-        } else {
-            let range = self.common.outbox.frame(self.channel(), |out| write_transfer(out, head));
+    fn write_transfer(&mut self, transfer: impl FnOnce(&mut Vec<u8>), payload: Bytes) {
+        let copied = if payload.len() <= COPY_UP_TO { payload.as_ref() } else { &[] };
+        let range = self.common.outbox.frame(self.channel(), |out| {
+            transfer(out);
+            out.extend_from_slice(copied);
+        });
+        if payload.len() > COPY_UP_TO {
             self.common.outbox.share(&range, payload);
-            range
-        };
+        }
         self.transfer_written(range);
     }
 
@@ -530,7 +529,8 @@ impl SendPath<'_> {
             if !more {
                 end.unfinished = None;
             }
-            self.write_transfer(&TransferHead { handle, more, aborted, ..TransferHead::default() }, piece);
+            let transfer = Transfer { more, aborted, ..Transfer::new(handle) };
+            self.write_transfer(|out| transfer.encode(out), piece);
         }
     }
 
