@@ -147,6 +147,8 @@ impl SendingEnd {
 struct ReceivingEnd {
     connection: Connection,
     credit: u32,
+    /// Deliveries since credit was granted last.
+    used: u32,
     raw: bool,
     received: u64,
     bytes: u64,
@@ -155,7 +157,7 @@ struct ReceivingEnd {
 impl ReceivingEnd {
     fn new(credit: u32, raw: bool) -> Self {
         let connection = Connection::new(Config::server("receiver"), Instant::ZERO);
-        Self { connection, credit, raw, received: 0, bytes: 0 }
+        Self { connection, credit, used: 0, raw, received: 0, bytes: 0 }
     }
 
     fn act(&mut self) {
@@ -180,8 +182,7 @@ impl ReceivingEnd {
     }
 
     fn receive(&mut self, id: DeliveryId) {
-        let Ok(mut receiver) = self.connection.receiver(id.link()) else { return };
-        let Ok(mut delivery) = receiver.delivery_mut(id) else { return };
+        let Ok(mut delivery) = self.connection.delivery_mut(id) else { return };
         if !delivery.is_complete() {
             return;
         }
@@ -192,9 +193,12 @@ impl ReceivingEnd {
         if delivery.accept().is_err() {
             return;
         }
-        let used = self.credit - receiver.credit();
-        if used >= self.credit.div_ceil(2) {
-            receiver.add_credit(used);
+        self.used += 1;
+        if self.used >= self.credit.div_ceil(2)
+            && let Ok(mut receiver) = self.connection.receiver(id.link())
+        {
+            receiver.add_credit(self.used);
+            self.used = 0;
         }
     }
 }

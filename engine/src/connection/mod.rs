@@ -9,7 +9,7 @@ use crate::{
     SessionState, Side,
     arena::{Arena, Key},
     codec::Str,
-    link::{DeliveryId, LinkEndpoint, OutgoingDelivery},
+    link::{DeliveryId, DeliveryMut, LinkEndpoint, OutgoingDelivery},
     numbers::{NumberPool, NumberTable},
     sasl::Identity,
     session::{SessionEndpoint, state::SessionStep},
@@ -325,6 +325,17 @@ impl Connection {
     pub fn receiver(&mut self, id: LinkId) -> Result<Receiver<'_>, Misuse> {
         self.check_role(id, Role::Receiver)?;
         Ok(Receiver { connection: self, id })
+    }
+
+    /// A delivery that we receive, to act on, until it is settled and its payload taken: found once for all that is done
+    /// with it, where each call of a [`Receiver`] finds it anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Gone`].
+    #[inline]
+    pub fn delivery_mut(&mut self, id: DeliveryId) -> Result<DeliveryMut<'_>, Misuse> {
+        DeliveryMut::find(self, id)
     }
 
     /// Our role on a link.

@@ -397,8 +397,9 @@ impl Dispatcher<'_> {
         let id = DeliveryId { link: key, number: Some(engine.number()) };
         self.call(At::Link(key), |handler, cx| {
             handler.on_delivery(cx, id);
-            let Ok(mut receiver) = cx.core.receiver(key) else { return };
-            let Ok(mut arrived) = receiver.delivery_mut(engine) else { return };
+            let Ok(mut arrived) = cx.core.engine(peer).and_then(|peer| peer.delivery_mut(engine)) else {
+                return;
+            };
             if !arrived.is_complete() {
                 return;
             }

@@ -106,9 +106,10 @@ impl Core {
         } else {
             DeliveryState::Accepted
         };
-        if let Ok(mut receiver) = self.receiver(key) {
+        let connection = self.links.get(key).map(|link| link.connection);
+        if let Some(Ok(peer)) = connection.map(|connection| self.engine(connection)) {
             // Gone if the handler closed the link's session, and there is nobody to tell.
-            let _ = receiver.update(engine, state);
+            let _ = peer.delivery_mut(engine).and_then(|delivery| delivery.update(state));
         }
     }
 

@@ -26,7 +26,7 @@ pub struct DeliveryMut<'a> {
 
 impl<'a> DeliveryMut<'a> {
     #[inline(always)]
-    pub(super) fn find(connection: &'a mut Connection, id: DeliveryId) -> Result<Self, Misuse> {
+    pub(crate) fn find(connection: &'a mut Connection, id: DeliveryId) -> Result<Self, Misuse> {
         let path = connection.receive_path(id.link().0).ok_or(Misuse::Gone)?;
         let slot = path.session.incoming.find(id.number()).ok_or(Misuse::Gone)?;
         match path.session.incoming.at(slot) {

@@ -91,15 +91,8 @@ impl Receiver<'_> {
         }
     }
 
-    /// A delivery that is not settled, or whose payload was not taken, to act on: cheaper than several of the calls
-    /// below, each of which looks it up.
-    ///
-    /// # Errors
-    ///
-    /// As [`delivery`](Self::delivery).
-    #[inline]
-    pub fn delivery_mut(&mut self, id: DeliveryId) -> Result<DeliveryMut<'_>, Misuse> {
-        if id.link() == self.id { DeliveryMut::find(self.connection, id) } else { Err(Misuse::Gone) }
+    fn own(&mut self, id: DeliveryId) -> Result<DeliveryMut<'_>, Misuse> {
+        if id.link() == self.id { self.connection.delivery_mut(id) } else { Err(Misuse::Gone) }
     }
 
     /// Takes the payload that has arrived and was not taken: all of it when the delivery is complete, else a part,
@@ -109,7 +102,7 @@ impl Receiver<'_> {
     ///
     /// As [`delivery`](Self::delivery).
     pub fn take(&mut self, id: DeliveryId) -> Result<Payload, Misuse> {
-        Ok(self.delivery_mut(id)?.take())
+        Ok(self.own(id)?.take())
     }
 
     /// See [`DeliveryMut::accept`].
@@ -118,7 +111,7 @@ impl Receiver<'_> {
     ///
     /// As [`update`](Self::update).
     pub fn accept(&mut self, id: DeliveryId) -> Result<(), Misuse> {
-        self.delivery_mut(id)?.accept()
+        self.own(id)?.accept()
     }
 
     /// See [`DeliveryMut::reject`].
@@ -127,7 +120,7 @@ impl Receiver<'_> {
     ///
     /// As [`update`](Self::update).
     pub fn reject(&mut self, id: DeliveryId, error: Option<Error>) -> Result<(), Misuse> {
-        self.delivery_mut(id)?.reject(error)
+        self.own(id)?.reject(error)
     }
 
     /// See [`DeliveryMut::release`].
@@ -136,7 +129,7 @@ impl Receiver<'_> {
     ///
     /// As [`update`](Self::update).
     pub fn release(&mut self, id: DeliveryId) -> Result<(), Misuse> {
-        self.delivery_mut(id)?.release()
+        self.own(id)?.release()
     }
 
     /// See [`DeliveryMut::modify`].
@@ -145,7 +138,7 @@ impl Receiver<'_> {
     ///
     /// As [`update`](Self::update).
     pub fn modify(&mut self, id: DeliveryId, modified: Modified) -> Result<(), Misuse> {
-        self.delivery_mut(id)?.modify(modified)
+        self.own(id)?.modify(modified)
     }
 
     /// See [`DeliveryMut::update`].
@@ -154,7 +147,7 @@ impl Receiver<'_> {
     ///
     /// As there, and [`Misuse::Gone`] when there is no such delivery.
     pub fn update(&mut self, id: DeliveryId, state: DeliveryState) -> Result<(), Misuse> {
-        self.delivery_mut(id)?.update(state)
+        self.own(id)?.update(state)
     }
 
     /// See [`DeliveryMut::settle`].
@@ -163,6 +156,6 @@ impl Receiver<'_> {
     ///
     /// As there, and [`Misuse::Gone`] when there is no such delivery.
     pub fn settle(&mut self, id: DeliveryId) -> Result<(), Misuse> {
-        self.delivery_mut(id)?.settle()
+        self.own(id)?.settle()
     }
 }
