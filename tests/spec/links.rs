@@ -618,7 +618,7 @@ fn k11_termini_of_any_kind_reach_the_user() {
         linked.send(asked.clone().on(NEAR.peer));
         let Some(Event::LinkAttached(link)) = linked.event() else { panic!("no link") };
         let receiver = linked.engine().receiver(link).unwrap();
-        assert_eq!(*receiver.remote_attach().unwrap(), asked);
+        assert_eq!(receiver.remote_attach().unwrap(), asked);
         linked.session_is_fine();
     });
 }

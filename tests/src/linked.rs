@@ -126,7 +126,7 @@ impl Linked {
     /// When the engine does not tell of it.
     #[track_caller]
     pub fn grant(&mut self, credit: u32) {
-        let count = self.engine_sender().config().initial_delivery_count.get();
+        let count = self.engine_sender().local_attach().unwrap().initial_delivery_count.unwrap().get();
         let flow = self.link_flow(count, credit);
         self.send(flow.on(NEAR.peer));
         let sender = self.sender;

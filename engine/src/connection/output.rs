@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use alloc::{boxed::Box, vec::Vec};
 
-use super::{Connection, Event, Progress};
+use super::{Common, Connection, Event, Progress};
 use crate::{
     DisconnectReason, Instant, Misuse,
     arena::Key,
@@ -174,23 +174,14 @@ impl Connection {
         self.trace_output(range);
     }
 
-    /// Writes a frame, unless it is larger than the peer takes: whether it was written.
-    //= 2.7.1-05
+    /// As [`Common::write_frame`].
     pub(crate) fn write_frame(&mut self, channel: u16, body: &impl Encode) -> bool {
-        let range = self.common.outbox.frame(channel, |out| body.encode(out));
-        if range.len() > self.common.outgoing_frame_size {
-            self.common.outbox.truncate(&range);
-            return false;
-        }
-        self.trace_output(range);
-        true
+        self.common.write_frame(channel, body)
     }
 
     #[inline]
     pub(crate) fn trace_output(&mut self, range: Range<usize>) {
-        if self.common.trace.is_on() {
-            self.common.trace.frame(Direction::Out, self.common.outbox.bytes(range));
-        }
+        self.common.trace_output(range);
     }
 
     /// Whether we know how large the peer's frames may be.
@@ -238,6 +229,27 @@ impl Connection {
         self.common.open_due = false;
         self.common.close_due = None;
         self.common.events.push(Event::Disconnected(reason));
+    }
+}
+
+impl Common {
+    /// Writes a frame, unless it is larger than the peer takes: whether it was written.
+    //= 2.7.1-05
+    pub(crate) fn write_frame(&mut self, channel: u16, body: &impl Encode) -> bool {
+        let range = self.outbox.frame(channel, |out| body.encode(out));
+        if range.len() > self.outgoing_frame_size {
+            self.outbox.truncate(&range);
+            return false;
+        }
+        self.trace_output(range);
+        true
+    }
+
+    #[inline]
+    fn trace_output(&mut self, range: Range<usize>) {
+        if self.trace.is_on() {
+            self.trace.frame(Direction::Out, self.outbox.bytes(range));
+        }
     }
 }
 

@@ -393,14 +393,14 @@ impl Context<'_> {
 
     /// Where messages of a link come from, in the peer's words (§3.5.3).
     #[must_use]
-    pub fn remote_source(&self, link: impl Into<Link>) -> Option<&Source> {
-        self.core.remote_attach(link.into().key())?.source.as_deref()
+    pub fn remote_source(&self, link: impl Into<Link>) -> Option<Source> {
+        self.remote_attach(link)?.source.map(|source| *source)
     }
 
     /// Where messages of a link go, in the peer's words (§3.5.4).
     #[must_use]
-    pub fn remote_target(&self, link: impl Into<Link>) -> Option<&Target> {
-        match self.core.remote_attach(link.into().key())?.target.as_deref()? {
+    pub fn remote_target(&self, link: impl Into<Link>) -> Option<Target> {
+        match *self.remote_attach(link)?.target? {
             TargetKind::Target(target) => Some(target),
             _ => None,
         }
@@ -412,11 +412,17 @@ impl Context<'_> {
     pub fn remote_address(&self, link: impl Into<Link>) -> Option<&str> {
         let link = link.into();
         let is_ours = self.core.links.get(link.key())?.is_ours;
-        let address = match (link, is_ours) {
-            (Link::Sender(_), true) | (Link::Receiver(_), false) => &self.remote_target(link)?.address,
-            (Link::Sender(_), false) | (Link::Receiver(_), true) => &self.remote_source(link)?.address,
-        };
-        address.as_deref()
+        let attach = self.core.remote_attach(link.key())?;
+        match (link, is_ours) {
+            (Link::Sender(_), true) | (Link::Receiver(_), false) => attach.target_address(),
+            (Link::Sender(_), false) | (Link::Receiver(_), true) => attach.source_address(),
+        }
+    }
+
+    /// Whether a sender settles each message as it sends it (§2.8.2 settled); the peer then tells no outcome.
+    #[must_use]
+    pub fn sends_settled(&self, sender: SenderId) -> bool {
+        self.core.links.get(sender.0).is_some_and(|link| link.sends_settled)
     }
 
     /// How many messages the peer says that it has for a receiver, credit or not (§2.6.7).
@@ -431,10 +437,11 @@ impl Context<'_> {
         self.core.flow_properties(link.into().key())
     }
 
-    /// The peer's part in a link: its name, settle modes, capabilities, properties (§2.7.3).
+    /// The peer's part in a link: its name, settle modes, capabilities, properties (§2.7.3). It is kept encoded and read
+    /// at each call, like [`remote_source`](Self::remote_source) and [`remote_target`](Self::remote_target).
     #[must_use]
-    pub fn remote_attach(&self, link: impl Into<Link>) -> Option<&Attach> {
-        self.core.remote_attach(link.into().key())
+    pub fn remote_attach(&self, link: impl Into<Link>) -> Option<Attach> {
+        self.core.remote_attach(link.into().key())?.read()
     }
 
     /// Whether an object takes commands: it was not closed by this side.

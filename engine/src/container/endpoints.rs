@@ -12,9 +12,9 @@ use crate::{
     Config, Connection, DisconnectReason, Instant, LinkId, Misuse, Receiver, Sender, SessionConfig,
     arena::Key,
     codec::{Map, Str},
-    link::LinkEndpoint,
+    link::{KeptAttach, LinkEndpoint},
     sasl::{Channel, Sasl},
-    types::{Attach, Error, Role, SenderSettleMode, condition},
+    types::{Error, Role, SenderSettleMode, condition},
 };
 
 impl Core {
@@ -337,7 +337,7 @@ impl Core {
 
     /// The settings with which a peer's attach is answered if nobody says otherwise.
     pub(super) fn mirror(&self, key: Key) -> Option<LinkSettings> {
-        LinkSettings::answer(self.links.get(key)?.role, self.remote_attach(key)?)
+        LinkSettings::answer(self.links.get(key)?.role, self.remote_attach(key)?.read()?)
     }
 
     /// Answers a peer's attach.
@@ -370,18 +370,18 @@ impl Core {
             }
         }
         let Some(link) = self.links.get(key) else { return false };
-        self.remote_attach(key).is_some_and(|attach| match link.role {
+        self.remote_attach(key).and_then(KeptAttach::read).is_some_and(|attach| match link.role {
             Role::Sender => attach.target.is_some(),
             Role::Receiver => attach.source.is_some(),
         })
     }
 
-    pub(super) fn remote_attach(&self, key: Key) -> Option<&Attach> {
-        self.link_endpoint(key)?.remote_attach.as_deref()
+    pub(super) fn remote_attach(&self, key: Key) -> Option<&KeptAttach> {
+        self.link_endpoint(key)?.remote_attach.as_ref()
     }
 
     pub(super) fn flow_properties(&self, key: Key) -> Option<&Map> {
-        self.link_endpoint(key)?.flow_properties.as_ref()
+        self.link_endpoint(key)?.flow_properties.as_deref()
     }
 
     fn link_endpoint(&self, key: Key) -> Option<&LinkEndpoint> {

@@ -73,17 +73,17 @@ impl LinkSettings {
     }
 
     /// The answer to a link that the peer makes, with what the peer asks for; none if its target is no node.
-    pub(super) fn answer(role: Role, attach: &Attach) -> Option<Self> {
+    pub(super) fn answer(role: Role, attach: Attach) -> Option<Self> {
         let node = match role {
             Role::Sender => NodeSide::Source,
             Role::Receiver => NodeSide::Target,
         };
-        let target = match attach.target.as_deref() {
-            Some(TargetKind::Target(target)) => target.clone(),
+        let target = match attach.target.map(|target| *target) {
+            Some(TargetKind::Target(target)) => target,
             Some(_) => return None,
             None => Target::default(),
         };
-        let source = attach.source.as_deref().cloned().unwrap_or_default();
+        let source = attach.source.map(|source| *source).unwrap_or_default();
         // Filters and properties that nobody has said to be in force are not.
         Some(Self {
             node,
@@ -399,7 +399,7 @@ mod tests {
         assert_eq!(receiver.source.timeout, 2);
         assert_eq!(receiver.target, Target::default());
         let asked = Attach { source: Some(Box::default()), ..Attach::new("link", Handle(0), Role::Receiver) };
-        let mut answer = LinkSettings::answer(Role::Sender, &asked).unwrap();
+        let mut answer = LinkSettings::answer(Role::Sender, asked).unwrap();
         ("made", Dynamic).apply(&mut answer);
         assert_eq!(answer.source.address.as_deref(), Some("made"));
         assert!(answer.source.dynamic);

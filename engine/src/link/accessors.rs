@@ -38,17 +38,17 @@ macro_rules! link_accessors {
                 self.endpoint().state
             }
 
-            /// What this end has asked for or answered.
+            /// Our last `attach` (§2.7.3), once there was one. It is kept encoded and read at each call.
             #[must_use]
-            pub fn config(&self) -> &$crate::LinkConfig {
-                &self.endpoint().config
+            pub fn local_attach(&self) -> Option<$crate::types::Attach> {
+                self.endpoint().local_attach.as_ref()?.read()
             }
 
             /// The peer's `attach` (§2.7.3), once it has arrived: its source is in force when the peer sends, its
-            /// target when the peer receives (§2.6.3).
+            /// target when the peer receives (§2.6.3). It is kept encoded and read at each call.
             #[must_use]
-            pub fn remote_attach(&self) -> Option<&$crate::types::Attach> {
-                self.endpoint().remote_attach.as_deref()
+            pub fn remote_attach(&self) -> Option<$crate::types::Attach> {
+                self.endpoint().remote_attach.as_ref()?.read()
             }
 
             /// The sender settle mode in force (§2.8.2).
@@ -66,7 +66,7 @@ macro_rules! link_accessors {
             /// What the peer's last flow for this link carried besides numbers (§2.7.4 properties).
             #[must_use]
             pub fn flow_properties(&self) -> Option<&$crate::codec::Map> {
-                self.endpoint().flow_properties.as_ref()
+                self.endpoint().flow_properties.as_deref()
             }
 
             /// Sends a flow that carries `properties` besides the numbers (§2.7.4 properties). Those that do not fit a
@@ -76,7 +76,7 @@ macro_rules! link_accessors {
                     .common
                     .record(|tape| tape.call("send_flow_properties", &[&self.id, &properties]));
                 let link = self.endpoint_mut();
-                link.flow_properties_due = Some(properties);
+                link.flow_properties_due = Some(::alloc::boxed::Box::new(properties));
                 link.flow_due = true;
                 let id = self.id;
                 self.connection.mark_link(id.0);

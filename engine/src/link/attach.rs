@@ -2,16 +2,35 @@
 
 use alloc::boxed::Box;
 
+use core::num::NonZeroU64;
+
 use super::{
-    DetachKind, Detachment, LinkEnd, LinkEndpoint, LinkState, Waiting, settle, state::LinkStep, terminus,
+    DetachKind, Detachment, KeptAttach, LinkEnd, LinkEndpoint, LinkState, Waiting, credit::SenderCredit,
+    settle, state::LinkStep, terminus,
 };
 use crate::{
     Connection, Event, LinkConfig, LinkId, Misuse, SessionId, SessionState, Violation,
     arena::Key,
     codec::{Str, Value},
-    session::attach_of,
-    types::{Attach, Detach, Error, Role, condition},
+    types::{Attach, Detach, Error, Handle, Role, condition},
 };
+
+/// The attach that says this of a link, under a handle yet to be given.
+//= 2.7.3-12 2.7.3-15
+pub(crate) fn attach_of(name: Str, role: Role, config: LinkConfig) -> Attach {
+    Attach {
+        snd_settle_mode: config.snd_settle_mode,
+        rcv_settle_mode: config.rcv_settle_mode,
+        source: config.source,
+        target: config.target,
+        initial_delivery_count: (role == Role::Sender).then_some(config.initial_delivery_count),
+        max_message_size: config.max_message_size,
+        offered_capabilities: config.offered_capabilities,
+        desired_capabilities: config.desired_capabilities,
+        properties: config.properties,
+        ..Attach::new(name, Handle(0), role)
+    }
+}
 
 impl LinkEndpoint {
     /// Whether both sides have detached the link, at least one of them for good.
@@ -29,6 +48,26 @@ impl LinkEndpoint {
             end.unfinished = None;
         }
         self.handle.take()
+    }
+
+    /// Has this attach of ours written. Credit that the peer granted before holds.
+    fn attaching(&mut self, attach: &Attach, kept: KeptAttach) {
+        match &mut self.end {
+            LinkEnd::Sender(end) => {
+                let (link_credit, drain) = (end.credit.link_credit(), end.credit.is_draining());
+                end.credit = SenderCredit::new(attach.initial_delivery_count.unwrap_or_default());
+                end.credit.flow(None, link_credit, drain);
+            }
+            LinkEnd::Receiver(_) => {
+                self.max_message_size = attach.max_message_size.and_then(NonZeroU64::new);
+            }
+        }
+        (self.snd_settle_mode, self.rcv_settle_mode) = (attach.snd_settle_mode, attach.rcv_settle_mode);
+        self.handle = Some(attach.handle.0);
+        self.local_attach = Some(kept);
+        self.attach_due = true;
+        self.sent_detach = None;
+        self.step(LinkStep::SendAttach);
     }
 }
 
@@ -48,19 +87,27 @@ impl Connection {
         }
     }
 
-    /// Whether the attach of this link would fit a frame of the peer.
-    pub(crate) fn attach_fits(&self, link: &LinkEndpoint) -> bool {
-        self.fits(&attach_of(link))
+    /// Gives an attach a handle and encodes it, unless a frame of the peer does not take it.
+    fn keep_attach(&mut self, session: Key, attach: &mut Attach) -> Result<KeptAttach, Misuse> {
+        attach.handle = Handle(self.take_handle(session)?);
+        let kept = KeptAttach::new(attach);
+        if self.fits(&kept) {
+            return Ok(kept);
+        }
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.outgoing_handles.give_back(attach.handle.0);
+        }
+        Err(Misuse::FrameTooLarge)
     }
 
     /// Adds a link that we attach.
-    pub(crate) fn add_local_link(&mut self, mut link: LinkEndpoint, handle: u32) -> Key {
-        link.handle = Some(handle);
-        link.attach_due = true;
-        link.step(LinkStep::SendAttach);
+    pub(crate) fn add_local_link(&mut self, session: Key, mut attach: Attach) -> Result<Key, Misuse> {
+        let kept = self.keep_attach(session, &mut attach)?;
+        let mut link = LinkEndpoint::new(session, attach.role, attach.name.clone());
+        link.attaching(&attach, kept);
         let key = self.insert_link(link);
         self.mark_link(key);
-        key
+        Ok(key)
     }
 
     fn insert_link(&mut self, link: LinkEndpoint) -> Key {
@@ -90,29 +137,20 @@ impl Connection {
         if !terminus::are_valid(link.role(), &config) {
             return Err(Misuse::InvalidTerminus);
         }
-        let mut answer = LinkEndpoint::new(session_key, link.role(), config);
-        answer.name = link.name.clone();
-        let handle = self.take_handle(session_key)?;
-        answer.handle = Some(handle);
-        if !self.attach_fits(&answer) {
-            self.release_handle(key, handle);
-            return Err(Misuse::FrameTooLarge);
+        let mut attach = attach_of(link.name.clone(), link.role(), config);
+        if link.state != LinkState::Detached {
+            // The peer has attached: its modes are in force until now.
+            let ours = (attach.snd_settle_mode, attach.rcv_settle_mode);
+            let theirs = (link.snd_settle_mode, link.rcv_settle_mode);
+            (attach.snd_settle_mode, attach.rcv_settle_mode) =
+                settle::negotiate(link.role() == Role::Sender, ours, theirs);
         }
+        let kept = self.keep_attach(session_key, &mut attach)?;
         let link = self.links.get_mut(key).expect("looked up above");
         if link.state == LinkState::Detached {
             link.forget_attachment();
         }
-        if let (LinkEnd::Sender(before), LinkEnd::Sender(after)) = (&link.end, &mut answer.end) {
-            after.credit.flow(None, before.credit.link_credit(), before.credit.is_draining());
-        }
-        link.end = answer.end;
-        link.config = answer.config;
-        (link.snd_settle_mode, link.rcv_settle_mode) = (answer.snd_settle_mode, answer.rcv_settle_mode);
-        link.handle = Some(handle);
-        link.attach_due = true;
-        link.sent_detach = None;
-        link.step(LinkStep::SendAttach);
-        self.settle_terms(key);
+        link.attaching(&attach, kept);
         self.mark_link(key);
         self.wake_sender(key);
         Ok(())
@@ -258,7 +296,7 @@ impl Connection {
     }
 
     fn add_remote_link(&mut self, session: Key, role: Role, attach: &Attach) -> Key {
-        self.insert_link(LinkEndpoint::new(session, role, LinkConfig::new(attach.name.clone())))
+        self.insert_link(LinkEndpoint::new(session, role, attach.name.clone()))
     }
 
     /// Ties the peer's end to ours.
@@ -274,12 +312,22 @@ impl Connection {
         let null_key =
             attach.unsettled.as_ref().is_some_and(|map| map.iter().any(|(key, _)| *key == Value::Null));
         let uncounted = attach.role == Role::Sender && attach.initial_delivery_count.is_none();
-        if let (Some(end), Some(count)) = (link.receiver_mut(), attach.initial_delivery_count) {
-            end.credit.attached(count);
+        match &mut link.end {
+            LinkEnd::Sender(_) => {
+                link.max_message_size = attach.max_message_size.and_then(NonZeroU64::new);
+            }
+            LinkEnd::Receiver(end) => {
+                attach.initial_delivery_count.into_iter().for_each(|count| end.credit.attached(count));
+            }
         }
+        let theirs = (attach.snd_settle_mode, attach.rcv_settle_mode);
+        let ours = (link.snd_settle_mode, link.rcv_settle_mode);
+        (link.snd_settle_mode, link.rcv_settle_mode) = match link.handle {
+            Some(_) => settle::negotiate(link.role() == Role::Sender, ours, theirs),
+            None => theirs,
+        };
+        link.remote_attach = Some(KeptAttach::new(&attach));
         let handle = attach.handle.0;
-        link.remote_attach = Some(Box::new(attach));
-        self.settle_terms(key);
         let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
         //= 2.6.2-01
         session.incoming_handles.insert(handle, key);
@@ -304,26 +352,6 @@ impl Connection {
         self.common.events.push(Event::LinkAttached(id));
         self.wake_sender(key);
         Ok(())
-    }
-
-    /// Puts the settle modes in force once both attaches are known.
-    fn settle_terms(&mut self, key: Key) {
-        let Some(link) = self.links.get_mut(key) else { return };
-        let Some(remote) = &link.remote_attach else { return };
-        let ours = (link.config.snd_settle_mode, link.config.rcv_settle_mode);
-        let theirs = (remote.snd_settle_mode, remote.rcv_settle_mode);
-        if link.handle.is_none() {
-            (link.snd_settle_mode, link.rcv_settle_mode) = theirs;
-            return;
-        }
-        let count = remote.initial_delivery_count;
-        (link.snd_settle_mode, link.rcv_settle_mode) =
-            settle::negotiate(link.role() == Role::Sender, ours, theirs);
-        if let (Some(end), Some(count)) = (link.receiver_mut(), count)
-            && end.credit.delivery_count().is_none()
-        {
-            end.credit.attached(count);
-        }
     }
 
     /// Takes a `detach` (§2.7.7) on a session that receives.
@@ -374,8 +402,8 @@ impl Connection {
     //= 2.6.6-03
     fn close_crossed(&mut self, key: Key) {
         let Some(link) = self.links.get(key) else { return };
-        let config = LinkConfig { source: None, target: None, ..(*link.config).clone() };
-        if self.answer_attach(key, config).is_ok() {
+        let bare = LinkConfig::new(link.name.clone());
+        if self.answer_attach(key, bare).is_ok() {
             // The link was attached by the line above.
             let _ = self.detach_link(key, true, None);
         }

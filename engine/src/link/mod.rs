@@ -1,20 +1,22 @@
 //! Links: a unidirectional route each, over which one side sends and the other receives (§2.6).
 
 use alloc::{boxed::Box, vec::Vec};
+use core::num::NonZeroU64;
 
 use crate::{
-    LinkConfig, Serial,
+    Serial,
     arena::Key,
     codec::{Map, Str},
     connection::EventNumber,
-    types::{Attach, DeliveryTag, Error, ReceiverSettleMode, Role, SenderSettleMode},
+    types::{DeliveryTag, Error, ReceiverSettleMode, Role, SenderSettleMode},
 };
 
 mod accessors;
-mod attach;
+pub(crate) mod attach;
 pub(crate) mod credit;
 mod delivery;
 mod delivery_mut;
+mod kept;
 mod path;
 mod receiver;
 mod receiving;
@@ -32,6 +34,7 @@ pub use state::LinkState;
 use accessors::link_accessors;
 use credit::{ReceiverCredit, SenderCredit};
 pub use delivery_mut::DeliveryMut;
+pub(crate) use kept::KeptAttach;
 pub(crate) use path::Untaken;
 pub(crate) use sending::{Unfinished, Waiting};
 use state::LinkStep;
@@ -54,8 +57,12 @@ pub(crate) struct LinkEndpoint {
     pub(crate) retired_handle: Option<u32>,
     /// The peer's, while attached.
     pub(crate) remote_handle: Option<u32>,
-    pub(crate) config: Box<LinkConfig>,
-    pub(crate) remote_attach: Option<Box<Attach>>,
+    /// Our attach, once the user has made one.
+    pub(crate) local_attach: Option<KeptAttach>,
+    /// The peer's attach, while it holds.
+    pub(crate) remote_attach: Option<KeptAttach>,
+    /// The largest message that the receiving end takes; `None`: any, or not known yet (§2.7.3).
+    pub(crate) max_message_size: Option<NonZeroU64>,
     /// The modes in force (§2.6.12).
     pub(crate) snd_settle_mode: SenderSettleMode,
     pub(crate) rcv_settle_mode: ReceiverSettleMode,
@@ -67,7 +74,7 @@ pub(crate) struct LinkEndpoint {
     pub(crate) attach_due: bool,
     pub(crate) flow_due: bool,
     /// What our next flow carries besides numbers.
-    pub(crate) flow_properties_due: Option<Map>,
+    pub(crate) flow_properties_due: Option<Box<Map>>,
     pub(crate) detach_due: Option<Detachment>,
     /// Whether the link is in its session's list of those that have something to write.
     pub(crate) due: bool,
@@ -78,7 +85,7 @@ pub(crate) struct LinkEndpoint {
     /// The last event about a flow: while it waits to be polled no second one is queued.
     pub(crate) flow_told: EventNumber,
     /// What the peer's last flow carried besides numbers (§2.7.4 properties).
-    pub(crate) flow_properties: Option<Map>,
+    pub(crate) flow_properties: Option<Box<Map>>,
     /// Our last detach.
     pub(crate) sent_detach: Option<DetachKind>,
     /// The peer's last detach.
@@ -125,10 +132,11 @@ pub(crate) enum LinkEnd {
 }
 
 impl LinkEnd {
-    fn new(role: Role, config: &LinkConfig) -> Self {
+    /// An end that has neither sent nor received.
+    fn new(role: Role) -> Self {
         match role {
             Role::Sender => Self::Sender(SenderEnd {
-                credit: SenderCredit::new(config.initial_delivery_count),
+                credit: SenderCredit::new(Serial::new(0)),
                 available: 0,
                 unfinished: None,
                 waiting: Waiting::Credit,
@@ -143,7 +151,7 @@ pub(crate) struct SenderEnd {
     pub(crate) credit: SenderCredit,
     /// Messages that the user says it has for this link (§2.6.7 available).
     pub(crate) available: u32,
-    pub(crate) unfinished: Option<Unfinished>,
+    pub(crate) unfinished: Option<Box<Unfinished>>,
     pub(crate) waiting: Waiting,
 }
 
@@ -159,19 +167,20 @@ pub(crate) struct ReceiverEnd {
 }
 
 impl LinkEndpoint {
-    pub(crate) fn new(session: Key, role: Role, config: LinkConfig) -> Self {
+    pub(crate) fn new(session: Key, role: Role, name: Str) -> Self {
         Self {
             session,
-            name: config.name.clone(),
+            name,
             state: LinkState::Detached,
-            end: LinkEnd::new(role, &config),
+            end: LinkEnd::new(role),
             handle: None,
             retired_handle: None,
             remote_handle: None,
-            snd_settle_mode: config.snd_settle_mode,
-            rcv_settle_mode: config.rcv_settle_mode,
-            config: Box::new(config),
+            snd_settle_mode: SenderSettleMode::Mixed,
+            rcv_settle_mode: ReceiverSettleMode::First,
+            local_attach: None,
             remote_attach: None,
+            max_message_size: None,
             tags: TagSet::new(),
             live: 0,
             attach_due: false,
@@ -190,8 +199,9 @@ impl LinkEndpoint {
 
     /// Forgets what the peer said over an attachment that is over: nothing of it holds for the next.
     pub(crate) fn forget_attachment(&mut self) {
-        self.end = LinkEnd::new(self.role(), &self.config);
+        self.end = LinkEnd::new(self.role());
         self.remote_attach = None;
+        self.max_message_size = None;
         self.flow_properties = None;
     }
 
@@ -239,16 +249,6 @@ impl LinkEndpoint {
     pub(crate) fn awaits_attach(&self) -> bool {
         self.state == LinkState::AttachSent
             || (self.state == LinkState::DetachSent && self.remote_attach.is_none())
-    }
-
-    /// The largest message that the peer takes; `None`: any (§2.7.3).
-    pub(crate) fn remote_max_message_size(&self) -> Option<u64> {
-        self.remote_attach.as_ref()?.max_message_size.filter(|&size| size > 0)
-    }
-
-    /// The largest message that we take; `None`: any.
-    pub(crate) fn max_message_size(&self) -> Option<u64> {
-        self.config.max_message_size.filter(|&size| size > 0)
     }
 }
 

@@ -345,7 +345,7 @@ impl ReceivePath<'_> {
                 return Err(self.fault(condition::LINK_MESSAGE_SIZE_EXCEEDED, "2.7.3", text));
             }
         }
-        if self.link.max_message_size().is_some_and(|max| delivery.size > max) {
+        if self.link.max_message_size.is_some_and(|max| delivery.size > max.get()) {
             let text = "message above max-message-size";
             return Err(self.fault(condition::LINK_MESSAGE_SIZE_EXCEEDED, "2.7.3", text));
         }

@@ -1,6 +1,6 @@
 //! How deliveries become transfer frames (§2.6.12, §2.6.14).
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::ops::Range;
 
 use bytes::Bytes;
@@ -324,10 +324,8 @@ impl SendPath<'_> {
 
     #[inline]
     fn check_size(&self, size: u64) -> Result<(), SendError> {
-        match self.link.remote_max_message_size() {
-            Some(max_message_size) if size > max_message_size => {
-                Err(SendError::TooLarge { max_message_size })
-            }
+        match self.link.max_message_size {
+            Some(max) if size > max.get() => Err(SendError::TooLarge { max_message_size: max.get() }),
             _ => Ok(()),
         }
     }
@@ -418,7 +416,7 @@ impl SendPath<'_> {
         let first = self.first(number, &delivery, true);
         self.write_transfer(|out| first.write(out), piece);
         let finished = delivery.finished;
-        self.end().unfinished = Some(Unfinished { number, size, rest, finished, aborted: false });
+        self.end().unfinished = Some(Box::new(Unfinished { number, size, rest, finished, aborted: false }));
         self.write_unfinished();
         if let Some(blocked) = self.obstacle() {
             self.wait(blocked);
@@ -485,7 +483,7 @@ impl SendPath<'_> {
 
     /// The delivery that the user has started and not finished.
     fn started(&mut self) -> Result<&mut Unfinished, Misuse> {
-        let unfinished = self.end().unfinished.as_mut();
+        let unfinished = self.end().unfinished.as_deref_mut();
         unfinished.filter(|unfinished| !unfinished.finished).ok_or(Misuse::NothingStarted)
     }
 

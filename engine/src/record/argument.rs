@@ -9,8 +9,9 @@ use crate::{
     DeliveryId, LinkConfig, LinkId, Serial, SessionConfig, SessionId,
     arena::Key,
     codec::{Decode, Encode, Map},
+    link::attach::attach_of,
     message::Message,
-    types::{Attach, Begin, DeliveryState, DeliveryTag, Error, Handle, Role},
+    types::{Attach, Begin, DeliveryState, DeliveryTag, Error, Role},
 };
 
 /// What a call is made with.
@@ -69,7 +70,8 @@ impl Argument for SessionConfig {
 
 impl Argument for LinkConfig {
     fn write(&self, line: &mut Line<'_>) {
-        line.hex(&encoded(&attach_of(self)));
+        // Which role it is the call says; that of a sender says all.
+        line.hex(&encoded(&attach_of(self.name.clone(), Role::Sender, self.clone())));
     }
 }
 
@@ -254,26 +256,6 @@ pub(super) fn begin_of(config: &SessionConfig) -> Begin {
         incoming_window: config.incoming_window,
         outgoing_window: 0,
         handle_max: config.handle_max,
-        offered_capabilities: config.offered_capabilities.clone(),
-        desired_capabilities: config.desired_capabilities.clone(),
-        properties: config.properties.clone(),
-    }
-}
-
-fn attach_of(config: &LinkConfig) -> Attach {
-    Attach {
-        name: config.name.clone(),
-        handle: Handle(0),
-        // Which one it is the call says.
-        role: Role::Sender,
-        snd_settle_mode: config.snd_settle_mode,
-        rcv_settle_mode: config.rcv_settle_mode,
-        source: config.source.clone(),
-        target: config.target.clone(),
-        unsettled: None,
-        incomplete_unsettled: false,
-        initial_delivery_count: Some(config.initial_delivery_count),
-        max_message_size: config.max_message_size,
         offered_capabilities: config.offered_capabilities.clone(),
         desired_capabilities: config.desired_capabilities.clone(),
         properties: config.properties.clone(),

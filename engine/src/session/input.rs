@@ -80,7 +80,7 @@ impl Connection {
         if flow.echo {
             link.flow_due = true;
         }
-        link.flow_properties.clone_from(&flow.properties);
+        link.flow_properties = flow.properties.clone().map(Box::new);
         if !self.common.events.waits(link.flow_told) {
             link.flow_told = self.common.events.push(Event::LinkFlow(LinkId(key)));
         }

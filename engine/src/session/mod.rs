@@ -9,7 +9,7 @@ use alloc::{
 use crate::{
     Connection, LinkConfig, LinkId, Misuse, Serial, SessionConfig,
     arena::Key,
-    link::{IncomingDelivery, LinkEndpoint, OutgoingDelivery, terminus},
+    link::{IncomingDelivery, OutgoingDelivery, attach::attach_of, terminus},
     numbers::{NumberPool, NumberTable},
     types::{Begin, Error, Role},
 };
@@ -20,7 +20,6 @@ mod output;
 pub(crate) mod state;
 pub(crate) mod unsettled;
 pub(crate) mod window;
-pub(crate) use output::attach_of;
 pub use state::SessionState;
 
 use disposition::Dispositions;
@@ -239,14 +238,8 @@ impl Session<'_> {
         if !terminus::are_valid(role, &config) {
             return Err(Misuse::InvalidTerminus);
         }
-        let session = self.id.0;
-        let handle = self.connection.take_handle(session)?;
-        let link = LinkEndpoint::new(session, role, config);
-        if !self.connection.attach_fits(&link) {
-            self.endpoint_mut().outgoing_handles.give_back(handle);
-            return Err(Misuse::FrameTooLarge);
-        }
-        Ok(LinkId(self.connection.add_local_link(link, handle)))
+        let attach = attach_of(config.name.clone(), role, config);
+        self.connection.add_local_link(self.id.0, attach).map(LinkId)
     }
 
     /// Ends the session and with it its links (§2.5.2); with an error, what still arrives is dropped (§2.5.4).

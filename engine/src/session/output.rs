@@ -6,8 +6,8 @@ use super::{SessionState, disposition::Batch, state::SessionStep};
 use crate::{
     Connection, Event, LinkId, LinkState, Misuse, SessionId,
     arena::Key,
-    link::{DetachKind, LinkEnd, LinkEndpoint},
-    types::{Attach, Begin, Detach, Disposition, End, Error, Flow, Handle, Role, condition},
+    link::{DetachKind, LinkEnd},
+    types::{Begin, Detach, Disposition, End, Error, Flow, Handle, Role, condition},
 };
 
 impl Connection {
@@ -105,8 +105,8 @@ impl Connection {
         let Some(link) = self.links.get_mut(key) else { return };
         link.due = false;
         if link.attach_due {
-            let attach = attach_of(link);
-            if !self.write_frame(channel, &attach) {
+            let attach = link.local_attach.as_ref();
+            if !attach.is_some_and(|attach| self.common.write_frame(channel, attach)) {
                 if self.knows_peer() {
                     self.give_up_attach(key);
                 } else {
@@ -133,7 +133,7 @@ impl Connection {
         let mut flow = self.flow_of(session_key);
         flow.handle = Some(Handle(handle));
         let Some(link) = self.links.get_mut(key) else { return };
-        flow.properties = link.flow_properties_due.take();
+        flow.properties = link.flow_properties_due.take().map(|properties| *properties);
         match &link.end {
             LinkEnd::Sender(end) => {
                 //= 2.7.4-05
@@ -228,25 +228,6 @@ impl Connection {
             self.remove_link(key);
         }
         self.sessions.remove(key);
-    }
-}
-
-/// What our `attach` says.
-//= 2.7.3-12 2.7.3-15
-pub(crate) fn attach_of(link: &LinkEndpoint) -> Attach {
-    let config = &link.config;
-    let role = link.role();
-    Attach {
-        snd_settle_mode: link.snd_settle_mode,
-        rcv_settle_mode: link.rcv_settle_mode,
-        source: config.source.clone(),
-        target: config.target.clone(),
-        initial_delivery_count: (role == Role::Sender).then_some(config.initial_delivery_count),
-        max_message_size: config.max_message_size,
-        offered_capabilities: config.offered_capabilities.clone(),
-        desired_capabilities: config.desired_capabilities.clone(),
-        properties: config.properties.clone(),
-        ..Attach::new(link.name.clone(), Handle(link.handle.unwrap_or(0)), role)
     }
 }
 

@@ -25,7 +25,7 @@ use amqp1_engine::{
     },
     message::{MessageView, Relay},
     sasl::{Refusal, Sasl, Secret},
-    types::{Error, SenderSettleMode, condition},
+    types::{Error, condition},
 };
 use bytes::Bytes;
 
@@ -487,7 +487,7 @@ impl Handler for Broker {
 fn named(cx: &Context<'_>, link: Link) -> (Str, Str) {
     let open = cx.connection_of(link).and_then(|connection| cx.remote_open(connection));
     let container = open.map(|open| open.container_id.clone());
-    let name = cx.remote_attach(link).map(|attach| attach.name.clone());
+    let name = cx.remote_attach(link).map(|attach| attach.name);
     (container.unwrap_or_default(), name.unwrap_or_default())
 }
 
@@ -506,7 +506,7 @@ fn not_understood(message: &MessageView<'_>) -> Option<String> {
 /// Tells a producer that its message was not taken. One whose source has no outcome for that loses its link.
 fn refuse(cx: &mut Context<'_>, delivery: &Delivery<'_>, error: Error) {
     let receiver = delivery.receiver();
-    let source = cx.remote_attach(receiver).and_then(|attach| attach.source.as_deref());
+    let source = cx.remote_source(receiver);
     if source.is_none_or(|source| source.outcomes.is_empty() || source.outcomes.contains(&REJECTED)) {
         // Fails where the producer has settled it: then there is nobody to tell.
         let _ = cx.reject(delivery.id(), error);
@@ -520,9 +520,8 @@ fn offer(cx: &mut Context<'_>, consumer: SenderId, stored: &Stored) -> Offered {
     if cx.credit(consumer) == 0 {
         return Offered::NotNow;
     }
-    let mode = cx.remote_attach(consumer).map(|attach| attach.snd_settle_mode);
     match cx.send_payload(consumer, stored.payload.clone(), stored.message_format) {
-        Ok(_) if mode == Some(SenderSettleMode::Settled) => Offered::SentSettled,
+        Ok(_) if cx.sends_settled(consumer) => Offered::SentSettled,
         Ok(tag) => Offered::Sent(tag),
         Err(SendRefused::TooLarge { .. }) => Offered::Never,
         Err(_) => Offered::NotNow,

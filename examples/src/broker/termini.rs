@@ -25,11 +25,11 @@ impl Wanted {
         let attach = cx.remote_attach(link);
         let terminus = match link {
             Link::Sender(_) => {
-                let source = attach.and_then(|attach| attach.source.as_deref());
-                source.map(|source| (&source.address, source.dynamic))
+                let source = attach.and_then(|attach| attach.source);
+                source.map(|source| (source.address, source.dynamic))
             }
-            Link::Receiver(_) => match attach.and_then(|attach| attach.target.as_deref()) {
-                Some(TargetKind::Target(target)) => Some((&target.address, target.dynamic)),
+            Link::Receiver(_) => match attach.and_then(|attach| attach.target).map(|target| *target) {
+                Some(TargetKind::Target(target)) => Some((target.address, target.dynamic)),
                 None => None,
                 Some(_) => return Err(error(condition::NOT_IMPLEMENTED, "only queues can be targets here")),
             },
@@ -37,11 +37,11 @@ impl Wanted {
         let Some((address, dynamic)) = terminus else {
             return Err(error(condition::NOT_FOUND, "the link names no terminus here"));
         };
-        match (address.as_ref().filter(|address| !address.is_empty()), dynamic) {
+        match (address.filter(|address| !address.is_empty()), dynamic) {
             (Some(_), true) => {
                 Err(error(condition::INVALID_FIELD, "a dynamic terminus gets its address from here"))
             }
-            (Some(address), false) => Ok(Self::Queue(address.clone())),
+            (Some(address), false) => Ok(Self::Queue(address)),
             (None, true) => Ok(Self::Dynamic),
             (None, false) if link.receiver().is_some() => Ok(Self::Any),
             (None, false) => Err(error(condition::NOT_FOUND, "the source names no queue")),

@@ -90,7 +90,7 @@ impl Receiver {
         let link = self.link.id();
         self.link.shared().tell(|state| {
             state.link_alive(link)?;
-            state.engine.receiver(link)?.remote_attach().cloned().ok_or(Error::Detached(None))
+            state.engine.receiver(link)?.remote_attach().ok_or(Error::Detached(None))
         })
     }
 

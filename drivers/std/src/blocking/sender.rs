@@ -98,7 +98,7 @@ impl Sender {
         let link = self.link.id();
         self.link.shared().tell(|state| {
             state.link_alive(link)?;
-            state.engine.sender(link)?.remote_attach().cloned().ok_or(Error::Detached(None))
+            state.engine.sender(link)?.remote_attach().ok_or(Error::Detached(None))
         })
     }
 

@@ -73,7 +73,7 @@ struct Queues {
 
 impl Queues {
     fn serve(&mut self, cx: &mut Context<'_>, consumer: SenderId) {
-        let Some(address) = cx.remote_source(consumer).and_then(|source| source.address.clone()) else {
+        let Some(address) = cx.remote_source(consumer).and_then(|source| source.address) else {
             return;
         };
         let Some(queue) = self.queues.get_mut(address.as_str()) else { return };
