@@ -206,12 +206,16 @@ impl Connection {
         {
             return;
         }
-        for key in core::mem::take(&mut self.common.waiting_for_output) {
+        let mut woken = core::mem::take(&mut self.common.waiting_for_output);
+        for key in woken.drain(..) {
             if let Some(link) = self.links.get_mut(key) {
                 link.waits_for_output = false;
             }
             self.wake_waiting(key, Waiting::Output);
         }
+        // In the room that there was for those before.
+        woken.append(&mut self.common.waiting_for_output);
+        self.common.waiting_for_output = woken;
     }
 
     /// The transport is gone, or is to be dropped: nothing more is written but what waits already.

@@ -90,7 +90,7 @@ impl Delivery<'_> {
     fn bytes(&self) -> &Bytes {
         match self.payload.single() {
             Some(bytes) => bytes,
-            None => self.joined.get_or_init(|| self.payload.clone().into_bytes()),
+            None => self.joined.get_or_init(|| self.payload.to_bytes()),
         }
     }
 

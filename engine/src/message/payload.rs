@@ -87,6 +87,16 @@ impl Payload {
 
     /// All bytes; not copied if they came in one chunk.
     #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        match (&self.first, &self.more) {
+            (Some(first), Some(more)) => more.join_to(first),
+            (Some(first), None) => first.clone(),
+            (None, _) => Bytes::new(),
+        }
+    }
+
+    /// All bytes; not copied if they came in one chunk.
+    #[must_use]
     pub fn into_bytes(mut self) -> Bytes {
         self.contiguous();
         self.first.unwrap_or_default()
@@ -166,6 +176,7 @@ mod tests {
         payload.push(Bytes::new());
         payload.push(bytes.clone());
         payload.push(Bytes::new());
+        assert_eq!(payload.to_bytes().as_ptr(), bytes.as_ptr());
         assert_eq!(payload.contiguous().as_ptr(), bytes.as_ptr());
         assert_eq!(payload.into_bytes().as_ptr(), bytes.as_ptr());
     }

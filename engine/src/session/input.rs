@@ -97,12 +97,18 @@ impl Connection {
     /// Goes on with what waited for the session's window, or for room among its unsettled deliveries.
     pub(crate) fn wake_session(&mut self, session_key: Key) {
         let Some(session) = self.sessions.get_mut(session_key) else { return };
-        for key in core::mem::take(&mut session.waiting) {
+        let mut woken = core::mem::take(&mut session.waiting);
+        for key in woken.drain(..) {
             if let Some(link) = self.links.get_mut(key) {
                 link.waits_for_session = false;
             }
             self.write_unfinished(key);
             self.wake_waiting(key, Waiting::Session);
+        }
+        if let Some(session) = self.sessions.get_mut(session_key) {
+            // In the room that there was for those before.
+            woken.append(&mut session.waiting);
+            session.waiting = woken;
         }
     }
 
