@@ -1,12 +1,24 @@
-//! What the codec allocates, in a test program of its own: the allocator that counts is the whole program's.
+//! What is allocated for a message or an operation once all is warm, in a test program of its own: the allocator that
+//! counts is the whole program's.
 
-use std::alloc::System;
+use std::{alloc::System, sync::Mutex, time::Duration};
 
-use amqp1_benches::codec::Case;
+use amqp1_benches::{
+    codec::Case,
+    duplex::{Duplex, Work},
+};
+use amqp1_std::{
+    AtLeastOnce, AtMostOnce, Body, ConnectionOptions, Container, ContainerOptions, Context, Delivery,
+    Handler, Knobs, ListenerId, Message, SenderId, Url,
+};
+use bytes::Bytes;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
 static GLOBAL: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Held by a test as long as it runs: tests of one program run side by side and would count each other's allocations.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// How often `work` allocates.
 fn allocations(work: impl FnOnce()) -> usize {
@@ -16,9 +28,9 @@ fn allocations(work: impl FnOnce()) -> usize {
     change.allocations + change.reallocations
 }
 
-/// One test, since tests of one program run side by side and would count each other's allocations.
 #[test]
-fn the_codec_allocates_nothing_but_what_a_message_owns() {
+fn the_codec_allocates_nothing() {
+    let _alone = ALONE.lock();
     for case in Case::ALL {
         let mut codec = case.prepare();
         let mut encoded = Vec::new();
@@ -30,7 +42,146 @@ fn the_codec_allocates_nothing_but_what_a_message_owns() {
 
         encoded.clear();
         let encoding = allocations(|| codec.encode(2, &mut encoded));
-        // A message is built for each encoding: its application properties are a list.
-        assert_eq!(encoding, usize::from(case == Case::Message), "encoding, {case:?}");
+        assert_eq!(encoding, 0, "encoding, {case:?}");
+    }
+}
+
+/// The sizes of bodies and the largest frames; `false`: such a message needs more than one.
+const FORMS: [(usize, u32, bool); 5] = [
+    (10, 131_072, true),
+    (100, 512, true),
+    (1024, 131_072, true),
+    (65_536, 131_072, true),
+    (65_536, 16_384, false),
+];
+
+/// Of a message that comes in pieces, the list of them and the whole that they are put together to; its sender encodes it
+/// outside of the output.
+const IN_PIECES: usize = 10;
+
+#[test]
+fn two_engines_allocate_nothing_for_a_message_of_one_frame() {
+    let _alone = ALONE.lock();
+    for (size, max_frame_size, is_one_frame) in FORMS {
+        let count = if size > 10_000 { 400 } else { 4_000 };
+        let form = Work { size, max_frame_size, count: 4 * count, turn: 3, ..Work::default() };
+        for (settled, raw) in [(false, false), (false, true), (true, false), (true, true)] {
+            for (credit, links, unsettled) in [(1000, 1, 0), (7, 1, 0), (100, 20, 0), (100, 1, 50)] {
+                let work = Work { settled, raw, credit, links, unsettled, ..form.clone() };
+                let mut duplex = Duplex::new(&work);
+                while duplex.done() < 2 * count {
+                    assert!(duplex.pass(), "{work:?}");
+                }
+                let before = duplex.done();
+                let allocated = allocations(|| while duplex.done() < 3 * count && duplex.pass() {});
+                let messages = (duplex.done() - before) as usize;
+                assert!(messages > 0, "{work:?}");
+                let allowed = match (size, is_one_frame) {
+                    (..=1024, _) => 0,
+                    // Output that never runs empty grows until its front is worth cutting off.
+                    (_, true) => messages / 100,
+                    (_, false) => IN_PIECES * messages,
+                };
+                assert!(allocated <= allowed, "{allocated} for {messages} messages, {work:?}");
+            }
+        }
+    }
+}
+
+struct Sending {
+    to: Url,
+    settled: bool,
+    body: Bytes,
+}
+
+impl Handler for Sending {
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        let connection = cx.connect(&self.to);
+        if self.settled {
+            cx.create_sender(connection, ("bench", AtMostOnce));
+        } else {
+            cx.create_sender(connection, ("bench", AtLeastOnce));
+        }
+    }
+
+    fn on_sendable(&mut self, cx: &mut Context<'_>, sender: SenderId) {
+        while cx.credit(sender) > 0 {
+            if cx.send(sender, &Message::new(Body::data(self.body.clone()))).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+struct Receiving {
+    credit: u32,
+    address: Option<Url>,
+    received: usize,
+}
+
+impl Handler for Receiving {
+    fn knobs(&self) -> Knobs {
+        Knobs { prefetch: self.credit, ..Knobs::default() }
+    }
+
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        cx.listen("127.0.0.1:0".parse::<Url>().unwrap());
+    }
+
+    fn on_listening(&mut self, _: &mut Context<'_>, _: ListenerId, address: &str) {
+        self.address = address.parse().ok();
+    }
+
+    fn on_message(&mut self, _: &mut Context<'_>, delivery: &Delivery<'_>) {
+        assert!(delivery.message().is_ok());
+        self.received += 1;
+    }
+}
+
+/// A container that listens, and where.
+fn receiver(options: ContainerOptions) -> (Container<Receiving>, Url) {
+    let mut receiver =
+        Container::with_options(Receiving { credit: 100, address: None, received: 0 }, options);
+    loop {
+        receiver.process(Duration::ZERO).unwrap();
+        if let Some(address) = receiver.handler().address.take() {
+            return (receiver, address);
+        }
+    }
+}
+
+/// Over a socket, each read that brings something allocates the buffer, where the messages of the one before it were still
+/// there, and what shares it; how many messages it brings makes no difference.
+#[test]
+fn two_containers_allocate_for_reads_and_not_for_messages() {
+    let _alone = ALONE.lock();
+    for (size, max_frame_size, is_one_frame) in FORMS {
+        for settled in [false, true] {
+            let connection = ConnectionOptions { max_frame_size, ..ConnectionOptions::default() };
+            let options = ContainerOptions { connection, ..ContainerOptions::default() };
+            let (mut receiver, to) = receiver(options.clone());
+            let sending = Sending { to, settled, body: vec![b'x'; size].into() };
+            let mut sender = Container::with_options(sending, options);
+            let mut receive = |count: usize| {
+                let end = receiver.handler().received + count;
+                while receiver.handler().received < end {
+                    sender.process(Duration::ZERO).unwrap();
+                    receiver.process(Duration::ZERO).unwrap();
+                }
+                receiver.handler().received - (end - count)
+            };
+            receive(1_000);
+            let mut messages = 0;
+            let allocated = allocations(|| messages = receive(1_000));
+            let allowed = match (size, is_one_frame) {
+                (..=1024, _) => messages / 10,
+                (_, true) => 4 * messages,
+                (_, false) => (4 + IN_PIECES) * messages,
+            };
+            assert!(
+                allocated <= allowed,
+                "{allocated} for {messages} of {size} B, frames of {max_frame_size}"
+            );
+        }
     }
 }

@@ -3,12 +3,14 @@
 use std::process::{Command, Stdio};
 
 /// A program, and what it is asked for in vain.
-const IN_VAIN: [(&str, &str); 19] = [
+const IN_VAIN: [(&str, &str); 21] = [
     (env!("CARGO_BIN_EXE_engine"), "--count x"),
     (env!("CARGO_BIN_EXE_engine"), "--count"),
     (env!("CARGO_BIN_EXE_engine"), "--count -1"),
     (env!("CARGO_BIN_EXE_engine"), "--mode weird"),
     (env!("CARGO_BIN_EXE_engine"), "--size 99999999999999999999"),
+    (env!("CARGO_BIN_EXE_engine"), "--links many"),
+    (env!("CARGO_BIN_EXE_engine"), "--unsettled -1"),
     (env!("CARGO_BIN_EXE_codec"), "--case nope"),
     (env!("CARGO_BIN_EXE_codec"), "--op nope"),
     (env!("CARGO_BIN_EXE_codec"), "--iters 1.5"),
