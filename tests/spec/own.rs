@@ -27,6 +27,25 @@ fn l1_a_message_above_the_peers_max_message_size_is_refused_before_any_byte() {
 }
 
 #[test]
+fn l1_a_max_message_size_of_zero_is_no_limit() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        let config = LinkConfig::sender("any size", "there");
+        let link = linked.engine_session().attach_sender(config).unwrap();
+        expect!(linked, Attach { .. });
+        let answer = Attach { max_message_size: Some(0), ..attach("any size", 20, Role::Receiver) };
+        linked.send(answer.on(NEAR.peer));
+        linked.expect_event(Event::LinkAttached(link));
+        let flow = Flow { handle: Some(Handle(20)), ..linked.link_flow(0, 10) };
+        linked.send(flow.on(NEAR.peer));
+        linked.events();
+        linked.engine().sender(link).unwrap().send(tag(b"a"), true, vec![0; 100]).unwrap();
+        expect!(linked, Transfer { .. });
+        linked.session_is_fine();
+    });
+}
+
+#[test]
 fn l1_what_does_not_fit_the_peers_frames_is_refused_before_any_byte() {
     each_way(|way| {
         let mut peer = way.peer(way.config());
