@@ -39,6 +39,7 @@ static COUNTED: LazyLock<Option<Table>> = LazyLock::new(|| {
         let _ = writeln!(std::io::stderr(), "== SKIPPED the counts of instructions: {reason}");
         return None;
     }
+    assert!(count::has_valgrind(), "there is no valgrind to count with");
     let programs = count::Programs::build();
     let rows =
         table.rows.iter().map(|row| Row { instructions: programs.count(row), ..row.clone() }).collect();
@@ -62,7 +63,10 @@ fn no_work_takes_more_than_it_did() {
         .collect();
     assert!(
         risen.is_empty(),
-        "more than {TOLERANCE} % above benches/instructions.tsv:\n{}\nif it must be, write it again: {COMMAND}",
+        "more than {TOLERANCE} % above benches/instructions.tsv, which is of {}; this is {}:\n{}\n\
+         if it must be, write it again: {COMMAND}",
+        table.compiler.join(", "),
+        counted.compiler.join(", "),
         risen.join("\n"),
     );
 }
