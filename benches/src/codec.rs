@@ -50,7 +50,19 @@ impl Case {
     /// Makes the work of this case ready.
     #[must_use]
     pub fn prepare(self) -> Codec {
-        Codec { case: self, map: if self == Self::Map { map() } else { Map::new() }, received: Vec::new() }
+        let map = if self == Self::Map { map() } else { Map::new() };
+        let (encode, decode): (Encoder, Decoder) = match self {
+            Self::Transfer => (write_transfer, read_transfer),
+            Self::Flow => (|_, n, out| flow(n).encode(out), |_, encoded| read_flow(encoded)),
+            Self::Disposition => {
+                (|_, n, out| disposition(n).encode(out), |_, encoded| read_disposition(encoded))
+            }
+            Self::Message => (|_, n, out| write_message(n.into(), out), |_, encoded| read_message(encoded)),
+            Self::Map => {
+                (|codec, _, out| codec.map.encode(out), |_, encoded| read_map(MapRef::decode(encoded)?))
+            }
+        };
+        Codec { encode, decode, map, received: Vec::new() }
     }
 }
 
@@ -62,28 +74,23 @@ impl FromStr for Case {
     }
 }
 
-/// A case made ready.
+/// A case made ready. Which one it is was decided when it was made: choosing costs nothing each time.
 pub struct Codec {
-    case: Case,
+    encode: Encoder,
+    decode: Decoder,
     map: Map,
     /// Where the payload of a transfer is copied to.
     received: Vec<u8>,
 }
 
+type Encoder = fn(&Codec, u32, &mut Vec<u8>);
+type Decoder = fn(&mut Codec, &[u8]) -> Result<u64, DecodeError>;
+
 impl Codec {
     /// Appends the encoding for iteration `n`.
     #[inline]
     pub fn encode(&self, n: u32, out: &mut Vec<u8>) {
-        match self.case {
-            Case::Transfer => {
-                transfer(n).encode(out);
-                out.extend_from_slice(&PAYLOAD);
-            }
-            Case::Flow => flow(n).encode(out),
-            Case::Disposition => disposition(n).encode(out),
-            Case::Message => write_message(n.into(), out),
-            Case::Map => self.map.encode(out),
-        }
+        (self.encode)(self, n, out);
     }
 
     /// Reads everything of an encoding, and adds up what it read so that none of it can be left out.
@@ -93,24 +100,31 @@ impl Codec {
     /// When the encoding is not one of [`encode`](Self::encode).
     #[inline]
     pub fn decode(&mut self, encoded: &[u8]) -> Result<u64, DecodeError> {
-        match self.case {
-            Case::Transfer => {
-                let (payload, transfer) = Transfer::parse(encoded)?;
-                self.received.clear();
-                self.received.extend_from_slice(payload);
-                let tag = transfer.delivery_tag.map_or(0, |tag| tag.as_bytes().len());
-                Ok(u64::from(transfer.delivery_id.map_or(0, Serial::get)) + tag as u64)
-            }
-            Case::Flow => Ok(Flow::decode(encoded)?.next_outgoing_id.get().into()),
-            Case::Disposition => {
-                let disposition = Disposition::decode(encoded)?;
-                let accepted = disposition.state == Some(DeliveryState::Accepted);
-                Ok(u64::from(disposition.first.get()) + u64::from(accepted))
-            }
-            Case::Message => read_message(encoded),
-            Case::Map => read_map(MapRef::decode(encoded)?),
-        }
+        (self.decode)(self, encoded)
     }
+}
+
+fn write_transfer(_: &Codec, n: u32, out: &mut Vec<u8>) {
+    transfer(n).encode(out);
+    out.extend_from_slice(&PAYLOAD);
+}
+
+fn read_transfer(codec: &mut Codec, encoded: &[u8]) -> Result<u64, DecodeError> {
+    let (payload, transfer) = Transfer::parse(encoded)?;
+    codec.received.clear();
+    codec.received.extend_from_slice(payload);
+    let tag = transfer.delivery_tag.map_or(0, |tag| tag.as_bytes().len());
+    Ok(u64::from(transfer.delivery_id.map_or(0, Serial::get)) + tag as u64)
+}
+
+fn read_flow(encoded: &[u8]) -> Result<u64, DecodeError> {
+    Ok(Flow::decode(encoded)?.next_outgoing_id.get().into())
+}
+
+fn read_disposition(encoded: &[u8]) -> Result<u64, DecodeError> {
+    let disposition = Disposition::decode(encoded)?;
+    let accepted = disposition.state == Some(DeliveryState::Accepted);
+    Ok(u64::from(disposition.first.get()) + u64::from(accepted))
 }
 
 fn transfer(n: u32) -> Transfer {

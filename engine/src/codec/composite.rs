@@ -87,6 +87,7 @@ macro_rules! composite {
         }
 
         impl $crate::codec::Decode<'_> for $name {
+            #[inline]
             fn parse(input: &[u8]) -> $crate::codec::parse::Parsed<'_, Self> {
                 match $crate::codec::parse::descriptor(input)? {
                     (list, Some(Self::CODE)) => Self::parse_list(list),

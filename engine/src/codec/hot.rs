@@ -47,55 +47,19 @@ pub(crate) struct FirstTransfer<'a> {
 }
 
 impl FirstTransfer<'_> {
-    /// Writes it, descriptor included. The delivery-id takes its long form: so all up to the tag has its place.
+    /// Writes it, descriptor included.
     //= 3.4.1-02 3.4.6-02 3.4.6-13
     #[inline(always)]
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        /// How many bytes a number takes at most, and a tag.
-        const NUMBER: usize = 5;
-        const TAG: usize = 2 + DeliveryTag::MAX;
-        let start = out.len();
-        out.extend_from_slice(&[0; ROOM]);
-        let Some(room) = out.last_chunk_mut::<ROOM>() else { return };
-        let mut at = HEAD;
-        let Handle(handle) = self.handle;
-        match u8::try_from(handle) {
-            Ok(handle) => {
-                room[at..at + 2].copy_from_slice(&[code::SMALLUINT, handle]);
-                at += 2;
-            }
-            Err(_) => {
-                room[at..at + NUMBER].copy_from_slice(&long(handle));
-                at += NUMBER;
-            }
-        }
-        room[at..at + NUMBER].copy_from_slice(&long(self.delivery_id.get()));
-        at += NUMBER;
-        let (tag, len) = self.delivery_tag.padded();
-        room[at..at + 2].copy_from_slice(&[code::BINARY8, len]);
-        room[at + 2..at + TAG].copy_from_slice(tag);
-        at += 2 + usize::from(len).min(DeliveryTag::MAX);
-        if self.message_format == 0 {
-            room[at] = code::UINT0;
-            at += 1;
-        } else {
-            room[at..at + NUMBER].copy_from_slice(&long(self.message_format));
-            at += NUMBER;
-        }
-        let settled = if self.settled { code::TRUE } else { code::FALSE };
-        room[at..at + 2].copy_from_slice(&[settled, code::TRUE]);
-        at += 1 + usize::from(self.more);
-        let (size, count) = ((at - HEAD + 1) as u8, 5 + u8::from(self.more));
-        let head = [code::DESCRIBED, code::SMALLULONG, 0x14, code::LIST8, size, count];
-        room[..HEAD].copy_from_slice(&head);
-        out.truncate(start + at);
+        write_list!(out, 0x14, |list| {
+            list.uint(self.handle.0);
+            list.uint(self.delivery_id.get());
+            list.tag(self.delivery_tag);
+            list.uint(self.message_format);
+            list.bool(self.settled);
+            list.flag(self.more);
+        });
     }
-}
-
-#[inline(always)]
-fn long(number: u32) -> [u8; 5] {
-    let [a, b, c, d] = number.to_be_bytes();
-    [code::UINT, a, b, c, d]
 }
 
 impl Hot for Transfer {
@@ -124,27 +88,17 @@ impl Hot for Transfer {
 
     #[inline]
     fn write(&self, out: &mut Vec<u8>) -> bool {
-        if self.rcv_settle_mode.is_some()
+        let unusual = self.rcv_settle_mode.is_some()
             || self.state.is_some()
-            || (self.resume | self.aborted | self.batchable)
-        {
-            return false;
+            || (self.resume | self.aborted | self.batchable);
+        match (self.delivery_id, &self.delivery_tag, self.message_format, self.settled) {
+            (Some(delivery_id), Some(delivery_tag), Some(message_format), Some(settled)) if !unusual => {
+                let (handle, more) = (self.handle, self.more);
+                FirstTransfer { handle, delivery_id, delivery_tag, message_format, settled, more }.write(out);
+                true
+            }
+            _ => false,
         }
-        write_list!(out, 0x14, |list| {
-            list.uint(self.handle.0);
-            list.optional_uint(self.delivery_id.map(Serial::get));
-            match &self.delivery_tag {
-                Some(tag) => list.tag(tag),
-                None => list.null(),
-            }
-            list.optional_uint(self.message_format);
-            match self.settled {
-                Some(settled) => list.bool(settled),
-                None => list.null(),
-            }
-            list.flag(self.more);
-        });
-        true
     }
 }
 
