@@ -234,7 +234,7 @@ impl Connection {
             return match Transfer::parse_list(fields).map_err(DecodeError::from) {
                 Ok((payload, transfer)) => {
                     let payload = run::tail(block, *end, payload.len());
-                    let run = Run::new(block, start, end, transfer.handle);
+                    let run = Run::new(block, start, end);
                     self.on_transfer(session, &transfer, payload, run)
                 }
                 Err(error) if error.kind() == DecodeErrorKind::TagTooLong => {
