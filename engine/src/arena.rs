@@ -1,13 +1,18 @@
 //! Generational arena: small `Copy` keys that go stale instead of dangling.
 
 use alloc::vec::Vec;
-use core::{fmt, num::ParseIntError, str::FromStr};
+use core::{
+    fmt,
+    num::{NonZeroU32, ParseIntError},
+    str::FromStr,
+};
 
 /// Names one entry of an [`Arena`]; after the entry is removed the key finds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     index: u32,
-    generation: u32,
+    /// Never 0, so that an `Option<Key>` is no larger.
+    generation: NonZeroU32,
 }
 
 impl Key {
@@ -18,10 +23,9 @@ impl Key {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.generation == 0 {
-            write!(f, "{}", self.index)
-        } else {
-            write!(f, "{}.{}", self.index, self.generation)
+        match self.generation.get() {
+            1 => write!(f, "{}", self.index),
+            generation => write!(f, "{}.{generation}", self.index),
         }
     }
 }
@@ -31,14 +35,14 @@ impl FromStr for Key {
     type Err = ParseIntError;
 
     fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        let (index, generation) = text.split_once('.').unwrap_or((text, "0"));
+        let (index, generation) = text.split_once('.').unwrap_or((text, "1"));
         Ok(Self { index: index.parse()?, generation: generation.parse()? })
     }
 }
 
 #[derive(Debug)]
 struct Slot<T> {
-    generation: u32,
+    generation: NonZeroU32,
     value: Option<T>,
 }
 
@@ -65,8 +69,9 @@ impl<T> Arena<T> {
             return Key { index, generation: slot.generation };
         }
         let index = u32::try_from(self.slots.len()).expect("limits keep an arena far below 2^32 entries");
-        self.slots.push(Slot { generation: 0, value: Some(value) });
-        Key { index, generation: 0 }
+        let generation = NonZeroU32::MIN;
+        self.slots.push(Slot { generation, value: Some(value) });
+        Key { index, generation }
     }
 
     /// Takes the entry out; its key and all copies of it are stale from now on.
@@ -76,7 +81,7 @@ impl<T> Arena<T> {
             return None;
         }
         let value = slot.value.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation = slot.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         self.free.push(key.index);
         Some(value)
     }

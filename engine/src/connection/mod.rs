@@ -68,7 +68,9 @@ pub struct Connection {
     channel_pool: NumberPool,
     pub(crate) outgoing_channels: NumberTable,
     pub(crate) links: Arena<LinkEndpoint>,
-    pub(crate) links_by_name: BTreeMap<(Str, Role), Key>,
+    /// Links by name: those on which we send apart from those on which we receive (§2.6.1).
+    pub(crate) senders_by_name: BTreeMap<Str, Key>,
+    pub(crate) receivers_by_name: BTreeMap<Str, Key>,
     /// Links that we have detached with an error, and the peer has not (§2.6.5).
     pub(crate) errant_links: usize,
 
@@ -108,7 +110,8 @@ impl Connection {
             channel_pool: NumberPool::default(),
             outgoing_channels: NumberTable::default(),
             links: Arena::new(),
-            links_by_name: BTreeMap::new(),
+            senders_by_name: BTreeMap::new(),
+            receivers_by_name: BTreeMap::new(),
             errant_links: 0,
             unread: Bytes::new(),
         };

@@ -1,6 +1,6 @@
 //! Attaching and detaching (§2.6.3 to §2.6.6).
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, collections::BTreeMap};
 
 use core::num::NonZeroU64;
 
@@ -111,14 +111,20 @@ impl Connection {
     }
 
     fn insert_link(&mut self, link: LinkEndpoint) -> Key {
-        let name = (link.name.clone(), link.role());
-        let session = link.session;
+        let (session, role, name) = (link.session, link.role(), link.name.clone());
         let key = self.links.insert(link);
         if let Some(session) = self.sessions.get_mut(session) {
             session.links.insert(key);
         }
-        self.links_by_name.insert(name, key);
+        self.names(role).insert(name, key);
         key
+    }
+
+    fn names(&mut self, role: Role) -> &mut BTreeMap<Str, Key> {
+        match role {
+            Role::Sender => &mut self.senders_by_name,
+            Role::Receiver => &mut self.receivers_by_name,
+        }
     }
 
     pub(crate) fn answer_attach(&mut self, key: Key, config: LinkConfig) -> Result<(), Misuse> {
@@ -185,7 +191,7 @@ impl Connection {
         }
         // A peer that closed is owed a close (§2.6.6).
         let closed = closed || error.is_some() || link.received_detach.is_some_and(DetachKind::is_final);
-        link.detach_due = Some(Detachment { closed, error: error.map(Box::new) });
+        link.detach_due = Some(Box::new(Detachment { closed, error: error.map(Box::new) }));
         link.sent_detach = None;
         self.mark_link(key);
         Ok(())
@@ -214,9 +220,9 @@ impl Connection {
     pub(crate) fn remove_link(&mut self, key: Key) {
         let Some(link) = self.links.remove(key) else { return };
         self.errant_links -= usize::from(link.has_failed());
-        let role = link.role();
-        if self.links_by_name.get(&(link.name.clone(), role)) == Some(&key) {
-            self.links_by_name.remove(&(link.name, role));
+        let names = self.names(link.role());
+        if names.get(&link.name) == Some(&key) {
+            names.remove(&link.name);
         }
         let Some(session) = self.sessions.get_mut(link.session) else { return };
         session.links.remove(&key);
@@ -291,7 +297,11 @@ impl Connection {
     /// The link of this name and role, unless it is over and only kept for the user to read.
     //= 2.5-X1 2.6.1-02 2.6.3-15
     pub(crate) fn link_named(&self, name: &Str, role: Role) -> Option<(Key, &LinkEndpoint)> {
-        let key = *self.links_by_name.get(&(name.clone(), role))?;
+        let names = match role {
+            Role::Sender => &self.senders_by_name,
+            Role::Receiver => &self.receivers_by_name,
+        };
+        let key = *names.get(name)?;
         self.links.get(key).filter(|link| !link.is_over()).map(|link| (key, link))
     }
 

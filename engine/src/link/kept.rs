@@ -11,11 +11,15 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct KeptAttach(Box<[u8]>);
 
+/// Room in which nearly every attach is encoded. Growing and shrinking to its size would leave holes in the heap behind
+/// that are as large again.
+const ROOM: usize = 512;
+
 impl KeptAttach {
     pub(crate) fn new(attach: &Attach) -> Self {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(ROOM);
         attach.encode(&mut bytes);
-        Self(bytes.into())
+        Self(bytes.as_slice().into())
     }
 
     /// What was kept; nothing where our own user said what no peer could read, such as values nested too deep.

@@ -75,7 +75,7 @@ pub(crate) struct LinkEndpoint {
     pub(crate) flow_due: bool,
     /// What our next flow carries besides numbers.
     pub(crate) flow_properties_due: Option<Box<Map>>,
-    pub(crate) detach_due: Option<Detachment>,
+    pub(crate) detach_due: Option<Box<Detachment>>,
     /// Whether the link is in its session's list of those that have something to write.
     pub(crate) due: bool,
     /// Whether the link is in the connection's list of those that wait for output to drain.

@@ -1,6 +1,6 @@
 //! Which delivery-tags of a link are in use (§2.6.12).
 
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
 
 use crate::types::DeliveryTag;
 
@@ -11,17 +11,18 @@ use crate::types::DeliveryTag;
 #[derive(Debug)]
 pub(crate) enum TagSet {
     /// All tags so far were ascending.
-    Counting(Counter),
+    Counting {
+        /// Of the longest tag so far.
+        len: u8,
+        /// The highest of that length, read in this byte order; `u64::MAX`, above which there is none, where the tags
+        /// do not ascend.
+        big_endian: u64,
+        /// The same in the other byte order.
+        little_endian: u64,
+    },
     /// The tags in use.
-    Listed(BTreeSet<DeliveryTag>),
-}
-
-/// The longest tag so far, and the highest of that length in each byte order that still counts.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Counter {
-    len: u8,
-    big_endian: Option<u64>,
-    little_endian: Option<u64>,
+    #[expect(clippy::box_collection, reason = "a set in place would make every link larger")]
+    Listed(Box<BTreeSet<DeliveryTag>>),
 }
 
 /// What [`TagSet::insert`] found.
@@ -35,15 +36,15 @@ pub(crate) enum Inserted {
 
 impl TagSet {
     pub(crate) const fn new() -> Self {
-        Self::Counting(Counter { len: 0, big_endian: None, little_endian: None })
+        Self::Counting { len: 0, big_endian: 0, little_endian: 0 }
     }
 
     /// Adds a tag, unless it is in use.
     #[inline(always)]
     pub(crate) fn insert(&mut self, tag: &DeliveryTag) -> Inserted {
         match self {
-            Self::Counting(counter) => {
-                if counter.follow(tag) {
+            Self::Counting { len, big_endian, little_endian } => {
+                if follow(len, big_endian, little_endian, tag) {
                     Inserted::Fresh
                 } else {
                     Inserted::ListFirst
@@ -57,7 +58,7 @@ impl TagSet {
     #[cold]
     #[inline(never)]
     pub(crate) fn list(&mut self, tags: Vec<DeliveryTag>) {
-        *self = Self::Listed(tags.into_iter().collect());
+        *self = Self::Listed(Box::new(tags.into_iter().collect()));
     }
 
     /// The delivery of this tag is settled.
@@ -69,6 +70,29 @@ impl TagSet {
     }
 }
 
+/// Counts on to `tag`, if that is above all tags before it: whether it is.
+#[inline(always)]
+fn follow(highest_len: &mut u8, big_endian: &mut u64, little_endian: &mut u64, tag: &DeliveryTag) -> bool {
+    let (bytes, len) = tag.padded();
+    if len > 8 || len < *highest_len || len == 0 {
+        return false;
+    }
+    let Some(bytes) = bytes.first_chunk() else { return false };
+    let unused = 64 - 8 * u32::from(len);
+    let big = u64::from_be_bytes(*bytes) >> unused;
+    let little = u64::from_le_bytes(*bytes) << unused;
+    let longer = len > *highest_len;
+    let in_big_endian = longer || big > *big_endian;
+    let in_little_endian = longer || little > *little_endian;
+    if !(in_big_endian || in_little_endian) {
+        return false;
+    }
+    *highest_len = len;
+    *big_endian = if in_big_endian { big } else { u64::MAX };
+    *little_endian = if in_little_endian { little } else { u64::MAX };
+    true
+}
+
 #[inline(never)]
 fn add(tags: &mut BTreeSet<DeliveryTag>, tag: DeliveryTag) -> Inserted {
     if tags.insert(tag) { Inserted::Fresh } else { Inserted::InUse }
@@ -77,34 +101,6 @@ fn add(tags: &mut BTreeSet<DeliveryTag>, tag: DeliveryTag) -> Inserted {
 #[inline(never)]
 fn forget(tags: &mut BTreeSet<DeliveryTag>, tag: &DeliveryTag) {
     tags.remove(tag);
-}
-
-impl Counter {
-    /// Counts on to `tag`, if that is above all tags before it: whether it is.
-    #[inline(always)]
-    fn follow(&mut self, tag: &DeliveryTag) -> bool {
-        let (bytes, len) = tag.padded();
-        if len > 8 || len < self.len || len == 0 {
-            return false;
-        }
-        let Some(bytes) = bytes.first_chunk() else { return false };
-        let unused = 64 - 8 * u32::from(len);
-        let big = u64::from_be_bytes(*bytes) >> unused;
-        let little = u64::from_le_bytes(*bytes) << unused;
-        let longer = len > self.len;
-        let above = |highest: Option<u64>, number| longer || highest.is_some_and(|highest| number > highest);
-        let (in_big_endian, in_little_endian) =
-            (above(self.big_endian, big), above(self.little_endian, little));
-        if !(in_big_endian || in_little_endian) {
-            return false;
-        }
-        *self = Self {
-            len,
-            big_endian: in_big_endian.then_some(big),
-            little_endian: in_little_endian.then_some(little),
-        };
-        true
-    }
 }
 
 #[cfg(test)]
@@ -122,12 +118,12 @@ mod tests {
         for n in 0_u64..70_000 {
             assert_eq!(tags.insert(&tag(&n.to_le_bytes())), Inserted::Fresh);
         }
-        assert!(matches!(tags, TagSet::Counting(_)));
+        assert!(matches!(tags, TagSet::Counting { .. }));
         let mut tags = TagSet::new();
         for n in 0_u64..70_000 {
             assert_eq!(tags.insert(&DeliveryTag::from(n)), Inserted::Fresh);
         }
-        assert!(matches!(tags, TagSet::Counting(_)));
+        assert!(matches!(tags, TagSet::Counting { .. }));
     }
 
     proptest! {
