@@ -24,6 +24,9 @@ use crate::{
     streams::Streams,
 };
 
+/// After so many turns of the handler the sockets are looked at again.
+const TURNS_A_STEP: usize = 16;
+
 /// Runs a [`Handler`] over many connections and listeners, in the thread that calls [`run`](Self::run).
 ///
 /// No socket blocks: a peer that does not read, a host that does not answer or a name that is slow to look up holds up
@@ -172,13 +175,18 @@ impl<H: Handler> Container<H> {
             self.engine.start();
             self.started = true;
         }
-        self.engine.dispatch(&mut self.handler, self.clock.now());
-        let now = self.clock.now();
-        while let Some(io) = self.engine.poll_dirty_io() {
-            self.streams.refresh(io, &mut self.engine, now);
-        }
-        while let Some(action) = self.engine.poll_action() {
-            self.obey(action, now);
+        for _ in 0..TURNS_A_STEP {
+            let has_more = self.engine.dispatch(&mut self.handler, self.clock.now());
+            let now = self.clock.now();
+            while let Some(io) = self.engine.poll_dirty_io() {
+                self.streams.refresh(io, &mut self.engine, now);
+            }
+            while let Some(action) = self.engine.poll_action() {
+                self.obey(action, now);
+            }
+            if !has_more {
+                break;
+            }
         }
         if let Some(failure) = self.engine.take_failure() {
             return Err(Error::Unhandled(failure));

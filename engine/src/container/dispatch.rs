@@ -18,6 +18,8 @@ use crate::{
 const CALLBACKS_A_TURN: usize = 4096;
 
 /// Calls handlers until nothing is left to tell or the driver must have its turn: whether more is left.
+///
+/// Its turn comes early when credit was granted: the peer sends on while the rest of what has arrived is handled.
 pub(super) fn dispatch(core: &mut Core, root: &mut dyn Handler, now: Instant) -> bool {
     if core.phase == Phase::New {
         return false;
@@ -30,6 +32,9 @@ pub(super) fn dispatch(core: &mut Core, root: &mut dyn Handler, now: Instant) ->
     for _ in 0..CALLBACKS_A_TURN {
         if !dispatcher.step(&mut turn) {
             return false;
+        }
+        if core::mem::take(&mut dispatcher.core.has_granted) {
+            return true;
         }
     }
     true

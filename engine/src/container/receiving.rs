@@ -47,6 +47,7 @@ impl Core {
         let Ok(mut receiver) = self.receiver(key) else { return };
         if !receiver.is_draining() {
             receiver.add_credit(handled);
+            self.has_granted = true;
             if let Some(link) = self.links.get_mut(key) {
                 link.handled = 0;
             }

@@ -47,6 +47,8 @@ pub(super) struct Core {
     pub(super) closing: Vec<Closing>,
     /// The delivery that `on_message` looks at, until somebody settles it.
     pub(super) untouched: Option<super::DeliveryId>,
+    /// Credit was granted for messages that were handled, and is to be written.
+    pub(super) has_granted: bool,
     /// Unsettled messages whose outcome was told, by link and delivery-id.
     pub(super) told: BTreeSet<(Key, u32)>,
     pub(super) failure: Option<Failure>,
@@ -287,6 +289,7 @@ impl Core {
             actions: VecDeque::new(),
             closing: Vec::new(),
             untouched: None,
+            has_granted: false,
             told: BTreeSet::new(),
             failure: None,
             record: None,
