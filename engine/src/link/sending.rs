@@ -371,6 +371,7 @@ impl SendPath<'_> {
     }
 
     /// The first transfer of a delivery.
+    //= 2.6.12-01 2.7.5-20
     #[inline(always)]
     fn first<'a>(&self, number: Serial, delivery: &NewDelivery<'a>, more: bool) -> FirstTransfer<'a> {
         FirstTransfer {
