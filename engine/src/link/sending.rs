@@ -371,7 +371,7 @@ impl SendPath<'_> {
     }
 
     /// The first transfer of a delivery.
-    //= 2.6.12-01 2.7.5-20
+    //= 2.6.12-01 2.7.5-03 2.7.5-06 2.7.5-07 2.7.5-20
     #[inline(always)]
     fn first<'a>(&self, number: Serial, delivery: &NewDelivery<'a>, more: bool) -> FirstTransfer<'a> {
         FirstTransfer {
