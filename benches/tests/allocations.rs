@@ -77,7 +77,8 @@ fn two_engines_allocate_nothing_for_a_message_of_one_frame() {
                 let messages = (duplex.done() - before) as usize;
                 assert!(messages > 0, "{work:?}");
                 let allowed = match (size, is_one_frame) {
-                    (..=1024, _) => 0,
+                    // The output buffer may double once more: where it began to grow is chance.
+                    (..=1024, _) => 1,
                     // Output that never runs empty grows until its front is worth cutting off.
                     (_, true) => messages / 100,
                     (_, false) => IN_PIECES * messages,
