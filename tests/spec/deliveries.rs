@@ -315,7 +315,10 @@ fn d6_unfinished_deliveries_above_the_limit_of_unread_bytes_close() {
         peer.open();
         let mut linked = Linked::new(peer);
         linked.credit(10);
-        linked.send(Transfer { more: true, ..first(SENDER, 0) }.on(NEAR.peer));
+        // Taken and not settled: nothing of it makes room.
+        linked.send(first(SENDER, 0).on(NEAR.peer).with("whole"));
+        linked.delivery();
+        linked.send(Transfer { more: true, ..first(SENDER, 1) }.on(NEAR.peer));
         for _ in 0..10 {
             linked.send(more(SENDER).on(NEAR.peer).with(vec![0; 1_000]));
         }

@@ -558,6 +558,34 @@ fn k10_an_answer_that_is_too_large_for_the_peer_is_refused_locally() {
     });
 }
 
+//= 2.7.1-05
+#[test]
+fn k10_an_attach_is_refused_locally_from_the_first_byte_that_is_too_many() {
+    each_way(|way| {
+        let mut peer = way.peer(way.config());
+        peer.open_with(Open { max_frame_size: 512, ..open("peer") });
+        let session = peer.engine().begin(SessionConfig::default()).unwrap();
+        expect!(peer, Begin { .. });
+        // Shorter by one with each link.
+        let mut largest = 0;
+        for len in (440..=500).rev() {
+            let config = LinkConfig::sender("n".repeat(len), "there");
+            match peer.engine().session(session).unwrap().attach_sender(config) {
+                Ok(_) => {
+                    let frame = peer.expect_frame("Attach");
+                    largest = largest.max(frame.encode().len());
+                }
+                Err(refused) => {
+                    assert_eq!((refused, largest), (Misuse::FrameTooLarge, 0));
+                    peer.silent();
+                }
+            }
+        }
+        assert_eq!(largest, 512);
+        peer.no_event();
+    });
+}
+
 //= 3.5.3-01 3.5.3-05 3.5.4-01 3.5.4-02 3.5.4-05
 #[test]
 fn k11_termini_that_may_not_be_are_refused_locally() {

@@ -203,6 +203,21 @@ fn t7_elements_without_width_are_bounded() {
     });
 }
 
+#[test]
+fn t7_elements_without_width_take_no_time_however_many_arrays_have_them() {
+    // Each of the elements judged for itself, this would take hours.
+    const ARRAYS: u32 = 400_000;
+    let mut peer =
+        Way::new(Side::Server, Chunks::Whole).peer(Config { max_frame_size: 8 << 20, ..Config::server("s") });
+    peer.open();
+    let array = compound(0xf0, 65_536, &[0x40]);
+    let list = compound(0xd0, ARRAYS, &array.repeat(ARRAYS as usize));
+    let map = compound(0xd1, 2, &[b"\xa1\x01k", &list[..]].concat());
+    let fields: [&[u8]; 8] = [b"\x40", b"\x43", b"\x43", b"\x43", b"\x40", b"\x40", b"\x40", &map];
+    peer.send_raw(frame_of(1, &performative(0x11, &fields)));
+    assert!(matches!(peer.event(), Some(Event::SessionBegun(_))));
+}
+
 /// A value that encloses another of the same kind, and so on.
 fn nested(depth: usize, enclose: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     (0..depth).fold(vec![0x41], |inner, _| enclose(&inner))

@@ -297,6 +297,35 @@ fn w06_both_end_and_both_detach_at_once() {
 
 //= 2.1-07
 #[test]
+fn what_each_side_says_of_a_session_reaches_the_other() {
+    each_net(|net| {
+        let mut pair = Pair::opened(net);
+        let says = |who: &'static str, handle_max| SessionConfig {
+            handle_max,
+            incoming_window: 7,
+            next_outgoing_id: Serial::new(u32::MAX),
+            offered_capabilities: vec![Symbol::from_static("offered"), Symbol::from_static(who)],
+            desired_capabilities: vec![Symbol::from_static("desired"), Symbol::from_static(who)],
+            properties: Some(Map::new().with(Symbol::from_static("who"), who)),
+        };
+        let (client, server) = (says("client", 3), says("server", 4));
+        let (at_client, at_server) = pair.session_with(client.clone(), server.clone());
+        let heard_by_client = pair.client.session(at_client).unwrap().remote_begin().cloned();
+        let heard_by_server = pair.server.session(at_server).unwrap().remote_begin().cloned();
+        for (heard, said) in [(heard_by_server, client), (heard_by_client, server)] {
+            let heard = heard.unwrap();
+            assert_eq!(heard.handle_max, said.handle_max);
+            assert_eq!(heard.incoming_window, said.incoming_window);
+            assert_eq!(heard.next_outgoing_id, said.next_outgoing_id);
+            assert_eq!(heard.offered_capabilities, said.offered_capabilities);
+            assert_eq!(heard.desired_capabilities, said.desired_capabilities);
+            assert_eq!(heard.properties, said.properties);
+        }
+        pair.finish();
+    });
+}
+
+#[test]
 fn both_begin_at_once() {
     each_net(|net| {
         let mut pair = Pair::opened(net);

@@ -251,6 +251,55 @@ fn a2_a_peer_that_never_reads_is_dropped_after_the_idle_time_out() {
     });
 }
 
+/// The peer reads a little of what waits for it, and time passes.
+fn read_slowly(linked: &mut Linked, now: &mut Instant, pause: Duration) {
+    linked.engine().poll_transmit(*now).expect("much is left").advance(1_000);
+    *now = *now + pause;
+    let now = *now;
+    linked.engine().handle_timeout(now);
+}
+
+#[test]
+fn a2_a_peer_that_reads_slowly_is_not_dropped_for_its_silence_while_it_is_not_read() {
+    each_way(|way| {
+        let mut config = Config { idle_time_out: Some(Duration::from_secs(60)), ..way.config() };
+        config.limits.output_stop_reading = 100_000;
+        let mut peer = way.peer(config);
+        peer.open();
+        let mut linked = Linked::new(peer);
+        fill(&mut linked);
+        let mut now = linked.now();
+        for _ in 0..20 {
+            assert!(!linked.engine().wants_input());
+            read_slowly(&mut linked, &mut now, Duration::from_secs(59));
+        }
+        linked.no_event();
+        linked.engine().handle_timeout(now + Duration::from_secs(60));
+        assert!(matches!(linked.events()[..], [Event::Violated(_)]));
+        wait(&mut linked);
+        linked.expect_event(Event::Disconnected(DisconnectReason::CloseTimeout));
+    });
+}
+
+#[test]
+fn a2_a_peer_that_reads_slowly_has_the_time_for_its_close_from_its_last_read_on() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        fill(&mut linked);
+        linked.engine().close(None);
+        let mut now = linked.now();
+        for _ in 0..20 {
+            read_slowly(&mut linked, &mut now, Duration::from_secs(9));
+        }
+        linked.no_event();
+        linked.engine().handle_timeout(now + Duration::from_secs(1));
+        linked.no_event();
+        linked.engine().handle_timeout(now + Duration::from_secs(10));
+        linked.expect_event(Event::Disconnected(DisconnectReason::CloseTimeout));
+        linked.expect_dropped();
+    });
+}
+
 #[test]
 fn a2_a_peer_that_closes_and_never_reads_is_dropped_too() {
     each_way(|way| {
@@ -306,6 +355,49 @@ fn e06_limits_of_nothing_let_one_thing_pass_at_a_time() {
             linked.engine_sender().send(tag([id as u8]), true, "x").unwrap();
             expect!(linked, Transfer { .. });
         }
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn d6_a_reader_that_has_taken_some_of_a_message_is_waited_for() {
+    each_way(|way| {
+        let mut linked = linked(way, |limits| limits.unread_bytes = 10_000);
+        linked.credit(1);
+        let piece = |more| Transfer { more, ..transfer(SENDER) }.on(NEAR.peer).with(vec![7; 10_000]);
+        linked.send(Transfer { more: true, ..first(SENDER, 0) }.on(NEAR.peer).with(vec![7; 5_000]));
+        assert_eq!(linked.delivery().1.len(), 5_000);
+        linked.send(piece(true));
+        let Some(Event::Delivery(id)) = linked.event() else { panic!("no more of it") };
+        // It knows of what fills all room, and takes its time.
+        linked.send(piece(false));
+        linked.finish();
+        assert!(!linked.engine().wants_input());
+        assert_eq!(linked.engine_receiver().take(id).unwrap().len(), 10_000);
+        assert_eq!(linked.delivery().1.len(), 10_000);
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn d6_what_is_settled_or_aborted_before_it_is_whole_makes_room_again() {
+    each_way(|way| {
+        let mut linked = linked(way, |limits| limits.unread_bytes = 10_000);
+        linked.credit(100);
+        for number in 0..40 {
+            let start = Transfer { more: true, ..first(SENDER, number) };
+            linked.send(start.on(NEAR.peer).with(vec![7; 1_000]));
+            let Some(Event::Delivery(id)) = linked.event() else { panic!("no delivery") };
+            let aborted = number % 2 == 0;
+            if !aborted {
+                linked.engine_receiver().reject(id, None).unwrap();
+                expect!(linked, Disposition { settled: true, .. });
+            }
+            linked.send(Transfer { aborted, ..transfer(SENDER) }.on(NEAR.peer));
+            assert_eq!(linked.event(), aborted.then_some(Event::Aborted(id)));
+            assert_eq!(linked.engine_session().unsettled(Role::Receiver), 0);
+        }
+        assert!(linked.engine().wants_input());
         linked.session_is_fine();
     });
 }

@@ -1,5 +1,6 @@
 //! Messages on their way: frames, pieces, links beside each other (§2.6.14, §2.7.5).
 
+use amqp1_engine::message::Message;
 use amqp1_tests::prelude::*;
 
 /// A payload whose every byte tells its place.
@@ -343,6 +344,36 @@ fn w15_a_message_above_the_receivers_limit_is_refused_before_any_byte() {
         let lens: Vec<_> = received(&mut pair).iter().map(|(_, bytes)| bytes.len()).collect();
         assert_eq!(lens, [100, 100]);
         pair.finish();
+    });
+}
+
+#[test]
+fn w15_an_encoded_message_is_measured_with_all_its_sections_and_without_its_frame() {
+    each_net(|net| {
+        for len in [50, 5_000] {
+            let message = Message::from(vec![7; len]).with_subject("measured");
+            let mut encoded = Vec::new();
+            message.encode(&mut encoded);
+            let size = encoded.len() as u64;
+            let mut pair = Pair::opened(net);
+            let (session, _) = pair.session();
+            for (name, most) in [("fits", size), ("does not", size - 1)] {
+                let limited = LinkConfig { max_message_size: Some(most), ..LinkConfig::receiver("", "here") };
+                let (sender, receiver) = pair.link_with(session, LinkConfig::sender(name, "there"), limited);
+                grant(&mut pair, sender, receiver, 10);
+                let mut end = pair.client.sender(sender).unwrap();
+                // The second is written behind the first.
+                for n in [0, 1] {
+                    let sent = end.send_message(tag([n]), true, &message);
+                    let expected = SendError::TooLarge { max_message_size: most };
+                    assert_eq!(sent.err(), (most < size).then_some(expected), "{len} bytes, {name}");
+                }
+                let received: Vec<_> = received(&mut pair).into_iter().map(|(_, bytes)| bytes).collect();
+                let sent = if most < size { vec![] } else { vec![encoded.clone(); 2] };
+                assert_eq!(received, sent, "{len} bytes, {name}");
+            }
+            pair.finish();
+        }
     });
 }
 

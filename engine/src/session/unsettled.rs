@@ -314,6 +314,8 @@ mod tests {
         assert!(unsettled.takes(Serial::new(5).plus(0x7fff_ffff)));
         assert!(!unsettled.takes(Serial::new(5).plus(0x8000_0000)));
         assert!(!unsettled.takes(Serial::new(5)));
+        assert!(remove(&mut unsettled, Serial::new(5)));
+        assert!(unsettled.takes(Serial::new(5).plus(0x8000_0000)), "what is gone has no order to anything");
     }
 
     proptest! {
