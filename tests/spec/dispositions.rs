@@ -1,5 +1,6 @@
 //! D: what a disposition says of deliveries (§2.7.6).
 
+use amqp1_engine::codec::Described;
 use amqp1_tests::prelude::*;
 
 /// The engine has sent four deliveries, of which the third is settled.
@@ -61,6 +62,49 @@ fn d13_wide_dispositions_without_number_take_time_by_what_there_is() {
     }
     linked.events();
     linked.session_is_fine();
+}
+
+#[test]
+fn d13_a_large_state_of_many_deliveries_is_held_once() {
+    const DELIVERIES: u32 = 200;
+    let info = Map::new().with(Symbol::from_static("info"), Value::List(vec![Value::Bool(true); 500]));
+    let error = Error { info: Some(info), ..Error::new(condition::INTERNAL_ERROR) };
+    let states = [
+        DeliveryState::Rejected(Some(Box::new(error))),
+        DeliveryState::Other(Described::new(0x7777_u64, Value::List(vec![vec![0; 10_000].into()]))),
+    ];
+    each_way(|way| {
+        let each = [Role::Receiver, Role::Sender]
+            .into_iter()
+            .flat_map(|role| states.iter().map(move |state| (role, state)));
+        for (role, state) in each {
+            let mut linked = way.linked();
+            linked.grant(DELIVERIES);
+            linked.credit(DELIVERIES);
+            for n in 0..DELIVERIES {
+                linked.engine_sender().send(tag(n.to_be_bytes()), false, "x").unwrap();
+                expect!(linked, Transfer { .. });
+                linked.send(first(NEAR.peer_sender, n).on(NEAR.peer));
+                linked.delivery();
+            }
+            let last = Some(Serial::new(DELIVERIES - 1));
+            let told = Disposition { last, state: Some(state.clone()), ..disposition(role, 0) };
+            linked.send(told.on(NEAR.peer));
+            for n in 0..DELIVERIES {
+                let Some(Event::Updated(id)) = linked.event() else { panic!("no update of {n}") };
+                match role {
+                    Role::Receiver => {
+                        let told = linked.engine_sender().settle(id, None).unwrap();
+                        assert_eq!(told.as_ref(), Some(state));
+                    }
+                    Role::Sender => {
+                        let receiver = linked.engine_receiver();
+                        assert_eq!(receiver.delivery(id).unwrap().remote_state(), Some(state));
+                    }
+                }
+            }
+        }
+    });
 }
 
 //= 2.7.6-01

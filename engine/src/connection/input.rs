@@ -276,7 +276,7 @@ impl Connection {
             Disposition::CODE => {
                 let disposition = only(Disposition::parse_list(fields))?;
                 let Some(session) = self.session_on(channel)? else { return Ok(()) };
-                self.on_disposition(session, &disposition)
+                self.on_disposition(session, disposition)
             }
             Detach::CODE => {
                 let detach = only(Detach::parse_list(fields))?;

@@ -14,7 +14,7 @@ use crate::{
     sasl::Identity,
     session::{SessionEndpoint, state::SessionStep},
     transport::{Transmit, handshake::Handshake, idle::IdleTimer},
-    types::{Error, Open, Role},
+    types::{DeliveryState, Error, Open, Role},
 };
 
 mod common;
@@ -237,8 +237,7 @@ impl Connection {
     pub fn in_doubt(&self) -> impl Iterator<Item = (DeliveryId, &OutgoingDelivery)> {
         self.sessions.iter().flat_map(|(_, session)| {
             let open = session.outgoing.iter().filter(|(_, delivery)| {
-                !delivery.remote_settled
-                    && !delivery.remote_state.as_ref().is_some_and(|state| state.is_outcome())
+                !delivery.remote_settled && !delivery.remote_state().is_some_and(DeliveryState::is_outcome)
             });
             open.map(|(number, delivery)| (DeliveryId::new(delivery.link, number), delivery))
         })

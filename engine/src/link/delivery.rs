@@ -1,6 +1,6 @@
 //! What a session holds of one delivery (§2.6.12).
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use crate::{
     LinkId, Serial,
@@ -36,13 +36,71 @@ impl DeliveryId {
     }
 }
 
+/// What the receiver has told of a delivery that we sent. What takes memory is shared by all that a disposition names:
+/// it is the peer that says how many.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Told {
+    #[default]
+    Nothing,
+    Accepted,
+    Else(Arc<DeliveryState>),
+}
+
+impl Told {
+    #[inline]
+    pub(crate) const fn is_some(&self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
+
+    /// Whether the delivery's state stays at this (§3.4).
+    #[inline]
+    pub(crate) fn is_terminal(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Accepted => true,
+            Self::Else(state) => state.is_terminal(),
+        }
+    }
+
+    fn state(&self) -> Option<&DeliveryState> {
+        static ACCEPTED: DeliveryState = DeliveryState::Accepted;
+        match self {
+            Self::Nothing => None,
+            Self::Accepted => Some(&ACCEPTED),
+            Self::Else(state) => Some(state),
+        }
+    }
+}
+
+impl From<Option<DeliveryState>> for Told {
+    #[inline]
+    fn from(state: Option<DeliveryState>) -> Self {
+        match state {
+            None => Self::Nothing,
+            Some(DeliveryState::Accepted) => Self::Accepted,
+            Some(state) => Self::Else(Arc::new(state)),
+        }
+    }
+}
+
+impl From<Told> for Option<DeliveryState> {
+    #[inline]
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Nothing => None,
+            Told::Accepted => Some(DeliveryState::Accepted),
+            Told::Else(state) => Some(Arc::unwrap_or_clone(state)),
+        }
+    }
+}
+
 /// A delivery that we sent, until it is settled.
 #[derive(Debug)]
 pub struct OutgoingDelivery {
     pub(crate) link: Key,
     pub(crate) tag: DeliveryTag,
     pub(crate) remote_settled: bool,
-    pub(crate) remote_state: Option<DeliveryState>,
+    pub(crate) remote_state: Told,
 }
 
 impl OutgoingDelivery {
@@ -55,7 +113,7 @@ impl OutgoingDelivery {
     /// The state that the receiver has last told (§3.4).
     #[must_use]
     pub fn remote_state(&self) -> Option<&DeliveryState> {
-        self.remote_state.as_ref()
+        self.remote_state.state()
     }
 
     /// Whether the receiver has settled it: it will say nothing more of it.
@@ -88,7 +146,8 @@ pub struct IncomingDelivery {
     pub(crate) unread: bool,
     /// Our state, while the sender has not settled.
     pub(crate) state: Option<DeliveryState>,
-    pub(crate) remote_state: Option<Box<DeliveryState>>,
+    /// Shared by all that a disposition names.
+    pub(crate) remote_state: Option<Arc<DeliveryState>>,
 }
 
 impl IncomingDelivery {

@@ -33,6 +33,7 @@ pub use state::LinkState;
 
 use accessors::link_accessors;
 use credit::{ReceiverCredit, SenderCredit};
+pub(crate) use delivery::Told;
 pub use delivery_mut::DeliveryMut;
 pub(crate) use kept::KeptAttach;
 pub(crate) use path::Untaken;

@@ -1,6 +1,6 @@
 //! How transfer frames become deliveries, and deliveries are settled (§2.6.12, §2.6.14).
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use bytes::Bytes;
 
@@ -350,7 +350,7 @@ impl ReceivePath<'_> {
             return Err(self.fault(condition::LINK_MESSAGE_SIZE_EXCEEDED, "2.7.3", text));
         }
         if let Some(state) = &transfer.state {
-            delivery.remote_state = Some(Box::new(state.clone()));
+            delivery.remote_state = Some(Arc::new(state.clone()));
         }
         delivery.complete = complete;
         if delivery.settled {

@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
-use super::{DeliveryId, LinkEnd, OutgoingDelivery, insert_tag, path::SendPath, settle};
+use super::{DeliveryId, LinkEnd, OutgoingDelivery, Told, insert_tag, path::SendPath, settle};
 use crate::{
     Blocked, Connection, Event, LinkId, LinkState, Misuse, SendError, Serial, SessionState,
     arena::Key,
@@ -171,7 +171,7 @@ impl Connection {
         if end.unfinished.as_ref().is_some_and(|unfinished| unfinished.number == number) {
             return Err(Misuse::Unfinished);
         }
-        let told = delivery.remote_state.take();
+        let told = core::mem::take(&mut delivery.remote_state);
         let tell = !delivery.remote_settled
             && matches!(path.session.state, SessionState::Mapped | SessionState::EndReceived);
         path.link.tags.remove(&delivery.tag);
@@ -186,7 +186,7 @@ impl Connection {
         if full {
             self.wake_session(session);
         }
-        Ok(told)
+        Ok(told.into())
     }
 }
 
@@ -347,7 +347,7 @@ impl SendPath<'_> {
             self.link.live += 1;
             self.session.outgoing.push(
                 number,
-                OutgoingDelivery { link: key, tag: *tag, remote_settled: false, remote_state: None },
+                OutgoingDelivery { link: key, tag: *tag, remote_settled: false, remote_state: Told::Nothing },
             );
         }
         self.end().credit.sent();

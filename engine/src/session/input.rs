@@ -1,12 +1,12 @@
 //! Flows and dispositions in (§2.7.4, §2.7.6).
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, sync::Arc};
 
 use super::window::WindowState;
 use crate::{
     Connection, DeliveryId, Event, LinkId, Serial, SessionId, Violation,
     arena::Key,
-    link::{LinkEnd, LinkEndpoint, Waiting},
+    link::{LinkEnd, LinkEndpoint, Told, Waiting},
     types::{DeliveryState, Disposition, Flow, Role, condition},
 };
 
@@ -127,7 +127,7 @@ impl Connection {
     pub(crate) fn on_disposition(
         &mut self,
         session_key: Key,
-        disposition: &Disposition,
+        disposition: Disposition,
     ) -> Result<(), Box<Violation>> {
         let first = disposition.first;
         let last = disposition.last.unwrap_or(first);
@@ -150,28 +150,33 @@ impl Connection {
         // Their receivers speak of what we sent, their senders of what we receive.
         let events = &mut self.common.events;
         match disposition.role {
-            Role::Receiver => session.outgoing.for_each(first, last, |number, delivery| {
-                if !delivery.remote_settled {
-                    //= 3.4-02
-                    let is_final = delivery.remote_state.as_ref().is_some_and(DeliveryState::is_terminal);
-                    if disposition.state.is_some() && !is_final {
-                        delivery.remote_state.clone_from(&disposition.state);
+            Role::Receiver => {
+                let told = Told::from(disposition.state);
+                session.outgoing.for_each(first, last, |number, delivery| {
+                    if !delivery.remote_settled {
+                        //= 3.4-02
+                        if told.is_some() && !delivery.remote_state.is_terminal() {
+                            delivery.remote_state = told.clone();
+                        }
+                        delivery.remote_settled = disposition.settled;
+                        events.push(Event::Updated(DeliveryId::new(delivery.link, number)));
                     }
-                    delivery.remote_settled = disposition.settled;
-                    events.push(Event::Updated(DeliveryId::new(delivery.link, number)));
-                }
-            }),
-            Role::Sender => session.incoming.for_each(first, last, |number, delivery| {
-                if !delivery.remote_settled && !delivery.settled {
-                    //= 3.4-02
-                    let is_final = delivery.remote_state().is_some_and(DeliveryState::is_terminal);
-                    if let Some(state) = disposition.state.as_ref().filter(|_| !is_final) {
-                        delivery.remote_state = Some(Box::new(state.clone()));
+                });
+            }
+            Role::Sender => {
+                let told = disposition.state.map(Arc::new);
+                session.incoming.for_each(first, last, |number, delivery| {
+                    if !delivery.remote_settled && !delivery.settled {
+                        //= 3.4-02
+                        let is_final = delivery.remote_state().is_some_and(DeliveryState::is_terminal);
+                        if told.is_some() && !is_final {
+                            delivery.remote_state.clone_from(&told);
+                        }
+                        delivery.remote_settled = disposition.settled;
+                        events.push(Event::Updated(DeliveryId::new(delivery.link, number)));
                     }
-                    delivery.remote_settled = disposition.settled;
-                    events.push(Event::Updated(DeliveryId::new(delivery.link, number)));
-                }
-            }),
+                });
+            }
         }
         Ok(())
     }
