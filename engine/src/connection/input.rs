@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use nom::IResult;
 
 use super::{
@@ -45,24 +45,24 @@ impl Connection {
         }
     }
 
-    pub(super) fn take_input(&mut self, input: &mut BytesMut, now: Instant) {
+    pub(super) fn take_input(&mut self, input: &mut (impl Buf + AsRef<[u8]>), now: Instant) {
         if self.common.progress.lost
             || self.common.progress.garbled
             || self.common.progress.received == Progress::Close
         {
-            input.clear();
+            input.advance(input.remaining());
             return;
         }
-        if input.is_empty() {
+        if !input.has_remaining() {
             return;
         }
         if !self.take_handshake(input) {
             return;
         }
-        let (len, malformed) = self.whole_frames(input);
+        let (len, malformed) = self.whole_frames(input.as_ref());
         if len > 0 {
             self.idle.received(now);
-            let block = input.split_to(len).freeze();
+            let block = input.copy_to_bytes(len);
             if self.unread.is_empty() {
                 self.handle_frames(block);
             } else {
@@ -75,7 +75,7 @@ impl Connection {
             }
         }
         if let Some(violation) = malformed {
-            input.clear();
+            input.advance(input.remaining());
             self.common.progress.garbled = true;
             if self.common.progress.received < Progress::Close && !self.common.progress.lost {
                 self.punish(violation);
@@ -84,19 +84,19 @@ impl Connection {
     }
 
     /// Hands input to the handshake as long as it lasts: whether frames may follow.
-    fn take_handshake(&mut self, input: &mut BytesMut) -> bool {
+    fn take_handshake(&mut self, input: &mut dyn Buf) -> bool {
         let Some(handshake) = &mut self.handshake else { return true };
         let before = self.common.outbox.raw().len();
         let result = handshake.handle_input(input, self.common.outbox.raw(), &mut self.common.trace);
         if let Some(tape) = &mut self.common.tape {
-            tape.handshake(handshake, &self.common.outbox.raw()[before..], result.is_err(), input);
+            tape.handshake(handshake, &self.common.outbox.raw()[before..], result.is_err(), input.chunk());
         }
         if self.identity.is_none() && handshake.identity().is_some() {
             self.identity = handshake.identity().cloned();
             self.common.events.push(Event::Authenticated);
         }
         if let Err(error) = result {
-            input.clear();
+            input.advance(input.remaining());
             self.lose(DisconnectReason::Handshake(error));
             return false;
         }

@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, collections::BTreeMap, string::String, vec::Vec};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 use crate::{
     Config, DisconnectReason, Instant, LinkId, Misuse, Receiver, Sender, Session, SessionConfig, SessionId,
@@ -121,11 +121,13 @@ impl Connection {
 
     /// Takes bytes from the peer: all whole frames in `input`, and leaves what is not whole.
     ///
+    /// Payloads share the memory of a `Bytes` or a `BytesMut`. A slice cannot be shared: its frames are copied first.
+    ///
     /// A peer's fault becomes a closing frame and [`Event::Violated`]. Once the connection is over, input is dropped.
-    pub fn handle_input(&mut self, input: &mut BytesMut, now: Instant) {
-        self.record_input(input, now);
+    pub fn handle_input(&mut self, input: &mut (impl Buf + AsRef<[u8]>), now: Instant) {
+        self.record_input(input.as_ref(), now);
         self.take_input(input, now);
-        self.record_input_left(input);
+        self.record_input_left(input.remaining());
     }
 
     /// The peer will send nothing more: its half of the socket is closed, or the socket failed.

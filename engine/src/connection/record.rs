@@ -2,8 +2,6 @@
 
 use alloc::{boxed::Box, string::String};
 
-use bytes::BytesMut;
-
 use super::{Connection, Event};
 use crate::{
     Config, DisconnectReason, HandshakeError, Instant, record::HandshakeState,
@@ -38,15 +36,15 @@ impl Connection {
         }
     }
 
-    pub(super) fn record_input(&mut self, input: &BytesMut, now: Instant) {
+    pub(super) fn record_input(&mut self, input: &[u8], now: Instant) {
         if let Some(tape) = &mut self.common.tape {
             tape.input(input, now);
         }
     }
 
-    pub(super) fn record_input_left(&mut self, input: &BytesMut) {
+    pub(super) fn record_input_left(&mut self, len: usize) {
         if let Some(tape) = &mut self.common.tape {
-            tape.input_left(input.len());
+            tape.input_left(len);
         }
     }
 }

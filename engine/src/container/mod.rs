@@ -16,7 +16,7 @@
 use alloc::{boxed::Box, format, string::String};
 use core::{any::Any, fmt};
 
-use bytes::BytesMut;
+use bytes::Buf;
 
 use crate::{Instant, Transmit, record::Record};
 
@@ -190,7 +190,7 @@ impl Container {
     }
 
     /// Bytes have arrived. Whole frames are taken; call it again with the rest and what follows it.
-    pub fn received(&mut self, io: IoId, input: &mut BytesMut, now: Instant) {
+    pub fn received(&mut self, io: IoId, input: &mut (impl Buf + AsRef<[u8]>), now: Instant) {
         if let Some(&key) = self.core.ios.get(io.0)
             && let Ok(engine) = self.core.engine(key)
         {

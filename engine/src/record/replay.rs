@@ -78,7 +78,7 @@ impl core::error::Error for ReplayError {}
 ///
 /// let config = Config { record: Some(record::Record::default()), ..Config::server("server") };
 /// let mut connection = Connection::new(config, Instant::ZERO);
-/// connection.handle_input(&mut b"GET / HTTP/1.1\r\n\r\n"[..].into(), Instant::from_millis(5));
+/// connection.handle_input(&mut &b"GET / HTTP/1.1\r\n\r\n"[..], Instant::from_millis(5));
 /// assert!(matches!(connection.poll_event(), Some(Event::Disconnected(_))));
 ///
 /// let recording = connection.poll_recording().unwrap();

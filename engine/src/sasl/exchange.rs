@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 
 use super::{Channel, Client, Identity, SaslError, Server, client::ClientExchange, server::ServerExchange};
 use crate::{
@@ -54,7 +54,7 @@ impl Exchange {
     /// Consumes whole frames until the exchange is over or the input is.
     pub(crate) fn handle_input(
         &mut self,
-        input: &mut BytesMut,
+        input: &mut dyn Buf,
         out: &mut Vec<u8>,
         trace: &mut Trace,
     ) -> Result<Option<Identity>, SaslError> {
@@ -107,8 +107,9 @@ impl Frame {
 }
 
 /// Takes one frame off the input once it is whole; its header is judged as soon as that is.
-fn read(input: &mut BytesMut, limit: u32, trace: &mut Trace) -> Result<Option<Frame>, SaslError> {
-    let Some(header) = input.first_chunk::<FRAME_HEADER_LEN>() else {
+fn read(input: &mut dyn Buf, limit: u32, trace: &mut Trace) -> Result<Option<Frame>, SaslError> {
+    let bytes = input.chunk();
+    let Some(header) = bytes.first_chunk::<FRAME_HEADER_LEN>() else {
         return Ok(None);
     };
     let FrameHeader { size, doff, frame_type, .. } = FrameHeader::parse(header);
@@ -122,11 +123,11 @@ fn read(input: &mut BytesMut, limit: u32, trace: &mut Trace) -> Result<Option<Fr
     if body < FRAME_HEADER_LEN || size <= body {
         return Err(SaslError::MalformedFrame);
     }
-    if input.len() < size {
+    if bytes.len() < size {
         return Ok(None);
     }
-    trace.frame(Direction::In, &input[..size]);
-    let frame = Frame::decode(&input[body..size]).map_err(SaslError::MalformedBody)?;
+    trace.frame(Direction::In, &bytes[..size]);
+    let frame = Frame::decode(&bytes[body..size]).map_err(SaslError::MalformedBody)?;
     input.advance(size);
     Ok(Some(frame))
 }
@@ -157,6 +158,8 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use alloc::{format, vec};
+
+    use bytes::BytesMut;
 
     use super::*;
     use crate::{

@@ -11,7 +11,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 
 use super::{
     HandshakeError,
@@ -117,7 +117,7 @@ impl Handshake {
     /// The reason to drop the socket, again at each call; what must still be sent is in `out`.
     pub(crate) fn handle_input(
         &mut self,
-        input: &mut BytesMut,
+        input: &mut dyn Buf,
         out: &mut Vec<u8>,
         trace: &mut Trace,
     ) -> Result<(), HandshakeError> {
@@ -170,7 +170,7 @@ impl Handshake {
 
     fn negotiate(
         &mut self,
-        input: &mut BytesMut,
+        input: &mut dyn Buf,
         out: &mut Vec<u8>,
         trace: &mut Trace,
     ) -> Result<Progress, HandshakeError> {
@@ -248,11 +248,12 @@ impl Header {
     const VERSION: [u8; 3] = [1, 0, 0];
 
     /// Takes a header off the input once it is whole; fails with the first byte that no header has.
-    fn read(input: &mut BytesMut, trace: &mut Trace) -> Result<Option<Self>, u8> {
-        if let Some((&byte, _)) = input.iter().zip(b"AMQP").find(|(byte, expected)| byte != expected) {
+    fn read(input: &mut dyn Buf, trace: &mut Trace) -> Result<Option<Self>, u8> {
+        let bytes = input.chunk();
+        if let Some((&byte, _)) = bytes.iter().zip(b"AMQP").find(|(byte, expected)| byte != expected) {
             return Err(byte);
         }
-        let Some(header) = input.first_chunk::<HEADER_LEN>() else {
+        let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
             return Ok(None);
         };
         trace.header(Direction::In, header);
@@ -266,6 +267,7 @@ impl Header {
 mod tests {
     use alloc::format;
 
+    use bytes::BytesMut;
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
