@@ -1,15 +1,23 @@
 //! What is allocated for a message or an operation once all is warm, in a test program of its own: the allocator that
 //! counts is the whole program's.
 
-use std::{alloc::System, sync::Mutex, time::Duration};
+use std::{
+    alloc::System,
+    collections::VecDeque,
+    sync::{Mutex, mpsc},
+    thread,
+    time::Duration,
+};
 
 use amqp1_benches::{
     codec::Case,
     duplex::{Duplex, Work},
 };
 use amqp1_std::{
-    AtLeastOnce, AtMostOnce, Body, ConnectionOptions, Container, ContainerOptions, Context, Delivery,
-    Handler, Knobs, ListenerId, Message, SenderId, Url,
+    AtLeastOnce, AtMostOnce, Body, ConnectionId, ConnectionOptions, Container, ContainerOptions, Context,
+    Delivery, Handler, Knobs, LinkConfig, ListenerId, Message, SenderId, Url,
+    blocking::{Connection, Submitted},
+    connect,
 };
 use bytes::Bytes;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -58,6 +66,9 @@ const FORMS: [(usize, u32, bool); 5] = [
 /// Of a message that comes in pieces, the list of them and the whole that they are put together to; its sender encodes it
 /// outside of the output.
 const IN_PIECES: usize = 10;
+
+/// Buffers for output and for what waits may double once more: where they began to grow is chance.
+const MAY_GROW: usize = 4;
 
 #[test]
 fn two_engines_allocate_nothing_for_a_message_of_one_frame() {
@@ -140,9 +151,8 @@ impl Handler for Receiving {
 }
 
 /// A container that listens, and where.
-fn receiver(options: ContainerOptions) -> (Container<Receiving>, Url) {
-    let mut receiver =
-        Container::with_options(Receiving { credit: 100, address: None, received: 0 }, options);
+fn receiver(credit: u32, options: ContainerOptions) -> (Container<Receiving>, Url) {
+    let mut receiver = Container::with_options(Receiving { credit, address: None, received: 0 }, options);
     loop {
         receiver.process(Duration::ZERO).unwrap();
         if let Some(address) = receiver.handler().address.take() {
@@ -151,16 +161,14 @@ fn receiver(options: ContainerOptions) -> (Container<Receiving>, Url) {
     }
 }
 
-/// Over a socket, each read that brings something allocates the buffer, where the messages of the one before it were still
-/// there, and what shares it; how many messages it brings makes no difference.
 #[test]
-fn two_containers_allocate_for_reads_and_not_for_messages() {
+fn two_containers_allocate_nothing_for_a_message_of_one_frame() {
     let _alone = ALONE.lock();
     for (size, max_frame_size, is_one_frame) in FORMS {
-        for settled in [false, true] {
+        for (settled, credit) in [(false, 100), (false, 1000), (true, 100), (true, 1000)] {
             let connection = ConnectionOptions { max_frame_size, ..ConnectionOptions::default() };
             let options = ContainerOptions { connection, ..ContainerOptions::default() };
-            let (mut receiver, to) = receiver(options.clone());
+            let (mut receiver, to) = receiver(credit, options.clone());
             let sending = Sending { to, settled, body: vec![b'x'; size].into() };
             let mut sender = Container::with_options(sending, options);
             let mut receive = |count: usize| {
@@ -171,18 +179,106 @@ fn two_containers_allocate_for_reads_and_not_for_messages() {
                 }
                 receiver.handler().received - (end - count)
             };
-            receive(1_000);
+            receive(5_000);
             let mut messages = 0;
-            let allocated = allocations(|| messages = receive(1_000));
-            let allowed = match (size, is_one_frame) {
-                (..=1024, _) => messages / 10,
-                (_, true) => 4 * messages,
-                (_, false) => (4 + IN_PIECES) * messages,
-            };
+            let allocated = allocations(|| messages = receive(5_000));
+            let allowed = if is_one_frame { MAY_GROW } else { IN_PIECES * messages };
             assert!(
                 allocated <= allowed,
-                "{allocated} for {messages} of {size} B, frames of {max_frame_size}"
+                "{allocated} for {messages} of {size} B, frames of {max_frame_size}, credit {credit}, {settled}"
             );
+        }
+    }
+}
+
+/// A container for clients: it takes what they send, and sends all that they grant credit for.
+struct Serving {
+    address: mpsc::Sender<String>,
+    body: Bytes,
+    credit: u32,
+    listener: Option<ListenerId>,
+}
+
+impl Handler for Serving {
+    fn knobs(&self) -> Knobs {
+        Knobs { prefetch: self.credit, ..Knobs::default() }
+    }
+
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        self.listener = Some(cx.listen("127.0.0.1:0".parse::<Url>().unwrap()));
+    }
+
+    fn on_listening(&mut self, _: &mut Context<'_>, _: ListenerId, address: &str) {
+        self.address.send(address.into()).unwrap();
+    }
+
+    fn on_sendable(&mut self, cx: &mut Context<'_>, sender: SenderId) {
+        while cx.credit(sender) > 0 {
+            if cx.send(sender, &Message::new(Body::data(self.body.clone()))).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn on_message(&mut self, _: &mut Context<'_>, delivery: &Delivery<'_>) {
+        assert!(delivery.message().is_ok());
+    }
+
+    fn on_connection_closed(&mut self, cx: &mut Context<'_>, _: ConnectionId) {
+        if let Some(listener) = self.listener.take() {
+            cx.close(listener);
+        }
+    }
+}
+
+/// So many messages pass through the blocking interface before allocations are counted, and while they are.
+const COUNT: usize = 4_000;
+
+/// How often `work` for a message allocates, its server's part included, once it has been done many times.
+fn blocking<W: FnMut()>(size: usize, credit: u32, prepare: impl FnOnce(&Connection, Bytes) -> W) -> usize {
+    let body = Bytes::from(vec![b'x'; size]);
+    let (sender, address) = mpsc::channel();
+    let serving = Serving { address: sender, body: body.clone(), credit, listener: None };
+    let server = thread::spawn(|| Container::new(serving).run().unwrap());
+    let connection = connect(&*address.recv().unwrap()).unwrap();
+    let mut work = prepare(&connection, body);
+    (0..COUNT).for_each(|_| work());
+    let allocated = allocations(|| (0..COUNT).for_each(|_| work()));
+    connection.close().unwrap();
+    server.join().unwrap();
+    allocated
+}
+
+#[test]
+fn the_blocking_interface_allocates_nothing_for_a_message() {
+    let _alone = ALONE.lock();
+    for (size, credit) in [(100, 1000), (1024, 1000), (1024, 10)] {
+        let received = blocking(size, credit, |connection, _| {
+            let receiver =
+                connection.attach_receiver(LinkConfig::receiver("bench", "bench"), credit).unwrap();
+            move || {
+                let delivery = receiver.recv().unwrap();
+                assert!(delivery.message().is_ok());
+                delivery.accept().unwrap();
+            }
+        });
+        let submitted = blocking(size, credit, |connection, body| {
+            let sender = connection.sender("bench").unwrap();
+            let mut open = VecDeque::new();
+            move || {
+                if open.len() == 500 {
+                    let first: Submitted = open.pop_front().unwrap();
+                    first.outcome().unwrap().accepted().unwrap();
+                }
+                open.push_back(sender.submit(Message::new(Body::data(body.clone()))).unwrap());
+            }
+        });
+        let sent = blocking(size, credit, |connection, body| {
+            let sender = connection.sender("bench").unwrap();
+            move || sender.send(Message::new(Body::data(body.clone()))).unwrap().accepted().unwrap()
+        });
+        for (what, allocated) in [("received", received), ("submitted", submitted), ("sent", sent)] {
+            assert!(allocated <= MAY_GROW, "{allocated} for {COUNT} {what} of {size} B, credit {credit}");
         }
     }
 }

@@ -2,41 +2,88 @@
 
 use std::{
     io::{self, ErrorKind, IoSlice},
-    mem,
+    ops::Range,
 };
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Room offered to one read: large enough that a busy connection pays one system call for many frames.
+/// What one read asks for, and a little more: large enough that a busy connection pays one system call for many frames.
 pub const READ_SIZE: usize = 64 * 1024;
 
-/// The longest unfinished frame that is copied out so that its read buffer can serve other connections; a
-/// longer one waits in the read buffer and grows there.
-const KEPT: usize = 2 * 1024;
+/// Input up to this size is copied: neither a short payload that is kept nor the beginning of a frame holds a block.
+const SHORT: usize = 1024;
 
-/// The largest buffer worth keeping for the next read.
-const LARGEST_SPARE: usize = 4 * READ_SIZE;
+/// The length of a block: what one read brings, or a frame with 64 KiB of payload and little more.
+const BLOCK: usize = READ_SIZE + 8 * SHORT;
+
+/// The length of a block for a frame that is longer.
+const LONG_BLOCK: usize = 2 * READ_SIZE + 2 * SHORT;
+
+/// The most blocks that wait for their next use.
+const BLOCKS: usize = 4;
+
+/// What is allocated at a time for short input.
+const SHORTS: usize = 16 * SHORT;
 
 /// Slices offered to one write.
 const SLICES: usize = 64;
 
-/// The read buffer that waits for the next connection with something to read.
+/// The memory that connections read into.
 ///
-/// A driver has one for all its connections, so that an idle connection holds no buffer at all.
+/// A driver has one for all its connections, so that an idle connection holds no buffer at all. What was read stays where
+/// it is as long as somebody shares it; then its block is used again.
 #[derive(Debug, Default)]
-pub struct Spare(Vec<u8>);
+pub struct Spare {
+    /// The one used last is at the end: it is the likeliest to be in the processor's cache.
+    blocks: Vec<Bytes>,
+    shorts: BytesMut,
+}
 
 impl Spare {
-    fn take(&mut self) -> Vec<u8> {
-        mem::take(&mut self.0)
+    /// A block that nobody shares: it begins with a copy of `rest`, and has room for `wanted` bytes behind it.
+    fn take(&mut self, rest: &[u8], wanted: usize) -> BytesMut {
+        let needed = rest.len() + wanted;
+        let len = if needed.max(frame_size(rest).saturating_add(SHORT)) <= BLOCK {
+            BLOCK
+        } else if needed <= LONG_BLOCK {
+            LONG_BLOCK
+        } else {
+            // The frame may never come in whole: it takes twice what has come of it.
+            2 * needed
+        };
+        let fits = |block: &Bytes| block.len() >= len && block.is_unique();
+        let mut block = match self.blocks.iter().rposition(fits) {
+            Some(at) => self.blocks.remove(at).into(),
+            None => new_block(len),
+        };
+        block[..rest.len()].copy_from_slice(rest);
+        block
     }
 
-    fn put(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > self.0.capacity() && buffer.capacity() <= LARGEST_SPARE {
-            buffer.clear();
-            self.0 = buffer;
+    fn put(&mut self, block: Bytes) {
+        if block.len() <= LONG_BLOCK {
+            if self.blocks.len() == BLOCKS {
+                self.blocks.remove(0);
+            }
+            self.blocks.push(block);
         }
     }
+
+    fn copy(&mut self, short: &[u8]) -> Bytes {
+        if self.shorts.capacity() < short.len() {
+            self.shorts.reserve(SHORTS);
+        }
+        self.shorts.extend_from_slice(short);
+        self.shorts.split().freeze()
+    }
+}
+
+/// A block of zeros. Once it was split, if only in name, it counts its owners for good: to be shared and to be taken back
+/// allocate nothing any more.
+fn new_block(len: usize) -> BytesMut {
+    let mut block = BytesMut::zeroed(len);
+    drop(block.split_to(0));
+    block
 }
 
 /// What one read brought.
@@ -61,23 +108,24 @@ pub enum Sent {
 
 /// The bytes of one connection between its socket and the engine.
 ///
-/// Input is read into a [`Spare`] buffer, at most [`READ_SIZE`] at a time, and handed to the engine, which takes whole
-/// frames from [`input`](Self::input) and leaves the rest. Large payloads stay in the buffer and are shared, never
-/// copied. Output is written straight from where the engine lends it. One pass of a driver is: read once, let the
-/// engine handle the input, dispatch all that came of it, write once.
+/// Input is read into a block of [`Spare`] and handed to the engine, which takes whole frames and leaves the rest. Large
+/// payloads stay where they were read and are shared, never copied. Output is written straight from where the engine
+/// lends it. One pass of a driver is: read, dispatch all that came of it, write once. None of this allocates, unless what
+/// has arrived is kept.
 ///
 /// ```
 /// use amqp1_driver::{Channel, Received, Sent, Spare};
+/// use bytes::Buf;
 /// use std::io::{Read, Write};
 ///
 /// let (mut spare, mut channel) = (Spare::default(), Channel::new());
 /// let mut socket: &[u8] = b"AMQP";
 ///
-/// let read = channel.read(&mut spare, |buffer| socket.read_to_end(buffer))?;
+/// let read = channel.read(&mut spare, |buffer| socket.read(buffer), |input| {
+///     assert_eq!(&input[..], b"AMQP");
+///     input.advance(4);                        // here the engine takes what it can
+/// })?;
 /// assert_eq!(read, Received::Bytes);
-/// assert_eq!(&channel.input()[..], b"AMQP");
-/// channel.input().clear();                     // here the engine takes what it can
-/// channel.release(&mut spare);
 ///
 /// let mut socket = Vec::new();
 /// let mut output: &[u8] = b"AMQP";             // here the engine lends its output
@@ -88,12 +136,15 @@ pub enum Sent {
 /// # Where TLS and WebSocket will go
 ///
 /// Both are byte stages between the socket and the engine, with buffers of the caller, and they belong in here: `read`
-/// will pass what the socket gave through the stage before it reaches `input`, and `write` will pass the
+/// will pass what the socket gave through the stage before the engine sees it, and `write` will pass the
 /// engine's output through the stage to the socket, which may also have bytes of its own to write. Drivers see
-/// none of it: they keep calling `read`, `input`, `release` and `write`, and wait as `wants_write` says.
+/// none of it: they keep calling `read` and `write`, and wait as `wants_write` says.
 #[derive(Debug, Default)]
 pub struct Channel {
-    input: BytesMut,
+    /// The beginning of a frame, where that is short.
+    short: Vec<u8>,
+    /// Where it is long: the block that it was read into, and where in there it is.
+    long: Option<(Bytes, Range<usize>)>,
     blocked: bool,
 }
 
@@ -104,36 +155,35 @@ impl Channel {
         Self::default()
     }
 
-    /// Reads once. `read` appends to the buffer it is given, within the buffer's capacity, and returns the number of
-    /// bytes it appended; zero is the end of the stream. An interrupted read is tried again.
+    /// Reads once, and has the engine `take` what it can of all that was read and not taken before; where nothing
+    /// was read, it is not asked. `read` fills the buffer it is given from the start and returns the number of
+    /// bytes; zero is the end of the stream. An interrupted read is tried again.
     ///
     /// # Errors
     /// What `read` returned, except [`ErrorKind::WouldBlock`], which is [`Received::Blocked`].
     pub fn read(
         &mut self,
         spare: &mut Spare,
-        mut read: impl FnMut(&mut Vec<u8>) -> io::Result<usize>,
+        mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
+        take: impl FnOnce(&mut Bytes),
     ) -> io::Result<Received> {
-        let mut buffer = if self.input.len() <= KEPT {
-            let mut buffer = spare.take();
-            if buffer.capacity() < READ_SIZE + KEPT {
-                buffer = Vec::with_capacity(READ_SIZE + KEPT);
-            }
-            buffer.extend_from_slice(&self.input);
-            buffer
-        } else {
-            let mut buffer = Vec::from(mem::take(&mut self.input));
-            buffer.reserve(READ_SIZE);
-            buffer
-        };
+        let (mut block, mut unread, wanted) = self.room(spare);
         let result = loop {
-            match read(&mut buffer) {
+            match read(&mut block[unread.end..][..wanted]) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 result => break result,
             }
         };
-        // An owned, whole vector changes into `Bytes` and on into `BytesMut` without a copy.
-        self.input = BytesMut::from(Bytes::from(buffer));
+        let block = block.freeze();
+        if let Ok(len @ 1..) = result {
+            unread.end += len;
+            let is_short = unread.len() <= SHORT;
+            let mut input =
+                if is_short { spare.copy(&block[unread.clone()]) } else { block.slice(unread.clone()) };
+            take(&mut input);
+            unread.start = unread.end - input.len();
+        }
+        self.keep(block, unread, spare);
         match result {
             Ok(0) => Ok(Received::Eof),
             Ok(_) => Ok(Received::Bytes),
@@ -142,17 +192,29 @@ impl Channel {
         }
     }
 
-    /// What was read and not yet taken.
-    pub fn input(&mut self) -> &mut BytesMut {
-        &mut self.input
+    /// A block, where in it the unfinished frame is, and how much to read behind that.
+    fn room(&mut self, spare: &mut Spare) -> (BytesMut, Range<usize>, usize) {
+        let Some((block, unread)) = self.long.take() else {
+            let wanted = wanted(&self.short);
+            return (spare.take(&self.short, wanted), 0..self.short.len(), wanted);
+        };
+        let wanted = wanted(&block[unread.clone()]);
+        if block.is_unique() && unread.end + wanted <= block.len() {
+            return (block.into(), unread, wanted);
+        }
+        let moved = spare.take(&block[unread.clone()], wanted);
+        spare.put(block);
+        (moved, 0..unread.len(), wanted)
     }
 
-    /// Gives the read buffer back when it holds next to nothing; to be called when the engine has taken what
-    /// it could.
-    pub fn release(&mut self, spare: &mut Spare) {
-        if self.input.len() <= KEPT && self.input.capacity() > KEPT {
-            let rest = BytesMut::from(&self.input[..]);
-            spare.put(Vec::from(mem::replace(&mut self.input, rest)));
+    /// Keeps what is unfinished, and gives the block back where that is possible.
+    fn keep(&mut self, block: Bytes, unread: Range<usize>, spare: &mut Spare) {
+        self.short.clear();
+        if unread.len() > SHORT {
+            self.long = Some((block, unread));
+        } else {
+            self.short.extend_from_slice(&block[unread]);
+            spare.put(block);
         }
     }
 
@@ -200,69 +262,156 @@ impl Channel {
     }
 }
 
+/// How much to read behind the beginning of a frame: its end, and little of what follows a long one, so that there is
+/// little to copy to the block in which the next long one is to be.
+fn wanted(beginning: &[u8]) -> usize {
+    let missing = frame_size(beginning).saturating_sub(beginning.len());
+    missing.clamp(READ_SIZE.saturating_sub(beginning.len()), READ_SIZE) + SHORT
+}
+
+/// The size that a frame begins with (§2.3.1); 0 when that has not come.
+fn frame_size(beginning: &[u8]) -> usize {
+    beginning.first_chunk().map_or(0, |size| u32::from_be_bytes(*size) as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn append(bytes: &[u8]) -> impl FnMut(&mut Vec<u8>) -> io::Result<usize> {
+    /// A socket that has this to read.
+    fn socket(bytes: &mut &[u8]) -> impl FnMut(&mut [u8]) -> io::Result<usize> {
         move |buffer| {
-            assert!(buffer.capacity() - buffer.len() >= READ_SIZE, "room for a whole read");
-            buffer.extend_from_slice(bytes);
-            Ok(bytes.len())
+            let len = bytes.len().min(buffer.len());
+            bytes.copy_to_slice(&mut buffer[..len]);
+            Ok(len)
         }
     }
 
-    #[test]
-    fn an_unfinished_frame_is_kept_and_its_buffer_is_not() {
-        let (mut spare, mut channel) = (Spare::default(), Channel::new());
-        assert_eq!(channel.read(&mut spare, append(b"whole, unfin")).unwrap(), Received::Bytes);
-        channel.input().advance(7);
-        channel.release(&mut spare);
-        assert!(spare.0.capacity() >= READ_SIZE, "the buffer waits for the next read");
-        assert!(channel.input().capacity() < 64);
-        assert_eq!(channel.read(&mut spare, append(b"ished")).unwrap(), Received::Bytes);
-        assert_eq!(spare.0.capacity(), 0, "and is used again");
-        assert_eq!(&channel.input()[..], b"unfinished");
+    /// Reads this, and takes so much of all there is: what was taken and what is left.
+    fn read(channel: &mut Channel, spare: &mut Spare, mut bytes: &[u8], taken: usize) -> (Bytes, Bytes) {
+        let mut seen = None;
+        let received = channel.read(spare, socket(&mut bytes), |input| {
+            let taken = input.split_to(taken);
+            seen = Some((taken, Bytes::copy_from_slice(input)));
+        });
+        assert_eq!(received.unwrap(), Received::Bytes);
+        seen.unwrap()
+    }
+
+    /// A frame of this size, header included.
+    fn frame(size: usize) -> Vec<u8> {
+        let mut frame = vec![7; size];
+        frame[..4].copy_from_slice(&u32::try_from(size).unwrap().to_be_bytes());
+        frame
     }
 
     #[test]
-    fn a_long_frame_grows_where_it_is() {
+    fn an_unfinished_frame_is_kept_and_its_block_is_not() {
         let (mut spare, mut channel) = (Spare::default(), Channel::new());
-        let part = vec![7; READ_SIZE];
-        for parts in 1..=8 {
-            assert_eq!(channel.read(&mut spare, append(&part)).unwrap(), Received::Bytes);
-            channel.release(&mut spare);
-            assert_eq!(channel.input().len(), parts * READ_SIZE);
+        let frame = frame(10);
+        let stream = [&frame[..], &frame].concat();
+        let (taken, rest) = read(&mut channel, &mut spare, &stream[..15], 10);
+        assert_eq!((&taken[..], &rest[..]), (&frame[..], &frame[..5]));
+        assert!(channel.long.is_none());
+        assert_eq!(spare.blocks.len(), 1, "the block waits for the next read");
+        let block = spare.blocks[0].as_ptr();
+        assert_eq!(read(&mut channel, &mut spare, &stream[15..], 10).0, frame);
+        assert_eq!(spare.blocks.len(), 1);
+        assert_eq!(spare.blocks[0].as_ptr(), block, "and is used again");
+    }
+
+    #[test]
+    fn a_long_frame_ends_in_the_block_where_it_began() {
+        let (mut spare, mut channel) = (Spare::default(), Channel::new());
+        let frame = frame(2 * READ_SIZE);
+        let stream = frame.repeat(3);
+        assert_eq!(read(&mut channel, &mut spare, &stream[..4], 0).1, frame[..4]);
+        spare.blocks.clear();
+        let mut rest = &stream[4..];
+        let mut socket = socket(&mut rest);
+        for _ in 0..3 {
+            let read = channel.read(&mut spare, &mut socket, |input| assert!(frame.starts_with(input)));
+            assert_eq!(read.unwrap(), Received::Bytes);
+            assert!(spare.blocks.is_empty());
+            let taken =
+                channel.read(&mut spare, &mut socket, |input| assert_eq!(input.split_to(frame.len()), frame));
+            taken.unwrap();
+            assert!(channel.long.is_none(), "what was read beyond the frame is short");
+            assert_eq!(spare.blocks.len(), 1, "one block does");
         }
-        channel.input().clear();
-        channel.release(&mut spare);
-        assert_eq!(channel.input().capacity(), 0);
-        assert_eq!(spare.0.capacity(), 0, "too large to keep");
+        assert!(channel.short.is_empty());
     }
 
     #[test]
-    fn a_shared_payload_is_left_alone() {
+    fn a_frame_longer_than_a_block_has_a_larger_one() {
         let (mut spare, mut channel) = (Spare::default(), Channel::new());
-        channel.read(&mut spare, append(b"payload, rest")).unwrap();
-        let payload = channel.input().split_to(8).freeze();
-        channel.release(&mut spare);
-        channel.read(&mut spare, append(b" of it")).unwrap();
-        assert_eq!(&payload[..], b"payload,");
-        assert_eq!(&channel.input()[..], b" rest of it");
+        let frame = frame(10 * READ_SIZE);
+        let mut rest = &frame[..];
+        let mut len = 0;
+        while !rest.is_empty() {
+            let read = channel.read(&mut spare, socket(&mut rest), |input| {
+                assert!(frame.starts_with(input) && input.len() > len);
+                len = input.len();
+                if len == frame.len() {
+                    input.clear();
+                }
+            });
+            read.unwrap();
+            let (held, read) =
+                (channel.long.as_ref().map_or(0, |(block, _)| block.len()), frame.len() - rest.len());
+            assert!(
+                held <= 2 * (read + READ_SIZE + SHORT),
+                "{held} for {read}: no more than was read asks for"
+            );
+        }
+        assert!(channel.long.is_none());
+        assert!(spare.blocks.iter().all(|block| block.len() <= LONG_BLOCK), "it is too large to keep");
+    }
+
+    #[test]
+    fn what_is_shared_is_left_alone() {
+        let (mut spare, mut channel) = (Spare::default(), Channel::new());
+        let stream: Vec<u8> = (0..2 * BLOCKS as u8).flat_map(|number| [number; 3 * SHORT]).collect();
+        let mut payloads = Vec::new();
+        for part in stream.chunks(3 * SHORT) {
+            payloads.push(read(&mut channel, &mut spare, part, SHORT).0);
+        }
+        assert!(payloads.iter().eq(stream.chunks(SHORT).take(payloads.len())));
+        assert_eq!(spare.blocks.len(), BLOCKS, "they wait for those who share them");
+    }
+
+    #[test]
+    fn a_short_payload_that_is_kept_holds_no_block() {
+        let (mut spare, mut channel) = (Spare::default(), Channel::new());
+        let payload = read(&mut channel, &mut spare, &[7; SHORT], SHORT).0;
+        assert!(spare.blocks[0].is_unique());
+        assert_eq!(payload, vec![7; SHORT]);
+        let payload = read(&mut channel, &mut spare, &[7; SHORT + 1], SHORT).0;
+        assert!(!spare.blocks[0].is_unique(), "a longer one shares it");
+        drop(payload);
+        assert!(spare.blocks[0].is_unique());
     }
 
     #[test]
     fn what_a_read_can_end_with() {
         let (mut spare, mut channel) = (Spare::default(), Channel::new());
+        let nothing = |_: &mut Bytes| panic!("nothing was read");
         let mut answers = vec![Err(ErrorKind::WouldBlock.into()), Err(ErrorKind::Interrupted.into())];
-        assert_eq!(channel.read(&mut spare, |_| answers.pop().unwrap()).unwrap(), Received::Blocked);
+        let blocked = channel.read(&mut spare, |_| answers.pop().unwrap(), nothing);
+        assert_eq!(blocked.unwrap(), Received::Blocked);
         assert!(answers.is_empty(), "an interrupted read is tried again");
-        assert_eq!(channel.read(&mut spare, |_| Ok(0)).unwrap(), Received::Eof);
-        let reset = channel.read(&mut spare, |_| Err(ErrorKind::ConnectionReset.into()));
+        assert_eq!(channel.read(&mut spare, |_| Ok(0), nothing).unwrap(), Received::Eof);
+        let reset = channel.read(&mut spare, |_| Err(ErrorKind::ConnectionReset.into()), nothing);
         assert_eq!(reset.unwrap_err().kind(), ErrorKind::ConnectionReset);
-        assert!(channel.input().is_empty());
-        channel.release(&mut spare);
-        assert!(spare.0.capacity() >= READ_SIZE);
+        assert_eq!(
+            channel.read(&mut spare, |buffer| Ok(buffer.len()), Bytes::clear).unwrap(),
+            Received::Bytes
+        );
+        assert_eq!(
+            channel.read(&mut spare, |buffer| Ok(buffer.len() - 1), Bytes::clear).unwrap(),
+            Received::Bytes
+        );
+        assert_eq!(spare.blocks.len(), 1);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use std::{
 
 use amqp1_driver::{Channel, Received, Sent, Spare};
 use amqp1_engine::Instant;
-use bytes::Buf;
-use rustix::{buffer::spare_capacity, net::sockopt};
+use bytes::{Buf, Bytes};
+use rustix::net::sockopt;
 
 /// How long a socket that is written to its end is still read.
 const LINGER: Duration = Duration::from_secs(1);
@@ -26,9 +26,14 @@ pub(crate) fn prepare(socket: &TcpStream) -> io::Result<()> {
     Ok(sockopt::set_socket_keepalive(socket, true)?)
 }
 
-/// Reads once into the channel's input.
-pub(crate) fn read(socket: &TcpStream, channel: &mut Channel, spare: &mut Spare) -> io::Result<Received> {
-    channel.read(spare, |buffer| Ok(rustix::io::read(socket, spare_capacity(buffer))?))
+/// Reads once, and has the engine take what it can.
+pub(crate) fn read(
+    socket: &TcpStream,
+    channel: &mut Channel,
+    spare: &mut Spare,
+    take: impl FnOnce(&mut Bytes),
+) -> io::Result<Received> {
+    channel.read(spare, |buffer| Ok(rustix::io::read(socket, buffer)?), take)
 }
 
 /// Writes as much of the output as the socket takes.

@@ -95,9 +95,8 @@ impl Streams {
         if stream.eof {
             return false;
         }
-        let received = socket::read(&stream.socket, &mut stream.channel, &mut self.spare);
-        container.received(io, stream.channel.input(), now);
-        stream.channel.release(&mut self.spare);
+        let take = |input: &mut _| container.received(io, input, now);
+        let received = socket::read(&stream.socket, &mut stream.channel, &mut self.spare, take);
         match received {
             Ok(Received::Bytes) => return true,
             Ok(Received::Blocked) => {}

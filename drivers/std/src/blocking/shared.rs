@@ -202,12 +202,8 @@ impl Shared {
         }
         let Inner { state, channel, .. } = inner;
         let now = self.clock.now();
-        let received = SPARE.with_borrow_mut(|spare| {
-            let received = socket::read(&self.socket, channel, spare);
-            state.engine.handle_input(channel.input(), now);
-            channel.release(spare);
-            received
-        });
+        let take = |input: &mut _| state.engine.handle_input(input, now);
+        let received = SPARE.with_borrow_mut(|spare| socket::read(&self.socket, channel, spare, take));
         match received {
             Ok(Received::Bytes) => return true,
             Ok(Received::Blocked) => {}
