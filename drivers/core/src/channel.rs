@@ -89,8 +89,10 @@ fn new_block(len: usize) -> BytesMut {
 /// What one read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// There is more input than before.
+    /// All that there was to read.
     Bytes,
+    /// As much as was asked for; there may be more.
+    Full,
     /// Nothing to read now; wait until the socket is readable.
     Blocked,
     /// The peer will send no more.
@@ -186,6 +188,7 @@ impl Channel {
         self.keep(block, unread, spare);
         match result {
             Ok(0) => Ok(Received::Eof),
+            Ok(len) if len == wanted => Ok(Received::Full),
             Ok(_) => Ok(Received::Bytes),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Received::Blocked),
             Err(error) => Err(error),
@@ -331,7 +334,7 @@ mod tests {
         let mut socket = socket(&mut rest);
         for _ in 0..3 {
             let read = channel.read(&mut spare, &mut socket, |input| assert!(frame.starts_with(input)));
-            assert_eq!(read.unwrap(), Received::Bytes);
+            assert_eq!(read.unwrap(), Received::Full);
             assert!(spare.blocks.is_empty());
             let taken =
                 channel.read(&mut spare, &mut socket, |input| assert_eq!(input.split_to(frame.len()), frame));
@@ -405,7 +408,7 @@ mod tests {
         assert_eq!(reset.unwrap_err().kind(), ErrorKind::ConnectionReset);
         assert_eq!(
             channel.read(&mut spare, |buffer| Ok(buffer.len()), Bytes::clear).unwrap(),
-            Received::Bytes
+            Received::Full
         );
         assert_eq!(
             channel.read(&mut spare, |buffer| Ok(buffer.len() - 1), Bytes::clear).unwrap(),

@@ -26,6 +26,8 @@ use crate::{
 
 /// After so many turns of the handler the sockets are looked at again.
 const TURNS_A_STEP: usize = 16;
+/// As long as more has arrived, what is to be said of it waits for so many reads, to be said of all at once.
+const READS_A_WRITE: usize = 4;
 
 /// Runs a [`Handler`] over many connections and listeners, in the thread that calls [`run`](Self::run).
 ///
@@ -175,9 +177,12 @@ impl<H: Handler> Container<H> {
             self.engine.start();
             self.started = true;
         }
-        for _ in 0..TURNS_A_STEP {
+        for turn in 1..=TURNS_A_STEP {
             let has_more = self.engine.dispatch(&mut self.handler, self.clock.now());
             let now = self.clock.now();
+            if !has_more && turn % READS_A_WRITE != 0 && self.streams.read_on(&mut self.engine, now) {
+                continue;
+            }
             while let Some(io) = self.engine.poll_dirty_io() {
                 self.streams.refresh(io, &mut self.engine, now);
             }
@@ -241,6 +246,7 @@ impl<H: Handler> Container<H> {
     /// Takes in what other threads, the sockets and the time have brought.
     fn take_in(&mut self) {
         let now = self.clock.now();
+        self.streams.polled();
         let mut ready = mem::take(&mut self.ready);
         for (token, ready) in ready.drain(..) {
             match token {

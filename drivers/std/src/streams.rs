@@ -1,6 +1,6 @@
 //! The open byte streams of a container.
 
-use std::{io, net::TcpStream};
+use std::{collections::VecDeque, io, net::TcpStream};
 
 use amqp1_driver::{
     Channel, Received, Sent, Spare,
@@ -21,6 +21,8 @@ const FAIR_SHARE: usize = 16;
 pub(crate) struct Streams {
     table: Vec<Option<Stream>>,
     spare: Spare,
+    /// Streams that may have more to read, since they were polled.
+    full: VecDeque<IoId>,
     pub(crate) recorder: Option<Recorder>,
 }
 
@@ -99,6 +101,10 @@ impl Streams {
         let received = socket::read(&stream.socket, &mut stream.channel, &mut self.spare, take);
         match received {
             Ok(Received::Bytes) => return true,
+            Ok(Received::Full) => {
+                self.full.push_back(io);
+                return true;
+            }
             Ok(Received::Blocked) => {}
             Ok(Received::Eof) => {
                 stream.eof = true;
@@ -107,6 +113,21 @@ impl Streams {
             Err(error) => stream.fail(&error, container, now),
         }
         false
+    }
+
+    /// The streams are polled again: it is known where there is something to read.
+    pub(crate) fn polled(&mut self) {
+        self.full.clear();
+    }
+
+    /// Reads on where there may be more: whether that brought anything.
+    pub(crate) fn read_on(&mut self, container: &mut Container, now: Instant) -> bool {
+        let mut any = false;
+        for _ in 0..self.full.len() {
+            let Some(io) = self.full.pop_front() else { break };
+            any |= container.wants_input(io) && self.read(io, container, now);
+        }
+        any
     }
 
     /// Writes again, as the socket takes more.

@@ -205,7 +205,7 @@ impl Shared {
         let take = |input: &mut _| state.engine.handle_input(input, now);
         let received = SPARE.with_borrow_mut(|spare| socket::read(&self.socket, channel, spare, take));
         match received {
-            Ok(Received::Bytes) => return true,
+            Ok(Received::Bytes | Received::Full) => return true,
             Ok(Received::Blocked) => {}
             Ok(Received::Eof) => state.lose(None, now),
             Err(error) => state.lose(Some(error), now),
