@@ -110,7 +110,8 @@ fn write_transfer(_: &Codec, n: u32, out: &mut Vec<u8>) {
 }
 
 fn read_transfer(codec: &mut Codec, encoded: &[u8]) -> Result<u64, DecodeError> {
-    let (payload, transfer) = Transfer::parse(encoded)?;
+    let mut transfer = Transfer::new(Handle(0));
+    let payload = transfer.parse_from(encoded)?;
     codec.received.clear();
     codec.received.extend_from_slice(payload);
     let tag = transfer.delivery_tag.map_or(0, |tag| tag.as_bytes().len());
@@ -118,11 +119,14 @@ fn read_transfer(codec: &mut Codec, encoded: &[u8]) -> Result<u64, DecodeError> 
 }
 
 fn read_flow(encoded: &[u8]) -> Result<u64, DecodeError> {
-    Ok(Flow::decode(encoded)?.next_outgoing_id.get().into())
+    let mut flow = Flow::new(0, Serial::new(0), 0);
+    flow.parse_from(encoded)?;
+    Ok(flow.next_outgoing_id.get().into())
 }
 
 fn read_disposition(encoded: &[u8]) -> Result<u64, DecodeError> {
-    let disposition = Disposition::decode(encoded)?;
+    let mut disposition = Disposition::new(Role::Sender, Serial::new(0));
+    disposition.parse_from(encoded)?;
     let accepted = disposition.state == Some(DeliveryState::Accepted);
     Ok(u64::from(disposition.first.get()) + u64::from(accepted))
 }

@@ -48,13 +48,7 @@ macro_rules! composite {
             /// Symbolic descriptor.
             pub(crate) const NAME: &'static str = $symbol;
 
-            /// Reads the list that follows the descriptor.
-            #[inline]
-            pub(crate) fn parse_list(list: &[u8]) -> $crate::codec::parse::Parsed<'_, Self> {
-                composite!(@parse $($hot)? $name list)
-            }
-
-            /// As [`parse_list`](Self::parse_list), whatever the encoding.
+            /// Reads the list that follows the descriptor, whatever the encoding.
             #[inline(never)]
             pub(crate) fn parse_fields(input: &[u8]) -> $crate::codec::parse::Parsed<'_, Self> {
                 #[allow(unused_mut, reason = "a type without fields reads none")]
@@ -86,11 +80,13 @@ macro_rules! composite {
             }
         }
 
-        impl $crate::codec::Decode<'_> for $name {
+        impl<'a> $crate::codec::Decode<'a> for $name {
+            composite!(@parse_from $($hot)?);
             #[inline]
-            fn parse(input: &[u8]) -> $crate::codec::parse::Parsed<'_, Self> {
+            fn parse(input: &'a [u8]) -> $crate::codec::parse::Parsed<'a, Self> {
+                composite!(@parse $($hot)? $name input);
                 match $crate::codec::parse::descriptor(input)? {
-                    (list, Some(Self::CODE)) => Self::parse_list(list),
+                    (list, Some(Self::CODE)) => Self::parse_fields(list),
                     _ => Err($crate::codec::error::DecodeError::new(
                         $crate::codec::DecodeErrorKind::UnknownDescriptor,
                     )
@@ -127,8 +123,23 @@ macro_rules! composite {
         }
     )*};
 
-    (@parse hot $name:ident $list:ident) => { <$name as $crate::codec::hot::Hot>::parse($list) };
-    (@parse $name:ident $list:ident) => { $name::parse_fields($list) };
+    (@parse hot $name:ident $input:ident) => {
+        let mut value = <$name as $crate::codec::hot::Hot>::unset();
+        if let Some(rest) = $crate::codec::hot::Hot::read(&mut value, $input) {
+            return Ok((rest, value));
+        }
+    };
+    (@parse $name:ident $input:ident) => { };
+    (@parse_from hot) => {
+            #[inline]
+            fn parse_from(&mut self, input: &'a [u8]) -> Result<&'a [u8], $crate::codec::DecodeError> {
+                match $crate::codec::hot::Hot::read(self, input) {
+                    Some(rest) => Ok(rest),
+                    None => $crate::codec::general(self, input),
+                }
+            }
+    };
+    (@parse_from) => {};
     (@hot $self:ident $name:ident $out:ident) => {
         if <$name as $crate::codec::hot::Hot>::write($self, $out) {
             return;

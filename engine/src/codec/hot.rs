@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use super::{code, parse::Parsed};
+use super::code;
 use crate::{
     Serial,
     types::{DeliveryState, DeliveryTag, Disposition, Flow, Handle, Role, Transfer},
@@ -28,8 +28,11 @@ macro_rules! write_list {
 
 /// A performative whose `composite!` table says `hot`.
 pub(crate) trait Hot: Sized {
-    /// Reads the list that follows the descriptor.
-    fn parse(list: &[u8]) -> Parsed<'_, Self>;
+    /// One to be read into.
+    fn unset() -> Self;
+
+    /// Reads descriptor and list in the place of this one; what follows comes back. `None` leaves it to the general form.
+    fn read<'a>(&mut self, input: &'a [u8]) -> Option<&'a [u8]>;
 
     /// Writes descriptor and list; `false`, and nothing written, leaves it to the general form.
     fn write(&self, out: &mut Vec<u8>) -> bool;
@@ -64,26 +67,26 @@ impl FirstTransfer<'_> {
 
 impl Hot for Transfer {
     #[inline(always)]
-    fn parse(list: &[u8]) -> Parsed<'_, Self> {
-        let mut padded = [0; ROOM];
-        let mut fields = Reader::begin(window!(list, padded));
-        let transfer = Self {
-            handle: Handle(fields.number()),
-            delivery_id: fields.uint().map(Serial::new),
-            delivery_tag: fields.tag(),
-            message_format: fields.uint(),
-            settled: fields.bool(),
-            more: fields.flag(),
-            rcv_settle_mode: None,
-            state: None,
-            resume: false,
-            aborted: false,
-            batchable: false,
-        };
-        match fields.end(list) {
-            Some(rest) => Ok((rest, transfer)),
-            None => Self::parse_fields(list),
+    fn unset() -> Self {
+        Self::new(Handle(0))
+    }
+
+    #[inline(never)]
+    fn read<'a>(&mut self, input: &'a [u8]) -> Option<&'a [u8]> {
+        let mut room;
+        let mut fields = Reader::begin(window!(input, room), 0x14)?;
+        if self.state.is_some() {
+            return None;
         }
+        self.rcv_settle_mode = None;
+        (self.more, self.resume, self.aborted, self.batchable) = (false, false, false, false);
+        self.handle = fields.number()?;
+        fields.uint(&mut self.delivery_id)?;
+        fields.tag(&mut self.delivery_tag)?;
+        fields.uint(&mut self.message_format)?;
+        fields.bool(&mut self.settled)?;
+        fields.flag(&mut self.more)?;
+        fields.end(input)
     }
 
     #[inline]
@@ -103,27 +106,30 @@ impl Hot for Transfer {
 }
 
 impl Hot for Flow {
-    #[inline]
-    fn parse(list: &[u8]) -> Parsed<'_, Self> {
-        let mut padded = [0; ROOM];
-        let mut fields = Reader::begin(window!(list, padded));
-        let flow = Self {
-            next_incoming_id: fields.uint().map(Serial::new),
-            incoming_window: fields.number(),
-            next_outgoing_id: Serial::new(fields.number()),
-            outgoing_window: fields.number(),
-            handle: fields.uint().map(Handle),
-            delivery_count: fields.uint().map(Serial::new),
-            link_credit: fields.uint(),
-            available: fields.uint(),
-            drain: fields.flag(),
-            echo: fields.flag(),
-            properties: None,
-        };
-        match fields.end(list) {
-            Some(rest) => Ok((rest, flow)),
-            None => Self::parse_fields(list),
+    #[inline(always)]
+    fn unset() -> Self {
+        Self::new(0, Serial::new(0), 0)
+    }
+
+    #[inline(never)]
+    fn read<'a>(&mut self, input: &'a [u8]) -> Option<&'a [u8]> {
+        let mut room;
+        let mut fields = Reader::begin(window!(input, room), 0x13)?;
+        if self.properties.is_some() {
+            return None;
         }
+        (self.drain, self.echo) = (false, false);
+        fields.uint(&mut self.next_incoming_id)?;
+        self.incoming_window = fields.number()?;
+        self.next_outgoing_id = fields.number()?;
+        self.outgoing_window = fields.number()?;
+        fields.uint(&mut self.handle)?;
+        fields.uint(&mut self.delivery_count)?;
+        fields.uint(&mut self.link_credit)?;
+        fields.uint(&mut self.available)?;
+        fields.flag(&mut self.drain)?;
+        fields.flag(&mut self.echo)?;
+        fields.end(input)
     }
 
     #[inline]
@@ -148,26 +154,26 @@ impl Hot for Flow {
 }
 
 impl Hot for Disposition {
-    #[inline]
-    fn parse(list: &[u8]) -> Parsed<'_, Self> {
-        let mut padded = [0; ROOM];
-        let mut fields = Reader::begin(window!(list, padded));
-        let disposition = Self {
-            role: if fields.bool().unwrap_or_else(|| fields.give_up()) {
-                Role::Receiver
-            } else {
-                Role::Sender
-            },
-            first: Serial::new(fields.number()),
-            last: fields.uint().map(Serial::new),
-            settled: fields.flag(),
-            state: fields.state(),
-            batchable: fields.flag(),
-        };
-        match fields.end(list) {
-            Some(rest) => Ok((rest, disposition)),
-            None => Self::parse_fields(list),
+    #[inline(always)]
+    fn unset() -> Self {
+        Self::new(Role::Sender, Serial::new(0))
+    }
+
+    #[inline(never)]
+    fn read<'a>(&mut self, input: &'a [u8]) -> Option<&'a [u8]> {
+        let mut room;
+        let mut fields = Reader::begin(window!(input, room), 0x15)?;
+        if self.state.is_some() {
+            return None;
         }
+        (self.settled, self.batchable) = (false, false);
+        self.role = fields.role()?;
+        self.first = fields.number()?;
+        fields.uint(&mut self.last)?;
+        fields.flag(&mut self.settled)?;
+        fields.state(&mut self.state)?;
+        fields.flag(&mut self.batchable)?;
+        fields.end(input)
     }
 
     #[inline]
@@ -193,10 +199,10 @@ impl Hot for Disposition {
     }
 }
 
-/// What follows the zero byte in the encoding of [`DeliveryState::Accepted`].
-const ACCEPTED: [u8; 3] = [code::SMALLULONG, 0x24, code::LIST0];
-/// What follows the zero byte in the encoding of [`DeliveryState::Released`].
-const RELEASED: [u8; 3] = [code::SMALLULONG, 0x26, code::LIST0];
+/// The encoding of [`DeliveryState::Accepted`].
+const ACCEPTED: [u8; 4] = [code::DESCRIBED, code::SMALLULONG, 0x24, code::LIST0];
+/// The encoding of [`DeliveryState::Released`].
+const RELEASED: [u8; 4] = [code::DESCRIBED, code::SMALLULONG, 0x26, code::LIST0];
 
 /// More than the longest list that is written here, a flow of eight numbers, and its last word need.
 const ROOM: usize = 64;
@@ -278,161 +284,194 @@ impl Writer<'_> {
     }
 
     #[inline(always)]
-    fn state(&mut self, [a, b, c]: [u8; 3]) {
-        self.put([code::DESCRIBED, a, b, c], 4);
+    fn state(&mut self, state: [u8; 4]) {
+        self.put(state, 4);
     }
 }
 
-/// Reads fields in the encodings that peers use, and gives up wherever the general form must look.
-///
-/// It reads from a window of fixed size that begins with the list, and ahead of the list's end:
-/// [`end`](Self::end) sees whether a field lay there.
-struct Reader<'a> {
-    window: &'a [u8; ROOM],
-    at: usize,
-    left: u8,
-}
-
-/// The front of a list, as a window of which nothing lies outside: copied where there are fewer bytes.
+/// The front of the input, as a window of which nothing lies outside: copied where there are fewer bytes.
 macro_rules! window {
-    ($list:expr, $padded:ident) => {
-        match $list.first_chunk() {
+    ($input:expr, $room:ident) => {
+        match $input.first_chunk() {
             Some(window) => window,
             None => {
-                $padded[..$list.len()].copy_from_slice($list);
-                &$padded
+                $room = [0; ROOM];
+                if !pad::<32>($input, &mut $room)
+                    && !pad::<16>($input, &mut $room)
+                    && !pad::<8>($input, &mut $room)
+                {
+                    return None;
+                }
+                &$room
             }
         }
     };
 }
 use window;
 
-impl<'a> Reader<'a> {
-    /// Reads the head of a list8.
-    #[inline(always)]
-    fn begin(window: &'a [u8; ROOM]) -> Self {
-        let [constructor, _, left, ..] = *window;
-        let mut reader = Self { window, at: 3, left };
-        if constructor != code::LIST8 {
-            reader.give_up::<()>();
-        }
-        reader
-    }
+/// Copies what has `N` bytes or more, and not more than twice as many.
+#[inline(always)]
+fn pad<const N: usize>(list: &[u8], room: &mut [u8; ROOM]) -> bool {
+    let (Some(first), Some(last)) = (list.first_chunk::<N>(), list.last_chunk::<N>()) else { return false };
+    let at = (list.len() - N).min(ROOM - N);
+    room[..N].copy_from_slice(first);
+    room[at..at + N].copy_from_slice(last);
+    true
+}
 
-    /// Reads no further: what was read so far is not to be used.
+/// Reads fields in the encodings that peers use; what is `None` then is for the general form to look at.
+///
+/// It reads from a window of fixed size that begins with the descriptor, and ahead of the list's end:
+/// [`end`](Self::end) sees whether a field lay there.
+struct Reader<'a> {
+    window: &'a [u8; ROOM],
+    at: usize,
+    /// Fields that the list has, and that were read.
+    count: u8,
+    read: u8,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the descriptor and the head of a list8.
     #[inline(always)]
-    fn give_up<T: Default>(&mut self) -> T {
-        self.left = 0;
-        self.at = GIVEN_UP;
-        T::default()
+    fn begin(window: &'a [u8; ROOM], descriptor: u8) -> Option<Self> {
+        let [a, b, c, d, _, count, ..] = *window;
+        let begins = [a, b, c, d] == [code::DESCRIBED, code::SMALLULONG, descriptor, code::LIST8];
+        begins.then_some(Self { window, at: HEAD, count, read: 0 })
     }
 
     /// The bytes from here on; other ones where the window is too short, which [`end`](Self::end) notices.
     #[inline(always)]
-    fn ahead<const N: usize>(&self) -> &[u8; N] {
+    fn ahead<const N: usize>(&self) -> &'a [u8; N] {
         let from = self.at.min(ROOM - N);
         self.window[from..].first_chunk().unwrap_or(const { &[0; N] })
+    }
+
+    /// The next bytes.
+    #[inline(always)]
+    fn bytes<const N: usize>(&mut self) -> &'a [u8; N] {
+        let bytes = self.ahead();
+        self.at += N;
+        bytes
+    }
+
+    /// Goes on to the next field; whether there is one.
+    #[inline(always)]
+    fn advance(&mut self) -> bool {
+        self.read += 1;
+        self.read <= self.count
     }
 
     /// The constructor of the next field; null when there is none.
     #[inline(always)]
     fn constructor(&mut self) -> u8 {
-        if self.left == 0 {
+        if !self.advance() {
             return code::NULL;
         }
-        self.left -= 1;
-        let [constructor] = *self.ahead();
-        self.at += 1;
+        let [constructor] = *self.bytes();
         constructor
     }
 
     #[inline(always)]
-    fn uint(&mut self) -> Option<u32> {
+    fn uint<T: From<u32>>(&mut self, field: &mut Option<T>) -> Option<()> {
         match self.constructor() {
-            code::UINT => {
-                let bytes = *self.ahead();
-                self.at += 4;
-                Some(u32::from_be_bytes(bytes))
-            }
+            code::UINT => *field = Some(u32::from_be_bytes(*self.bytes()).into()),
             code::SMALLUINT => {
-                let [byte] = *self.ahead();
-                self.at += 1;
-                Some(u32::from(byte))
+                let [byte] = *self.bytes();
+                *field = Some(u32::from(byte).into());
             }
-            code::UINT0 => Some(0),
-            code::NULL => None,
-            _ => self.give_up(),
+            code::UINT0 => *field = Some(0.into()),
+            code::NULL => *field = None,
+            _ => return None,
         }
+        Some(())
     }
 
     /// A mandatory number.
     #[inline(always)]
-    fn number(&mut self) -> u32 {
-        match self.uint() {
-            Some(number) => number,
-            None => self.give_up(),
-        }
+    fn number<T: From<u32>>(&mut self) -> Option<T> {
+        let mut number = None;
+        self.uint(&mut number)?;
+        number
     }
 
     #[inline(always)]
-    fn bool(&mut self) -> Option<bool> {
+    fn bool(&mut self, field: &mut Option<bool>) -> Option<()> {
         match self.constructor() {
-            code::TRUE => Some(true),
-            code::FALSE => Some(false),
-            code::NULL => None,
-            _ => self.give_up(),
+            code::TRUE => *field = Some(true),
+            code::FALSE => *field = Some(false),
+            code::NULL => *field = None,
+            _ => return None,
         }
+        Some(())
     }
 
     /// A boolean whose default is false.
     #[inline(always)]
-    fn flag(&mut self) -> bool {
-        self.bool().unwrap_or(false)
+    fn flag(&mut self, field: &mut bool) -> Option<()> {
+        match self.constructor() {
+            code::TRUE => *field = true,
+            code::FALSE | code::NULL => {}
+            _ => return None,
+        }
+        Some(())
     }
 
     #[inline(always)]
-    fn tag(&mut self) -> Option<DeliveryTag> {
+    fn role(&mut self) -> Option<Role> {
         match self.constructor() {
-            code::BINARY8 => {}
-            code::NULL => return None,
-            _ => return self.give_up(),
+            code::TRUE => Some(Role::Receiver),
+            code::FALSE => Some(Role::Sender),
+            _ => None,
         }
-        let [len] = *self.ahead();
-        self.at += 1;
-        let tag = DeliveryTag::from_padded(*self.ahead(), len);
-        if tag.is_none() || self.at > ROOM - DeliveryTag::MAX {
-            return self.give_up();
-        }
-        self.at += usize::from(len);
-        tag
     }
 
     #[inline(always)]
-    fn state(&mut self) -> Option<DeliveryState> {
+    fn tag(&mut self, field: &mut Option<DeliveryTag>) -> Option<()> {
         match self.constructor() {
-            code::DESCRIBED => {}
-            code::NULL => return None,
-            _ => return self.give_up(),
+            code::BINARY8 => {
+                let [len] = *self.bytes();
+                let end = self.at + usize::from(len);
+                *field = Some(DeliveryTag::from_padded(*self.bytes(), len)?);
+                if self.at > ROOM {
+                    return None;
+                }
+                self.at = end;
+            }
+            code::NULL => *field = None,
+            _ => return None,
         }
-        let state = *self.ahead();
-        self.at += state.len();
-        match state {
-            ACCEPTED => Some(DeliveryState::Accepted),
-            RELEASED => Some(DeliveryState::Released),
-            _ => self.give_up(),
+        Some(())
+    }
+
+    #[inline(always)]
+    fn state(&mut self, field: &mut Option<DeliveryState>) -> Option<()> {
+        if !self.advance() {
+            return Some(());
         }
+        let word = *self.ahead();
+        let state = if word == ACCEPTED {
+            DeliveryState::Accepted
+        } else if word == RELEASED {
+            DeliveryState::Released
+        } else if word[0] == code::NULL {
+            self.at += 1;
+            return Some(());
+        } else {
+            return None;
+        };
+        self.at += word.len();
+        core::mem::forget(field.replace(state));
+        Some(())
     }
 
     /// After the last field that is read here: what follows the list, if it ends here, too.
     #[inline(always)]
-    fn end(self, list: &[u8]) -> Option<&[u8]> {
-        let size = usize::from(self.window[1]);
-        if self.left == 0 && self.at == size + 2 && self.at <= ROOM { list.get(self.at..) } else { None }
+    fn end(self, input: &[u8]) -> Option<&[u8]> {
+        let end = usize::from(self.window[HEAD - 2]) + HEAD - 1;
+        if self.count <= self.read && self.at == end && self.at <= ROOM { input.get(self.at..) } else { None }
     }
 }
-
-/// Where no list ends.
-const GIVEN_UP: usize = usize::MAX / 2;
 
 #[cfg(test)]
 mod tests {
@@ -483,7 +522,7 @@ mod tests {
                         let mut bytes = Vec::new();
                         value.encode(&mut bytes);
                         bytes.extend_from_slice(&payload);
-                        let read = $type::parse_list(&bytes[3..]);
+                        let read = $type::parse_fields(&bytes[3..]);
                         prop_assert_eq!(&read, &$type::parse_fields(&bytes[3..]));
                         prop_assert_eq!(read, Ok((payload.as_slice(), value)));
                     }
@@ -503,9 +542,9 @@ mod tests {
                         for (place, byte) in changes {
                             bytes[place.index(list)] = byte;
                         }
-                        prop_assert_eq!($type::parse_list(&bytes), $type::parse_fields(&bytes));
+                        prop_assert_eq!($type::parse_fields(&bytes), $type::parse_fields(&bytes));
                         bytes.truncate(keep.index(bytes.len()));
-                        prop_assert_eq!($type::parse_list(&bytes), $type::parse_fields(&bytes));
+                        prop_assert_eq!($type::parse_fields(&bytes), $type::parse_fields(&bytes));
                     }
 
                     /// Any constructor for any field, in sequence.
@@ -522,7 +561,7 @@ mod tests {
                         let mut bytes = Vec::from([code::LIST8, size, count]);
                         bytes.extend_from_slice(&fields);
                         bytes.extend_from_slice(&payload);
-                        prop_assert_eq!($type::parse_list(&bytes), $type::parse_fields(&bytes));
+                        prop_assert_eq!($type::parse_fields(&bytes), $type::parse_fields(&bytes));
                     }
                 }
             }

@@ -82,6 +82,17 @@ pub trait Decode<'a>: Sized {
     /// When `input` does not begin with a complete and valid value of this type.
     fn parse(input: &'a [u8]) -> IResult<&'a [u8], Self, DecodeError>;
 
+    /// Reads one value from the front of `input` in the place of this one; what follows comes back.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse); then there may be parts of both in this place.
+    fn parse_from(&mut self, input: &'a [u8]) -> Result<&'a [u8], DecodeError> {
+        let (rest, value) = Self::parse(input)?;
+        *self = value;
+        Ok(rest)
+    }
+
     /// Reads one value that takes all of `input`.
     ///
     /// # Errors
@@ -99,4 +110,13 @@ impl<T: Encode + ?Sized> Encode for &T {
     fn encode(&self, out: &mut Vec<u8>) {
         (**self).encode(out);
     }
+}
+
+/// [`Decode::parse_from`] for what the hot form leaves to the general one.
+#[cold]
+#[inline(never)]
+pub(crate) fn general<'a, T: Decode<'a>>(place: &mut T, input: &'a [u8]) -> Result<&'a [u8], DecodeError> {
+    let (rest, value) = T::parse(input)?;
+    *place = value;
+    Ok(rest)
 }

@@ -15,12 +15,12 @@ use crate::{
     DisconnectReason, Instant, Misuse, Scope, SessionId, SessionState, Violation,
     arena::Key,
     codec::{
-        DecodeError, DecodeErrorKind,
+        Decode, DecodeError, DecodeErrorKind,
         frame::{self, FRAME_HEADER_LEN, FrameHeader},
     },
     session::{SessionEndpoint, state::SessionStep, window::WindowState},
     transport::trace::Direction,
-    types::{Attach, Begin, Close, Detach, Disposition, End, Flow, Open, Transfer, condition},
+    types::{Attach, Begin, Close, Detach, Disposition, End, Flow, Handle, Open, Transfer, condition},
 };
 
 type Judged<T = ()> = Result<T, Box<Violation>>;
@@ -231,11 +231,12 @@ impl Connection {
         }
         if descriptor == Transfer::CODE {
             let Some(session) = self.session_on(header.channel)? else { return Ok(()) };
-            return match Transfer::parse_list(fields).map_err(DecodeError::from) {
-                Ok((payload, transfer)) => {
+            let mut transfer = Transfer::new(Handle(0));
+            return match transfer.parse_from(body) {
+                Ok(payload) => {
                     let payload = run::tail(block, *end, payload.len());
                     let run = Run::new(block, start, end);
-                    self.on_transfer(session, &transfer, payload, run)
+                    self.on_transfer(session, transfer, payload, run)
                 }
                 Err(error) if error.kind() == DecodeErrorKind::TagTooLong => {
                     self.on_overlong_tag(session, fields).unwrap_or_else(|| Err(undecodable(error)))
@@ -243,15 +244,15 @@ impl Connection {
                 Err(error) => Err(undecodable(error)),
             };
         }
-        self.handle_control(descriptor, header.channel, fields)
+        self.handle_control(descriptor, header.channel, body, fields)
     }
 
-    fn handle_control(&mut self, descriptor: u64, channel: u16, fields: &[u8]) -> Judged {
+    fn handle_control(&mut self, descriptor: u64, channel: u16, body: &[u8], fields: &[u8]) -> Judged {
         match descriptor {
-            Open::CODE => self.on_open(channel, only(Open::parse_list(fields))?),
-            Begin::CODE => self.on_begin(channel, only(Begin::parse_list(fields))?),
+            Open::CODE => self.on_open(channel, only(Open::parse_fields(fields))?),
+            Begin::CODE => self.on_begin(channel, only(Begin::parse_fields(fields))?),
             Close::CODE => {
-                let close = only(Close::parse_list(fields)).unwrap_or_else(|violation| {
+                let close = only(Close::parse_fields(fields)).unwrap_or_else(|violation| {
                     // A close all the same: nothing will follow it, nor answer ours.
                     self.punish(violation);
                     Close::default()
@@ -260,26 +261,26 @@ impl Connection {
                 Ok(())
             }
             End::CODE => {
-                let end = only(End::parse_list(fields))?;
+                let end = only(End::parse_fields(fields))?;
                 self.on_end(channel, end)
             }
             Attach::CODE => {
-                let attach = only(Attach::parse_list(fields))?;
+                let attach = only(Attach::parse_fields(fields))?;
                 let Some(session) = self.session_on(channel)? else { return Ok(()) };
                 self.on_attach(session, attach)
             }
             Flow::CODE => {
-                let flow = only(Flow::parse_list(fields))?;
+                let flow = only(Flow::parse(body))?;
                 let Some(session) = self.session_on(channel)? else { return Ok(()) };
                 self.on_flow(session, flow)
             }
             Disposition::CODE => {
-                let disposition = only(Disposition::parse_list(fields))?;
+                let disposition = only(Disposition::parse(body))?;
                 let Some(session) = self.session_on(channel)? else { return Ok(()) };
                 self.on_disposition(session, disposition)
             }
             Detach::CODE => {
-                let detach = only(Detach::parse_list(fields))?;
+                let detach = only(Detach::parse_fields(fields))?;
                 let Some(session) = self.session_on(channel)? else { return Ok(()) };
                 self.on_detach(session, detach)
             }

@@ -25,7 +25,7 @@ impl Connection {
     pub(crate) fn on_transfer(
         &mut self,
         session_key: Key,
-        transfer: &Transfer,
+        mut transfer: Transfer,
         payload: Bytes,
         mut run: Run<'_>,
     ) -> Result<(), Box<Violation>> {
@@ -37,11 +37,11 @@ impl Connection {
             return Err(Violation::session(id, condition::SESSION_UNATTACHED_HANDLE, "2.7.5", text));
         };
         let Some(mut path) = self.receive_path(key) else { return Err(wrong_way(id)) };
-        let mut judged = path.transfer(transfer, payload);
+        let mut judged = path.transfer(&transfer, payload);
         while judged.is_ok()
             && !path.common.trace.is_on()
             && !path.common.is_full()
-            && let Some((transfer, payload)) = run.next()
+            && let Some(payload) = run.next(&mut transfer)
         {
             judged = path.transfer(&transfer, payload);
         }

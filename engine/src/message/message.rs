@@ -51,7 +51,7 @@ impl Message {
     pub fn decode(encoded: &Bytes) -> Result<Self, DecodeError> {
         let view = MessageView::scan(encoded)?;
         Ok(Self {
-            header: view.header.map(Header::parse_list).transpose()?.map(|(_, header)| header),
+            header: view.header.map(Header::parse_fields).transpose()?.map(|(_, header)| header),
             delivery_annotations: view
                 .delivery_annotations
                 .map(|map| Annotations(map).to_map())
@@ -59,7 +59,7 @@ impl Message {
             message_annotations: view.message_annotations.map(|map| Annotations(map).to_map()).transpose()?,
             properties: view
                 .properties
-                .map(Properties::parse_list)
+                .map(Properties::parse_fields)
                 .transpose()?
                 .map(|(_, properties)| properties),
             application_properties: view

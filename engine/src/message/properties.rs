@@ -58,7 +58,7 @@ pub enum MessageIdRef<'a> {
 
 impl<'a> PropertiesRef<'a> {
     /// Reads the list that follows the descriptor.
-    pub(super) fn parse_list(input: &'a [u8]) -> Parsed<'a, Self> {
+    pub(super) fn parse_fields(input: &'a [u8]) -> Parsed<'a, Self> {
         /// One [`Place`] a field, so that an error names it.
         macro_rules! fields {
             ($fields:ident: $($field:ident,)*) => {

@@ -53,7 +53,7 @@ impl Relay {
     pub fn new(encoded: &Bytes) -> Result<Self, DecodeError> {
         MessageView::scan(encoded)?;
         let mut sections = Sections::new(encoded)?;
-        let header = sections.optional(section::HEADER, Header::parse_list)?.unwrap_or_default();
+        let header = sections.optional(section::HEADER, Header::parse_fields)?.unwrap_or_default();
         sections.skip_all(section::DELIVERY_ANNOTATIONS, MapRef::parse)?;
         let annotations = sections.skip_all(section::MESSAGE_ANNOTATIONS, MapRef::parse)?;
         Ok(Self {

@@ -133,7 +133,7 @@ impl<'a> MessageView<'a> {
     pub fn header(&self) -> Result<Header, DecodeError> {
         //= 3.2.1-01
         let Some(list) = self.header else { return Ok(Header::default()) };
-        let (_, header) = Header::parse_list(list)?;
+        let (_, header) = Header::parse_fields(list)?;
         Ok(header)
     }
 
@@ -156,7 +156,7 @@ impl<'a> MessageView<'a> {
     /// When they are malformed.
     pub fn properties(&self) -> Result<PropertiesRef<'a>, DecodeError> {
         let Some(list) = self.properties else { return Ok(PropertiesRef::default()) };
-        let (_, properties) = PropertiesRef::parse_list(list)?;
+        let (_, properties) = PropertiesRef::parse_fields(list)?;
         Ok(properties)
     }
 

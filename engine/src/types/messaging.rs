@@ -238,8 +238,10 @@ impl Decode<'_> for TargetKind {
     fn parse(input: &[u8]) -> parse::Parsed<'_, Self> {
         let (list, descriptor) = parse::descriptor(input)?;
         match descriptor {
-            Some(Target::CODE) => Target::parse_list(list).map(|(rest, target)| (rest, Self::Target(target))),
-            Some(Coordinator::CODE) => Coordinator::parse_list(list)
+            Some(Target::CODE) => {
+                Target::parse_fields(list).map(|(rest, target)| (rest, Self::Target(target)))
+            }
+            Some(Coordinator::CODE) => Coordinator::parse_fields(list)
                 .map(|(rest, coordinator)| (rest, Self::Coordinator(coordinator))),
             _ => Described::parse(input).map(|(rest, described)| (rest, Self::Other(described))),
         }

@@ -34,7 +34,7 @@ impl Performative {
         /// Reads one kind.
         macro_rules! read {
             ($kind:ident) => {{
-                let (payload, performative) = $kind::parse_list(list)?;
+                let (payload, performative) = $kind::parse_fields(list)?;
                 Ok((Self::$kind(Box::new(performative)), payload))
             }};
         }

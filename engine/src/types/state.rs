@@ -91,31 +91,31 @@ impl Decode<'_> for DeliveryState {
         let (list, descriptor) = parse::descriptor(input)?;
         Ok(match descriptor {
             Some(Accepted::CODE) => {
-                let (rest, Accepted {}) = Accepted::parse_list(list)?;
+                let (rest, Accepted {}) = Accepted::parse_fields(list)?;
                 (rest, Self::Accepted)
             }
             Some(Received::CODE) => {
-                let (rest, received) = Received::parse_list(list)?;
+                let (rest, received) = Received::parse_fields(list)?;
                 (rest, Self::Received(received))
             }
             Some(Rejected::CODE) => {
-                let (rest, rejected) = Rejected::parse_list(list)?;
+                let (rest, rejected) = Rejected::parse_fields(list)?;
                 (rest, Self::Rejected(rejected.error))
             }
             Some(Released::CODE) => {
-                let (rest, Released {}) = Released::parse_list(list)?;
+                let (rest, Released {}) = Released::parse_fields(list)?;
                 (rest, Self::Released)
             }
             Some(Modified::CODE) => {
-                let (rest, modified) = Modified::parse_list(list)?;
+                let (rest, modified) = Modified::parse_fields(list)?;
                 (rest, Self::Modified(modified.into()))
             }
             Some(Declared::CODE) => {
-                let (rest, declared) = Declared::parse_list(list)?;
+                let (rest, declared) = Declared::parse_fields(list)?;
                 (rest, Self::Declared(declared.into()))
             }
             Some(TransactionalState::CODE) => {
-                let (rest, transactional) = TransactionalState::parse_list(list)?;
+                let (rest, transactional) = TransactionalState::parse_fields(list)?;
                 (rest, Self::Transactional(transactional.into()))
             }
             _ => {
