@@ -76,6 +76,30 @@ fn w07_messages_of_any_size_fit_frames_of_512_and_one_more_or_less() {
     }
 }
 
+//= 2.6.14-02
+#[test]
+fn w13_what_stands_before_the_data_fits_the_first_frame_or_not() {
+    each_net(|net| {
+        let server = Config { max_frame_size: 512, ..Config::server("server") };
+        let mut pair = Pair::with(Config::client("client"), server, net);
+        pair.open();
+        let (sender, _) = link(&mut pair, 100);
+        let mut sent = Vec::new();
+        for (n, len) in (0..4).chain((380..520).step_by(7)).chain([2_000]).enumerate() {
+            let message = Message::from(payload(5_000)).with_subject("s".repeat(len));
+            let mut encoded = Vec::new();
+            message.encode(&mut encoded);
+            sent.push(encoded);
+            let mut sender = pair.client.sender(sender).unwrap();
+            sender.send_message(tag([n as u8]), n % 2 == 0, &message).unwrap();
+        }
+        let received: Vec<_> = received(&mut pair).into_iter().map(|(_, bytes)| bytes).collect();
+        assert_eq!(received, sent);
+        settle(&mut pair);
+        pair.finish();
+    });
+}
+
 //= 2.4.1-03 2.6.12-01 2.6.12-03 2.6.12-04 2.6.14-02 2.7.1-05 2.7.5-02 2.7.5-03 2.7.5-06 2.7.5-07 2.7.5-20 2.8.15-15
 #[test]
 fn w13_a_message_is_split_at_the_peers_frame_size_and_continuations_say_nothing_twice() {

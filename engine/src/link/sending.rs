@@ -404,18 +404,24 @@ impl SendPath<'_> {
             self.write_transfer(|out| first.write(out), payload);
             self.wait_if_full();
         } else {
-            self.send_in_pieces(number, delivery, payload);
+            self.send_in_pieces(number, delivery, &[], payload);
         }
         Ok(DeliveryId::new(self.key, number))
     }
 
     /// Sends the first piece of a delivery that needs more than one transfer, and what follows it as far as it may.
+    /// `front`, which fits the first, is copied.
     #[inline(never)]
-    fn send_in_pieces(&mut self, number: Serial, delivery: NewDelivery<'_>, mut rest: Bytes) {
-        let size = rest.len() as u64;
-        let piece = rest.split_to(rest.len().min(self.common.outgoing_frame_size - TRANSFER_HEAD));
+    fn send_in_pieces(&mut self, number: Serial, delivery: NewDelivery<'_>, front: &[u8], mut rest: Bytes) {
+        let size = (front.len() + rest.len()) as u64;
+        let room = self.common.outgoing_frame_size - TRANSFER_HEAD - front.len();
+        let piece = rest.split_to(rest.len().min(room));
         let first = self.first(number, &delivery, true);
-        self.write_transfer(|out| first.write(out), piece);
+        let head = |out: &mut Vec<u8>| {
+            first.write(out);
+            out.extend_from_slice(front);
+        };
+        self.write_transfer(head, piece);
         let finished = delivery.finished;
         self.end().unfinished = Some(Box::new(Unfinished { number, size, rest, finished, aborted: false }));
         self.write_unfinished();
@@ -442,15 +448,25 @@ impl SendPath<'_> {
         });
         let shared = tail.as_ref().map_or(0, Bytes::len);
         let size = range.end - start + shared;
-        let too_large = self.check_size(size as u64);
-        if too_large.is_err() || range.len() + shared > self.common.outgoing_frame_size {
-            // Rare: take the frame back, and send the encoded bytes in pieces or not at all.
-            let mut payload = Vec::with_capacity(size);
-            payload.extend_from_slice(self.common.outbox.bytes(start..range.end));
-            payload.extend_from_slice(tail.as_deref().unwrap_or_default());
+        if let Err(too_large) = self.check_size(size as u64) {
             self.common.outbox.truncate(&range);
             self.unregister(number);
-            return too_large.and_then(|()| self.send_payload(delivery, payload.into()));
+            return Err(too_large);
+        }
+        if range.len() + shared > self.common.outgoing_frame_size {
+            // Take the frame back, and send what it held in pieces.
+            let mut front = self.common.outbox.bytes(start..range.end).to_vec();
+            self.common.outbox.truncate(&range);
+            match tail {
+                Some(tail) if front.len() + TRANSFER_HEAD <= self.common.outgoing_frame_size => {
+                    self.send_in_pieces(number, delivery, &front, tail);
+                }
+                tail => {
+                    front.extend_from_slice(tail.as_deref().unwrap_or_default());
+                    self.send_in_pieces(number, delivery, &[], front.into());
+                }
+            }
+            return Ok(DeliveryId::new(self.key, number));
         }
         if let Some(tail) = tail {
             self.common.outbox.share(&range, tail);
