@@ -87,8 +87,12 @@ fn array(u: &mut Unstructured<'_>, depth: usize) -> Result<Array> {
 }
 
 fn described(u: &mut Unstructured<'_>, depth: usize) -> Result<Described> {
-    let descriptor =
-        if u.arbitrary()? { Descriptor::Code(u.arbitrary()?) } else { Descriptor::Name(u.arbitrary()?) };
+    // Of a domain that is not AMQP's own (§1.3): with a descriptor of the specification it would be another type.
+    let descriptor = if u.arbitrary()? {
+        Descriptor::Code(u64::arbitrary(u)? | 1 << 32)
+    } else {
+        Descriptor::Name(u.arbitrary()?)
+    };
     Ok(Described::new(descriptor, value(u, depth)?))
 }
 

@@ -24,17 +24,16 @@ fn composite(descriptor: u64, fields: impl Into<Vec<Value>>) -> Vec<u8> {
     encoded(&Described::new(descriptor, fields.into()))
 }
 
-/// The list after the descriptor with widths of four bytes, and a descriptor that is a symbol.
-fn widened(bytes: &[u8]) -> Vec<u8> {
-    let [code::DESCRIBED, code::SMALLULONG, number, list @ ..] = bytes else {
-        panic!("a composite: {bytes:02x?}")
-    };
-    let (name, _) = descriptor::ALL.iter().find(|(_, known)| known == &u64::from(*number)).unwrap();
+/// A composite of the specification with widths of four bytes and a descriptor that is a symbol; nothing for what is none, as
+/// the described values are that a field takes besides.
+fn widened(bytes: &[u8]) -> Option<Vec<u8>> {
+    let [code::DESCRIBED, code::SMALLULONG, number, list @ ..] = bytes else { return None };
+    let (name, _) = descriptor::ALL.iter().find(|(_, known)| known == &u64::from(*number))?;
     let (count, items) = match list {
         [code::LIST0] => (0, &[][..]),
         [code::LIST8, _, count, items @ ..] => (u32::from(*count), items),
         [code::LIST32, _, _, _, _, a, b, c, d, items @ ..] => (u32::from_be_bytes([*a, *b, *c, *d]), items),
-        _ => panic!("a list: {list:02x?}"),
+        _ => return None,
     };
     let mut out = vec![code::DESCRIBED];
     Symbol::from_static(name).encode(&mut out);
@@ -42,7 +41,7 @@ fn widened(bytes: &[u8]) -> Vec<u8> {
     out.extend_from_slice(&(items.len() as u32 + 4).to_be_bytes());
     out.extend_from_slice(&count.to_be_bytes());
     out.extend_from_slice(items);
-    out
+    Some(out)
 }
 
 /// Every type comes back from its encoding, from a wider one, and not from a part of it.
@@ -56,8 +55,8 @@ macro_rules! round_trips {
                     let bytes = encoded(&value);
                     prop_assert_eq!(<$type>::decode(&bytes), Ok(value.clone()));
                     prop_assert!(Value::decode(&bytes).is_ok());
-                    if let [code::DESCRIBED, code::SMALLULONG, 0x10..=0x78, ..] = bytes.as_slice() {
-                        prop_assert_eq!(<$type>::decode(&widened(&bytes)), Ok(value));
+                    if let Some(widened) = widened(&bytes) {
+                        prop_assert_eq!(<$type>::decode(&widened), Ok(value));
                     }
                     for end in 0..bytes.len() {
                         prop_assert!(<$type>::decode(&bytes[..end]).is_err(), "cut at {}", end);
