@@ -32,6 +32,12 @@ unpack_packages() {
     done
 }
 
+debian_mirror() {
+    local mirror
+    mirror=$(awk '/^URIs:/ { print $2; exit }' /etc/apt/sources.list.d/debian.sources 2>/dev/null) || true
+    echo "${AMQP1_DEBIAN_MIRROR:-${mirror:-http://deb.debian.org/debian}}"
+}
+
 # Built quickly rather than to run fast: a check takes less than a second either way.
 install_cargo_deny() {
     cargo deny --version >/dev/null 2>&1 ||

@@ -2,9 +2,19 @@
 
 # A port that nobody listens on, below the range the kernel hands out by itself.
 free_port() {
-    local port
-    while port=$((20000 + RANDOM % 10000)); listens "$port"; do :; done
-    echo "$port"
+    free_ports 1
+}
+
+# The first of $1 such ports in a row.
+free_ports() {
+    local first port
+    while first=$((20000 + RANDOM % 10000)); do
+        for ((port = first; port < first + $1; port++)); do
+            if listens "$port"; then continue 2; fi
+        done
+        echo "$first"
+        return
+    done
 }
 
 # The port that variable $1 asks for: a number (by default $2), or `auto`.
@@ -39,6 +49,20 @@ started_at() {
 is_alive() {
     local id time
     read -r id time 2>/dev/null <"$run/$1.process" && [[ -n $time && $(started_at "$id") == "$time" ]]
+}
+
+# Where peer $1 was last seen to serve.
+address() {
+    cat "$run/$1.address" 2>/dev/null || true
+}
+
+# Ends process $1 and all that it started, without asking.
+kill_now() {
+    local id _
+    is_alive "$1" || { echo "$1 does not run"; return 1; }
+    read -r id _ <"$run/$1.process"
+    kill -KILL -- "-$id"
+    rm -f "$run/$1.process"
 }
 
 end() {

@@ -4,16 +4,8 @@ proton_version=0.40.0
 proton_build=cyrus
 proton_package=libqpid-proton11-dev-examples
 
-proton_is_given() {
-    [[ -n ${AMQP1_PROTON_BROKER:-} && $AMQP1_PROTON_BROKER != "$(proton_address)" ]]
-}
-
 proton_is_installed() {
     [[ $(cat "$peers/proton/installed" 2>/dev/null) == "$proton_version $proton_build" ]]
-}
-
-proton_address() {
-    cat "$run/proton.address" 2>/dev/null || true
 }
 
 proton_install() {

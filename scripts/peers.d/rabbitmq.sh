@@ -1,19 +1,9 @@
 # RabbitMQ 4 of Debian's trixie, in a folder that it is chrooted to: its Erlang needs a newer libc than bookworm's, and
-# nothing of it touches the system this way. Sourced by scripts/peers.
-
-rabbitmq_node=amqp1
-rabbitmq_data=/var/lib/rabbitmq/$rabbitmq_node
-
-rabbitmq_is_given() {
-    [[ -n ${AMQP1_RABBITMQ:-} && $AMQP1_RABBITMQ != "$(rabbitmq_address)" ]]
-}
+# nothing of it touches the system this way. One node is a peer of its own; three more can be brought up as a cluster.
+# Sourced by scripts/peers.
 
 rabbitmq_is_installed() {
     [[ -e $peers/rabbitmq/usr/lib/rabbitmq/bin/rabbitmq-server ]]
-}
-
-rabbitmq_address() {
-    cat "$run/rabbitmq.address" 2>/dev/null || true
 }
 
 rabbitmq_install() {
@@ -29,42 +19,15 @@ rabbitmq_install() {
 }
 
 rabbitmq_start() {
-    [[ $(id -u) == 0 ]] || { echo "needs root"; return 1; }
-    local root=$peers/rabbitmq port names distribution user
+    local port own
     port=$(pick_port AMQP1_RABBITMQ_PORT 5772)
-    names=$(free_port)
-    distribution=$(free_port)
-    rm -rf "${root:?}$rabbitmq_data" && mkdir -p "$root$rabbitmq_data"
-    rabbitmq_configure "$root$rabbitmq_data"
-    user=$(awk -F: '$1 == "rabbitmq" { print $3 ":" $4 }' "$root/etc/passwd")
-    chown -R "$user" "$root$rabbitmq_data"
-    # Erlang's name server would otherwise be started by the node and outlive it.
-    spawn rabbitmq-names chroot --userspec="$user" "$root" /usr/bin/epmd -address 127.0.0.1 -port "$names"
-    spawn rabbitmq chroot --userspec="$user" "$root" /bin/sh -c \
-        ". $rabbitmq_data/env.sh; cd $rabbitmq_data; exec /usr/lib/rabbitmq/bin/rabbitmq-server"
-    wait_for rabbitmq 90 grep -q 'Server startup complete' "$run/rabbitmq.log"
+    own=$(free_ports 2)
+    rabbitmq_names rabbitmq-names "$own"
+    rabbitmq_configure rabbitmq "$port" "$own" $((own + 1)) "load_definitions = /etc/rabbitmq/definitions.json"
+    cp "$project/scripts/peers.d/rabbitmq.json" "$peers/rabbitmq/etc/rabbitmq/definitions.json"
+    rabbitmq_boot rabbitmq
+    wait_for rabbitmq 90 rabbitmq_serves rabbitmq
     echo "127.0.0.1:$port" >"$run/rabbitmq.address"
-}
-
-# Everything on loopback, the definitions loaded before the first client comes.
-rabbitmq_configure() {
-    cp "$project/scripts/peers.d/rabbitmq.json" "$1/definitions.json"
-    echo '[].' >"$1/enabled_plugins"
-    cat >"$1/rabbitmq.conf" <<C
-listeners.tcp.1 = 127.0.0.1:$port
-load_definitions = $rabbitmq_data/definitions.json
-vm_memory_calculation_strategy = erlang
-log.console = true
-C
-    cat >"$1/env.sh" <<C
-export HOME=$rabbitmq_data LANG=C.UTF-8 ERL_EPMD_PORT=$names ERL_EPMD_ADDRESS=127.0.0.1
-export RABBITMQ_NODENAME=$rabbitmq_node@localhost RABBITMQ_DIST_PORT=$distribution RABBITMQ_LOGS=-
-export RABBITMQ_MNESIA_BASE=$rabbitmq_data/mnesia RABBITMQ_LOG_BASE=$rabbitmq_data/log
-export RABBITMQ_PID_FILE=$rabbitmq_data/pid RABBITMQ_CONFIG_FILE=$rabbitmq_data/rabbitmq
-export RABBITMQ_ENABLED_PLUGINS_FILE=$rabbitmq_data/enabled_plugins
-export RABBITMQ_CONF_ENV_FILE=$rabbitmq_data/none RABBITMQ_FEATURE_FLAGS_FILE=$rabbitmq_data/feature_flags
-export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}'
-C
 }
 
 rabbitmq_stop() {
@@ -72,8 +35,43 @@ rabbitmq_stop() {
     end rabbitmq-names
 }
 
-debian_mirror() {
-    local mirror
-    mirror=$(awk '/^URIs:/ { print $2; exit }' /etc/apt/sources.list.d/debian.sources 2>/dev/null) || true
-    echo "${AMQP1_DEBIAN_MIRROR:-${mirror:-http://deb.debian.org/debian}}"
+# What node $1 begins with: it listens at $2, finds others by the name server at $3, talks to them at $4, all on loopback;
+# further lines of its configuration follow.
+rabbitmq_configure() {
+    local name=$1 port=$2 names=$3 distribution=$4 data=/var/lib/rabbitmq/$1
+    local folder=$peers/rabbitmq$data
+    rm -rf "${folder:?}" && mkdir -p "$folder"
+    echo '[].' >"$folder/enabled_plugins"
+    printf '%s\n' "listeners.tcp.1 = 127.0.0.1:$port" 'vm_memory_calculation_strategy = erlang' 'log.console = true' \
+        "${@:5}" >"$folder/rabbitmq.conf"
+    cat >"$folder/env.sh" <<C
+export HOME=$data LANG=C.UTF-8 ERL_EPMD_PORT=$names ERL_EPMD_ADDRESS=127.0.0.1
+export RABBITMQ_NODENAME=$name@localhost RABBITMQ_DIST_PORT=$distribution RABBITMQ_LOGS=-
+export RABBITMQ_MNESIA_BASE=$data/mnesia RABBITMQ_LOG_BASE=$data/log
+export RABBITMQ_PID_FILE=$data/pid RABBITMQ_CONFIG_FILE=$data/rabbitmq
+export RABBITMQ_ENABLED_PLUGINS_FILE=$data/enabled_plugins
+export RABBITMQ_CONF_ENV_FILE=$data/none RABBITMQ_FEATURE_FLAGS_FILE=$data/feature_flags
+export RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}'
+C
+    chown -R "$(rabbitmq_user)" "$folder"
+}
+
+rabbitmq_user() {
+    awk -F: '$1 == "rabbitmq" { print $3 ":" $4 }' "$peers/rabbitmq/etc/passwd"
+}
+
+# Erlang's name server, as process $1 at port $2: a node would otherwise start one that outlives it.
+rabbitmq_names() {
+    spawn "$1" chroot --userspec="$(rabbitmq_user)" "$peers/rabbitmq" /usr/bin/epmd -address 127.0.0.1 -port "$2"
+}
+
+# Starts node $1 with what it had when it ended, or with what it was configured with.
+rabbitmq_boot() {
+    local data=/var/lib/rabbitmq/$1
+    spawn "$1" chroot --userspec="$(rabbitmq_user)" "$peers/rabbitmq" /bin/sh -c \
+        ". $data/env.sh; cd $data; exec /usr/lib/rabbitmq/bin/rabbitmq-server"
+}
+
+rabbitmq_serves() {
+    grep -q 'Server startup complete' "$run/$1.log"
 }
