@@ -1,28 +1,29 @@
-//! Our example programs and Proton's with each other, with Proton's broker and with RabbitMQ.
+//! Our example programs and Proton's with each other, and what ends programs early.
 
-use std::{net::SocketAddr, sync::Mutex};
+use std::net::SocketAddr;
 
 use crate::{
+    brokers::Broker,
     process::{self, Program, await_listener, free_address},
     proton::{Proton, peer},
 };
 
-const MESSAGES: u64 = 25;
+pub(crate) const MESSAGES: u64 = 25;
 
 /// What a program prints that receives them all, ours or Proton's.
-fn received(count: u64) -> Vec<String> {
+pub(crate) fn received(count: u64) -> Vec<String> {
     (1..=count).map(|at| format!("{{'sequence': {at}}}")).collect()
 }
 
-const CONFIRMED: [&str; 1] = ["all messages confirmed"];
+pub(crate) const CONFIRMED: [&str; 1] = ["all messages confirmed"];
 
 /// An example of ours with `-a`.
-fn ours(name: &str, address: &str) -> Program {
+pub(crate) fn ours(name: &str, address: &str) -> Program {
     process::example(name, ["-a", address])
 }
 
 /// The same with `-m`.
-fn ours_counting(name: &str, address: &str) -> Program {
+pub(crate) fn ours_counting(name: &str, address: &str) -> Program {
     process::example(name, ["-a", address, "-m", &MESSAGES.to_string()])
 }
 
@@ -32,7 +33,7 @@ fn theirs(proton: &Proton, name: &str, address: &str) -> Program {
 }
 
 /// A program of ours that listens, once it does.
-fn listening(start: impl FnOnce(&str) -> Program, node: &str) -> (Program, String) {
+pub(crate) fn listening(start: impl FnOnce(&str) -> Program, node: &str) -> (Program, String) {
     let address: SocketAddr = free_address();
     let url = format!("{address}{node}");
     let program = start(&url);
@@ -46,53 +47,33 @@ fn hello_world_through_the_embedded_broker() {
 }
 
 #[test]
-fn hello_world_through_protons_broker() {
-    let Some(broker) = peer("AMQP1_PROTON_BROKER") else { return };
-    assert_eq!(ours("helloworld", &format!("{broker}/hello-world")).succeed(), ["Hello World!"]);
-}
-
-#[test]
 fn hello_world_to_itself() {
     let address = free_address().to_string();
     assert_eq!(ours("helloworld_direct", &format!("{address}/examples")).succeed(), ["Hello World!"]);
 }
 
 #[test]
-fn send_and_receive_through_protons_broker() {
-    let Some(broker) = peer("AMQP1_PROTON_BROKER") else { return };
-    let url = format!("{broker}/send-and-receive");
-    assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
-    assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
+fn our_programs_through_every_broker() {
+    let brokers = [Some(Broker::ours()), Broker::proton(), Broker::rabbitmq(), Broker::activemq()];
+    for broker in brokers.into_iter().flatten() {
+        assert_eq!(ours("helloworld", &broker.queue("hello-world")).succeed(), ["Hello World!"]);
+        let url = broker.queue("simple");
+        assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
+        assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
+    }
 }
 
 #[test]
-fn send_and_receive_through_protons_broker_with_proton_at_the_other_end() {
-    let (Some(broker), Some(proton)) = (peer("AMQP1_PROTON_BROKER"), Proton::installed()) else { return };
-    let url = format!("{broker}/from-ours");
-    assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
-    assert_eq!(theirs(&proton, "simple_recv.py", &url).succeed(), received(MESSAGES));
-    let url = format!("{broker}/to-ours");
-    assert_eq!(theirs(&proton, "simple_send.py", &url).succeed(), CONFIRMED);
-    assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
-}
-
-/// The queue `examples` of RabbitMQ is one for all.
-static EXAMPLES: Mutex<()> = Mutex::new(());
-
-#[test]
-fn every_client_through_rabbitmq() {
-    let Some(broker) = peer("AMQP1_RABBITMQ") else { return };
-    let _alone = EXAMPLES.lock();
-    let url = format!("amqp://guest:guest@{broker}//queues/examples");
-    assert_eq!(ours("helloworld", &url).succeed(), ["Hello World!"]);
-    assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
-    assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
-
+fn our_programs_with_protons_through_every_broker() {
     let Some(proton) = Proton::installed() else { return };
-    assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
-    assert_eq!(theirs(&proton, "simple_recv.py", &url).succeed(), received(MESSAGES));
-    assert_eq!(theirs(&proton, "simple_send.py", &url).succeed(), CONFIRMED);
-    assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
+    let brokers = [Some(Broker::ours()), Broker::proton(), Broker::rabbitmq(), Broker::activemq()];
+    for broker in brokers.into_iter().flatten() {
+        let url = broker.queue("with-proton");
+        assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
+        assert_eq!(theirs(&proton, "simple_recv.py", &url).succeed(), received(MESSAGES));
+        assert_eq!(theirs(&proton, "simple_send.py", &url).succeed(), CONFIRMED);
+        assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
+    }
 }
 
 #[test]
@@ -132,15 +113,6 @@ fn protons_programs_through_our_broker() {
     assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
     assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
     assert_eq!(theirs(&proton, "simple_recv.py", &url).succeed(), received(MESSAGES));
-}
-
-#[test]
-fn our_programs_through_our_broker() {
-    let (_broker, address) = listening(|address| ours("broker", address), "");
-    let url = format!("{address}/examples");
-    assert_eq!(ours("helloworld", &url).succeed(), ["Hello World!"]);
-    assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
-    assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
 }
 
 #[test]

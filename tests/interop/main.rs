@@ -1,7 +1,9 @@
-//! Tests with real peers: Qpid Proton for Python and RabbitMQ 4, both started by `scripts/peers`.
+//! Tests with real peers: Qpid Proton for Python, RabbitMQ 4, ActiveMQ 5.17 and rhea, all from `scripts/peers`.
 //!
 //! A test whose peer is not there returns at once, after one line that says so; under `CI=true` it fails.
 
+mod activemq;
+mod brokers;
 mod engine;
 mod examples;
 mod nodes;
@@ -11,4 +13,5 @@ mod proton_broker;
 mod proton_client;
 mod proton_listener;
 mod rabbitmq;
+mod rhea;
 mod samples;

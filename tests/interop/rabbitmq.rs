@@ -26,20 +26,24 @@ use crate::{
 };
 
 /// The broker and a connection with it.
-struct Rabbit {
-    address: String,
+pub(crate) struct Rabbit {
+    pub(crate) address: String,
     connection: Connection,
 }
 
 impl Rabbit {
-    fn is_up() -> Option<Self> {
-        let address = peer("AMQP1_RABBITMQ")?;
+    pub(crate) fn is_up() -> Option<Self> {
+        peer("AMQP1_RABBITMQ").map(Self::at)
+    }
+
+    /// The one at this host and port.
+    pub(crate) fn at(address: String) -> Self {
         let connection = connect(&format!("amqp://guest:guest@{address}"), |_| {});
-        Some(Self { address, connection })
+        Self { address, connection }
     }
 
     /// Declares a queue: its address. It goes when nobody has consumed from it for a minute.
-    fn queue(&self, name: &str, kind: &str) -> String {
+    pub(crate) fn queue(&self, name: &str, kind: &str) -> String {
         let management = Management::attach(&self.connection);
         let arguments = Map::default().with("x-queue-type", kind).with("x-expires", 60_000i64);
         let declaration = Map::default().with("durable", true).with("arguments", arguments);

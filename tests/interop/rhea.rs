@@ -1,0 +1,99 @@
+//! rhea for Node.js with our programs: `javascript/client.js` and `javascript/listener.js`.
+
+use std::{path::Path, process::Command};
+
+use crate::{
+    brokers::Broker,
+    examples::{CONFIRMED, MESSAGES, listening, ours, ours_counting, received},
+    process::Program,
+    proton::peer,
+};
+
+/// Node.js with rhea.
+struct Rhea {
+    modules: String,
+}
+
+impl Rhea {
+    fn installed() -> Option<Self> {
+        Some(Self { modules: peer("AMQP1_RHEA")? })
+    }
+
+    fn client(&self, action: &str, url: &str, words: &[&str]) -> Program {
+        Program::start(self.script("client.js").args([action, url]).args(words))
+    }
+
+    /// A listener of `javascript/listener.js`, and its address.
+    fn listener(&self) -> (Program, String) {
+        let mut program = Program::start(&mut self.script("listener.js"));
+        let port = program.line();
+        (program, format!("127.0.0.1:{port}"))
+    }
+
+    fn script(&self, name: &str) -> Command {
+        let mut command = Command::new("node");
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("javascript").join(name));
+        command.env("NODE_PATH", &self.modules).env_remove("DEBUG");
+        command
+    }
+}
+
+macro_rules! rhea {
+    () => {
+        match Rhea::installed() {
+            Some(rhea) => rhea,
+            None => return,
+        }
+    };
+}
+
+const COUNT: &str = "25";
+
+/// What rhea's client prints that receives them all.
+fn received_by_rhea() -> Vec<String> {
+    (1..=MESSAGES).map(|at| format!("{{\"sequence\":{at}}}")).collect()
+}
+
+fn accepted() -> Vec<String> {
+    vec!["accepted".into(); MESSAGES as usize]
+}
+
+#[test]
+fn rhea_sends_to_our_direct_receiver() {
+    let rhea = rhea!();
+    let (direct, url) = listening(|url| ours_counting("direct_recv", url), "/examples");
+    assert_eq!(rhea.client("send", &url, &[COUNT]).succeed(), accepted());
+    assert_eq!(direct.succeed(), received(MESSAGES));
+}
+
+#[test]
+fn rhea_receives_from_our_direct_sender() {
+    let rhea = rhea!();
+    let (direct, url) = listening(|url| ours_counting("direct_send", url), "/examples");
+    assert_eq!(rhea.client("receive", &url, &[COUNT]).succeed(), received_by_rhea());
+    assert_eq!(direct.succeed(), CONFIRMED);
+}
+
+#[test]
+fn rhea_and_our_programs_through_our_broker() {
+    let rhea = rhea!();
+    let broker = Broker::ours();
+    let url = broker.queue("rhea");
+    let bare = url.trim_start_matches("amqp://");
+    assert_eq!(rhea.client("send", bare, &[COUNT]).succeed(), accepted());
+    assert_eq!(rhea.client("receive", bare, &[COUNT]).succeed(), received_by_rhea());
+    assert_eq!(rhea.client("send", bare, &[COUNT]).succeed(), accepted());
+    assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
+    assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
+    assert_eq!(rhea.client("receive", bare, &[COUNT]).succeed(), received_by_rhea());
+}
+
+#[test]
+fn our_programs_with_a_listener_of_rhea() {
+    let rhea = rhea!();
+    let (_listener, address) = rhea.listener();
+    let url = format!("{address}/examples");
+    assert_eq!(ours("helloworld", &url).succeed(), ["Hello World!"]);
+    assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
+    assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
+}
