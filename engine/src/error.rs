@@ -151,6 +151,10 @@ pub enum Misuse {
     Settled,
     /// A state that may not be told: an outcome that was told does not change, and senders tell no `received` (§3.4).
     StateNotAllowed,
+    /// The transaction is not declared yet, or is being discharged (§4).
+    TransactionNotOpen,
+    /// The link, or the delivery's, is of another session than the transaction.
+    OtherSession,
 }
 
 impl fmt::Display for Misuse {
@@ -171,6 +175,8 @@ impl fmt::Display for Misuse {
             Self::Unfinished => "the delivery is not finished",
             Self::Settled => "the delivery is settled already",
             Self::StateNotAllowed => "the state may not be told of this delivery",
+            Self::TransactionNotOpen => "the transaction is not open",
+            Self::OtherSession => "the transaction belongs to another session",
         })
     }
 }

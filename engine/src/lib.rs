@@ -95,4 +95,6 @@ pub use link::{
     DeliveryId, DeliveryMut, IncomingDelivery, LinkId, LinkState, OutgoingDelivery, Receiver, Sender,
 };
 
+pub mod txn;
+
 pub mod container;
