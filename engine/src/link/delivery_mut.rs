@@ -17,8 +17,8 @@ use crate::{
 /// taken and this is dropped.
 #[derive(Debug)]
 pub struct DeliveryMut<'a> {
-    path: ReceivePath<'a>,
-    id: DeliveryId,
+    pub(super) path: ReceivePath<'a>,
+    pub(super) id: DeliveryId,
     slot: usize,
     /// The sender has settled it and the payload was taken: there is nothing left to do.
     spent: bool,
@@ -36,7 +36,7 @@ impl<'a> DeliveryMut<'a> {
     }
 
     #[inline(always)]
-    fn delivery(&mut self) -> &mut IncomingDelivery {
+    pub(super) fn delivery(&mut self) -> &mut IncomingDelivery {
         self.path.session.incoming.at_mut(self.slot).expect("it stays as long as this borrows it")
     }
 
@@ -144,7 +144,7 @@ impl<'a> DeliveryMut<'a> {
     }
 
     #[inline(always)]
-    fn end(&mut self, state: Option<DeliveryState>) -> Result<(), Misuse> {
+    pub(super) fn end(&mut self, state: Option<DeliveryState>) -> Result<(), Misuse> {
         let delivery = self.delivery();
         if delivery.settled {
             return Err(Misuse::Settled);
@@ -158,7 +158,7 @@ impl<'a> DeliveryMut<'a> {
     }
 
     #[inline(always)]
-    fn tell(&mut self, settled: bool, state: Option<DeliveryState>) {
+    pub(super) fn tell(&mut self, settled: bool, state: Option<DeliveryState>) {
         if self.path.session.state == SessionState::Mapped {
             self.path.session.as_receiver.push(self.id.number(), settled, state);
             self.path.mark_session();

@@ -26,6 +26,7 @@ pub(crate) mod settle;
 pub(crate) mod state;
 mod tags;
 pub(crate) mod terminus;
+mod transactional;
 pub use delivery::{DeliveryId, IncomingDelivery, OutgoingDelivery};
 pub use receiver::Receiver;
 pub use sender::Sender;

@@ -5,7 +5,10 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
-use super::{DeliveryId, LinkEnd, OutgoingDelivery, Told, insert_tag, path::SendPath, settle};
+use super::{
+    DeliveryId, LinkEnd, OutgoingDelivery, Told, insert_tag, path::SendPath, settle,
+    transactional::POST_STATE,
+};
 use crate::{
     Blocked, Connection, Event, LinkId, LinkState, Misuse, SendError, Serial, SessionState,
     arena::Key,
@@ -13,21 +16,24 @@ use crate::{
     connection::check_state_fits,
     message::Message,
     transport::trace::Direction,
+    txn::TxnId,
     types::{DeliveryState, DeliveryTag, Handle, Transfer},
 };
 
 /// A delivery of which more is to be written.
 #[derive(Debug)]
 pub(crate) struct Unfinished {
-    number: Serial,
+    pub(super) number: Serial,
     /// Bytes handed over so far.
-    size: u64,
+    pub(super) size: u64,
     /// What the peer's window did not take.
-    rest: Bytes,
+    pub(super) rest: Bytes,
     /// The user has handed everything over, or given the delivery up.
-    finished: bool,
+    pub(super) finished: bool,
     /// The user has given the delivery up.
-    aborted: bool,
+    pub(super) aborted: bool,
+    /// The transaction that it is posted in.
+    pub(super) transaction: Option<TxnId>,
 }
 
 /// Why the user of a sender was told, or will find out, that it cannot send now.
@@ -46,7 +52,7 @@ pub(crate) enum Waiting {
 /// A payload up to this size is copied next to its transfer; a larger one rides behind as it is.
 const COPY_UP_TO: usize = 1024;
 /// Room for everything of a transfer frame but its payload.
-const TRANSFER_HEAD: usize = 80;
+pub(super) const TRANSFER_HEAD: usize = 80;
 
 impl Connection {
     /// What keeps a sender from sending now; its user is told when that is over.
@@ -121,7 +127,7 @@ impl Connection {
 
     /// The way out for one link, its attach written if only that is missing.
     #[inline(never)]
-    fn open_send_path(&mut self, key: Key) -> Result<SendPath<'_>, Misuse> {
+    pub(super) fn open_send_path(&mut self, key: Key) -> Result<SendPath<'_>, Misuse> {
         if self.is_closing() {
             return Err(Misuse::ConnectionClosed);
         }
@@ -251,7 +257,7 @@ impl SendPath<'_> {
 
     /// What keeps the user from going on: with the delivery that it has started, else with a new one.
     #[inline]
-    fn obstacle(&self) -> Option<Blocked> {
+    pub(super) fn obstacle(&self) -> Option<Blocked> {
         let unfinished = self.sender().unfinished.as_ref();
         let Some(unfinished) = unfinished.filter(|unfinished| !unfinished.finished) else {
             return self.blocked();
@@ -279,14 +285,14 @@ impl SendPath<'_> {
 
     /// After a whole delivery was sent: whoever cannot go on at once is told when it can.
     #[inline(always)]
-    fn wait_if_full(&mut self) {
+    pub(super) fn wait_if_full(&mut self) {
         if let Some(blocked) = self.full() {
             self.wait(blocked);
         }
     }
 
     #[inline(never)]
-    fn wait(&mut self, blocked: Blocked) {
+    pub(super) fn wait(&mut self, blocked: Blocked) {
         let waiting = match blocked {
             Blocked::Attach | Blocked::Credit => Waiting::Credit,
             Blocked::Window | Blocked::Unsettled | Blocked::Unfinished => Waiting::Session,
@@ -312,7 +318,7 @@ impl SendPath<'_> {
 
     /// Whether a message of this size may be sent now.
     #[inline(always)]
-    fn check(&mut self, settled: bool, len: usize) -> Result<(), SendError> {
+    pub(super) fn check(&mut self, settled: bool, len: usize) -> Result<(), SendError> {
         if let Some(blocked) = self.blocked() {
             return Err(self.refuse(blocked));
         }
@@ -332,7 +338,7 @@ impl SendPath<'_> {
 
     /// Takes the tag, the delivery-id and the credit of a new delivery.
     #[inline(always)]
-    fn register(&mut self, tag: &DeliveryTag, settled: bool) -> Result<Serial, SendError> {
+    pub(super) fn register(&mut self, tag: &DeliveryTag, settled: bool) -> Result<Serial, SendError> {
         let (key, outgoing) = (self.key, &self.session.outgoing);
         let in_use = || outgoing.iter().filter(|(_, d)| d.link == key).map(|(_, d)| d.tag).collect();
         //= 2.6.12-02
@@ -386,7 +392,7 @@ impl SendPath<'_> {
 
     /// Our handle and, below, our channel: an attached link on a mapped session has both.
     #[inline]
-    fn handle(&self) -> Handle {
+    pub(super) fn handle(&self) -> Handle {
         Handle(self.link.handle.unwrap_or_default())
     }
 
@@ -423,7 +429,8 @@ impl SendPath<'_> {
         };
         self.write_transfer(head, piece);
         let finished = delivery.finished;
-        self.end().unfinished = Some(Box::new(Unfinished { number, size, rest, finished, aborted: false }));
+        self.end().unfinished =
+            Some(Box::new(Unfinished { number, size, rest, finished, aborted: false, transaction: None }));
         self.write_unfinished();
         if let Some(blocked) = self.obstacle() {
             self.wait(blocked);
@@ -478,7 +485,7 @@ impl SendPath<'_> {
 
     /// Writes one transfer: a small payload is copied behind it, a large one shared.
     #[inline(always)]
-    fn write_transfer(&mut self, transfer: impl FnOnce(&mut Vec<u8>), payload: Bytes) {
+    pub(super) fn write_transfer(&mut self, transfer: impl FnOnce(&mut Vec<u8>), payload: Bytes) {
         let copied = if payload.len() <= COPY_UP_TO { payload.as_ref() } else { &[] };
         let range = self.common.outbox.frame(self.channel(), |out| {
             transfer(out);
@@ -525,7 +532,7 @@ impl SendPath<'_> {
         Ok(())
     }
 
-    fn write_unfinished(&mut self) {
+    pub(super) fn write_unfinished(&mut self) {
         loop {
             let (handle, frame_size) = (self.handle(), self.common.outgoing_frame_size);
             let opens = self.session.window.can_send();
@@ -537,14 +544,18 @@ impl SendPath<'_> {
             if !opens {
                 return self.wait(Blocked::Window);
             }
-            let len = unfinished.rest.len().min(frame_size - TRANSFER_HEAD);
+            let transaction = unfinished.transaction;
+            let state_size = if transaction.is_some() { POST_STATE } else { 0 };
+            let len = unfinished.rest.len().min(frame_size - TRANSFER_HEAD - state_size);
             let piece = unfinished.rest.split_to(len);
             let more = !(unfinished.finished && unfinished.rest.is_empty());
             let aborted = unfinished.aborted;
             if !more {
                 end.unfinished = None;
             }
-            let transfer = Transfer { more, aborted, ..Transfer::new(handle) };
+            //= 4.4.1-02
+            let state = transaction.map(|txn_id| txn_id.state(None));
+            let transfer = Transfer { more, aborted, state, ..Transfer::new(handle) };
             self.write_transfer(|out| transfer.encode(out), piece);
         }
     }

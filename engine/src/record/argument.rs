@@ -11,6 +11,7 @@ use crate::{
     codec::{Decode, Encode, Map},
     link::attach::attach_of,
     message::Message,
+    txn::TxnId,
     types::{Attach, Begin, DeliveryState, DeliveryTag, Error, Role},
 };
 
@@ -57,6 +58,12 @@ impl Argument for Bytes {
 }
 
 impl Argument for DeliveryTag {
+    fn write(&self, line: &mut Line<'_>) {
+        line.hex(self.as_bytes());
+    }
+}
+
+impl Argument for TxnId {
     fn write(&self, line: &mut Line<'_>) {
         line.hex(self.as_bytes());
     }
@@ -176,6 +183,10 @@ impl<'a> Words<'a> {
 
     pub(super) fn tag(&mut self) -> Result<DeliveryTag, String> {
         DeliveryTag::new(&self.bytes()?).map_err(|_| "a delivery-tag has up to 32 bytes".into())
+    }
+
+    pub(super) fn txn_id(&mut self) -> Result<TxnId, String> {
+        TxnId::new(&self.bytes()?).ok_or_else(|| "a txn-id has up to 32 bytes".into())
     }
 
     /// A value in its encoding.

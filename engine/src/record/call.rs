@@ -41,6 +41,18 @@ pub(super) fn perform(
             let mut sender = sender(connection, words)?;
             told(&sender.send_message(words.tag()?, words.flag()?, &words.message()?))
         }
+        "post" => {
+            let mut sender = sender(connection, words)?;
+            let (txn_id, tag, settled, format) =
+                (words.txn_id()?, words.tag()?, words.flag()?, words.number()?);
+            told(&sender.post(txn_id, tag, settled, format, words.bytes()?))
+        }
+        "presume" => {
+            let id = words.delivery()?;
+            let (txn_id, outcome) = (words.txn_id()?, words.value()?);
+            told(&there(connection.delivery_mut(id))?.presume(txn_id, outcome))
+        }
+        "write_dispositions" => told(&session(connection, words)?.write_dispositions()),
         "write" => told(&sender(connection, words)?.write(words.bytes()?)),
         "finish" => told(&sender(connection, words)?.finish()),
         "abort" => told(&sender(connection, words)?.abort()),

@@ -76,6 +76,16 @@ impl Connection {
         }
     }
 
+    /// Writes the dispositions that wait, if the session can write.
+    pub(crate) fn write_dispositions_now(&mut self, key: Key) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let is_open =
+            session.state == SessionState::Mapped && !session.begin_due && session.end_due.is_none();
+        if let Some(channel) = session.outgoing_channel.filter(|_| is_open && !self.is_closing()) {
+            self.write_dispositions(key, channel);
+        }
+    }
+
     fn write_dispositions(&mut self, key: Key, channel: u16) {
         for role in [Role::Receiver, Role::Sender] {
             loop {
