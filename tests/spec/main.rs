@@ -24,4 +24,5 @@ mod node;
 mod own;
 mod sasl;
 mod sessions;
+mod transactions;
 mod values;

@@ -14,6 +14,8 @@ mod audit;
 pub use audit::Audit;
 mod chunks;
 pub use chunks::{Chunks, Rng};
+mod contained;
+pub use contained::{Contained, Task};
 mod frame;
 pub use frame::{Frame, IntoFrame, Item, Splitter, frame_of};
 mod judge;

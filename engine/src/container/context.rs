@@ -494,6 +494,15 @@ impl Context<'_> {
                 let ours = self.core.links.get(link.key()).filter(|link| link.is_ours);
                 ours.map(|_| format!("the link was closed: {}", Told(error)))
             }
+            Unhandled::TransactionDeclareFailed(_, error) => {
+                Some(format!("the transaction was not declared: {}", Told(error)))
+            }
+            Unhandled::TransactionAborted(_, Some(error)) => {
+                Some(format!("the transaction was rolled back: {}", Told(error)))
+            }
+            Unhandled::TransactionCommitFailed(_, error) => {
+                Some(format!("the transaction was not committed: {}", Told(error)))
+            }
             Unhandled::ListenError(_, reason) => Some(reason.into()),
             _ => None,
         };

@@ -19,6 +19,7 @@ pub struct Delivery<'a> {
     pub(super) tag: DeliveryTag,
     pub(super) message_format: u32,
     pub(super) settled: bool,
+    pub(super) state: Option<DeliveryState>,
     pub(super) payload: &'a Payload,
     pub(super) joined: OnceCell<Bytes>,
     pub(super) undecodable: Cell<bool>,
@@ -59,6 +60,12 @@ impl Delivery<'_> {
     #[must_use]
     pub const fn is_settled(&self) -> bool {
         self.settled
+    }
+
+    /// The state that the sender has told of it: for a message posted in a transaction, which one (§4.4.1).
+    #[must_use]
+    pub const fn state(&self) -> Option<&DeliveryState> {
+        self.state.as_ref()
     }
 
     /// The bytes as they came.

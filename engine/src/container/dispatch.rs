@@ -7,6 +7,7 @@ use super::{
     ConnectionId, Context, Delivery, DeliveryId, Disconnected, Handler, ListenerId, Object, ReceiverId,
     SenderId, SessionId,
     state::{At, Core, How, LinkEntry, Notice, Phase, SessionEntry, Stage, Task},
+    transactions::{self, Told},
 };
 use crate::{
     Event, Instant, LinkId, Scope, Violation,
@@ -103,6 +104,10 @@ impl Dispatcher<'_> {
             }
             Notice::SessionFailed(key, error) => {
                 let id = SessionId(key);
+                if let Some(session) = self.core.sessions.get(key) {
+                    let connection = session.connection;
+                    self.lose_transactions(connection, Some(key), Some(&error));
+                }
                 self.call(At::Session(key), |handler, cx| {
                     handler.on_session_error(cx, id, &error);
                     handler.on_session_closed(cx, id);
@@ -118,6 +123,7 @@ impl Dispatcher<'_> {
                 handler.on_settled(cx, &tracker);
                 handler.on_delivery_updated(cx, &tracker);
             }),
+            Notice::Transaction(told) => self.transaction(&told),
             Notice::Task(id, Task::Timer(at)) => self.call(at, |handler, cx| handler.on_timer(cx, id)),
             Notice::Task(_, Task::Run(task)) => self.call(At::Container, |_, cx| task(cx)),
             Notice::Injected(event) => {
@@ -201,6 +207,22 @@ impl Dispatcher<'_> {
         self.call(At::Link(key), |handler, cx| run(handler, cx, link));
     }
 
+    fn transaction(&mut self, told: &Told) {
+        self.call(At::Session(told.session), |handler, cx| transactions::tell(handler, cx, told));
+    }
+
+    /// The links to coordinators of a connection, or of a session of it, are gone with it. What this side itself has closed
+    /// is no news to its handler.
+    fn lose_transactions(&mut self, connection: Key, session: Option<Key>, error: Option<&Error>) {
+        let is_ours = self.core.is_closed(ConnectionId(connection))
+            || session.is_some_and(|key| self.core.is_closed(SessionId(key)));
+        for told in self.core.lose_transactions(connection, session, error) {
+            if !is_ours {
+                self.transaction(&told);
+            }
+        }
+    }
+
     fn opened(&mut self, key: Key) {
         let id = ConnectionId(key);
         if self.core.is_closed(id) {
@@ -220,6 +242,7 @@ impl Dispatcher<'_> {
 
     fn closed(&mut self, key: Key, error: Option<Box<Error>>) {
         let id = ConnectionId(key);
+        self.lose_transactions(key, None, error.as_deref());
         self.call(At::Connection(key), |handler, cx| {
             let stage = cx.core.connections.get(key).map_or(Stage::Closed, |peer| peer.stage);
             let is_ours = stage == Stage::Closed;
@@ -237,6 +260,7 @@ impl Dispatcher<'_> {
         let error = violation.to_error();
         match violation.scope() {
             Scope::Connection => {
+                self.lose_transactions(peer, None, Some(&error));
                 let reason = Disconnected {
                     condition: violation.condition().clone(),
                     description: violation.description().into(),
@@ -249,6 +273,7 @@ impl Dispatcher<'_> {
             }
             Scope::Session(id) => {
                 let Some(key) = self.core.session_key(peer, id) else { return };
+                self.lose_transactions(peer, Some(key), Some(&error));
                 if let Some(stage) = self.core.stage_mut(SessionId(key).into()) {
                     *stage = Stage::Closed;
                 }
@@ -286,6 +311,11 @@ impl Dispatcher<'_> {
         let failed = self.core.connections.get_mut(key).and_then(|peer| peer.failed.take());
         if let Some(reason) = failed.map(|failed| *failed).or(reason) {
             let id = ConnectionId(key);
+            let error = Error {
+                description: Some(reason.description.clone()),
+                ..Error::new(reason.condition.clone())
+            };
+            self.lose_transactions(key, None, Some(&error));
             self.call(At::Connection(key), |handler, cx| handler.on_disconnected(cx, id, &reason));
         }
         if let Some(peer) = self.core.connections.get_mut(key) {
@@ -328,6 +358,10 @@ impl Dispatcher<'_> {
 
     fn session_ended(&mut self, key: Key, error: Option<Box<Error>>) {
         let id = SessionId(key);
+        if let Some(session) = self.core.sessions.get(key) {
+            let connection = session.connection;
+            self.lose_transactions(connection, Some(key), error.as_deref());
+        }
         self.call(At::Session(key), |handler, cx| {
             let stage = cx.core.sessions.get(key).map_or(Stage::Closed, |session| session.stage);
             let is_ours = stage == Stage::Closed;
@@ -410,6 +444,7 @@ impl Dispatcher<'_> {
             }
             let (tag, message_format) = (*arrived.tag(), arrived.message_format());
             let settled = arrived.is_remotely_settled();
+            let state = arrived.remote_state().cloned();
             let payload = arrived.take();
             drop(arrived);
             let delivery = Delivery {
@@ -418,6 +453,7 @@ impl Dispatcher<'_> {
                 tag,
                 message_format,
                 settled,
+                state,
                 payload: &payload,
                 joined: OnceCell::new(),
                 undecodable: Cell::new(false),

@@ -326,6 +326,9 @@ impl Core {
         };
         let error = match self.mirror(key) {
             Some(settings) if settings.is_dynamic() => not_implemented("no nodes are made here"),
+            Some(settings) if settings.coordinator.is_some() => {
+                not_implemented("there are no transactions here")
+            }
             Some(settings) => match self.open_link(key, settings) {
                 Ok(()) => return,
                 Err(misuse) => local_error(misuse),

@@ -3,7 +3,7 @@ use core::{any::Any, fmt};
 
 use super::{
     ConnectionId, Context, Delivery, DeliveryId, Link, ListenerId, ReceiverId, SenderId, SessionId, TaskId,
-    Tracker,
+    Tracker, TransactionId,
 };
 use crate::{
     codec::{Str, Symbol},
@@ -190,6 +190,51 @@ pub trait Handler {
         self.on_unhandled(cx, &Unhandled::DeliverySettled(delivery));
     }
 
+    /// A transaction is open: [`Context::transaction`] gives it.
+    fn on_transaction_declared(&mut self, cx: &mut Context<'_>, transaction: TransactionId) {
+        self.on_unhandled(cx, &Unhandled::TransactionDeclared(transaction));
+    }
+
+    /// All of a transaction's work has taken effect.
+    fn on_transaction_committed(&mut self, cx: &mut Context<'_>, transaction: TransactionId) {
+        self.on_unhandled(cx, &Unhandled::TransactionCommitted(transaction));
+    }
+
+    /// A transaction is rolled back: as this side asked, or, with an error, because the link to the coordinator is gone.
+    ///
+    /// When this returns, messages received whose outcome was part of it are released.
+    fn on_transaction_aborted(
+        &mut self,
+        cx: &mut Context<'_>,
+        transaction: TransactionId,
+        error: Option<&Error>,
+    ) {
+        self.on_unhandled(cx, &Unhandled::TransactionAborted(transaction, error));
+    }
+
+    /// The peer has begun no transaction, or has no coordinator.
+    fn on_transaction_declare_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        transaction: TransactionId,
+        error: &Error,
+    ) {
+        self.on_unhandled(cx, &Unhandled::TransactionDeclareFailed(transaction, error));
+    }
+
+    /// A transaction did not commit and is rolled back. It is in doubt where the connection or its session was lost before
+    /// the peer could answer: it may have committed.
+    ///
+    /// When this returns, messages received whose outcome was part of it are released.
+    fn on_transaction_commit_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        transaction: TransactionId,
+        error: &Error,
+    ) {
+        self.on_unhandled(cx, &Unhandled::TransactionCommitFailed(transaction, error));
+    }
+
     /// A connection's byte stream is gone without a close on both sides. Its sessions and links are gone with it if
     /// no reconnect follows.
     fn on_disconnected(&mut self, cx: &mut Context<'_>, connection: ConnectionId, reason: &Disconnected) {
@@ -293,6 +338,11 @@ pub enum Unhandled<'a> {
     Settled(&'a Tracker),
     DeliveryUpdated(&'a Tracker),
     DeliverySettled(DeliveryId),
+    TransactionDeclared(TransactionId),
+    TransactionCommitted(TransactionId),
+    TransactionAborted(TransactionId, Option<&'a Error>),
+    TransactionDeclareFailed(TransactionId, &'a Error),
+    TransactionCommitFailed(TransactionId, &'a Error),
     Disconnected(ConnectionId, &'a Disconnected),
     TransportError(ConnectionId, &'a Disconnected),
     DrainStart(SenderId),

@@ -7,8 +7,8 @@ use crate::{
     LinkConfig,
     codec::{Map, Str, Symbol},
     types::{
-        Attach, DeliveryState, ReceiverSettleMode, Role, SenderSettleMode, Source, Target, TargetKind,
-        TerminusDurability, TerminusExpiryPolicy,
+        Attach, Coordinator, DeliveryState, ReceiverSettleMode, Role, SenderSettleMode, Source, Target,
+        TargetKind, TerminusDurability, TerminusExpiryPolicy,
     },
 };
 
@@ -26,6 +26,8 @@ pub struct LinkSettings {
     pub source: Source,
     /// Where messages go.
     pub target: Target,
+    /// In the place of `target`: a coordinator of transactions (§4.5.1).
+    pub coordinator: Option<Coordinator>,
     /// Whether the sender settles.
     pub snd_settle_mode: SenderSettleMode,
     /// When the receiver settles.
@@ -62,6 +64,7 @@ impl LinkSettings {
             name: None,
             source: Source::default(),
             target: Target::default(),
+            coordinator: None,
             snd_settle_mode: SenderSettleMode::Mixed,
             rcv_settle_mode: ReceiverSettleMode::First,
             max_message_size: None,
@@ -78,10 +81,11 @@ impl LinkSettings {
             Role::Sender => NodeSide::Source,
             Role::Receiver => NodeSide::Target,
         };
-        let target = match attach.target.map(|target| *target) {
-            Some(TargetKind::Target(target)) => target,
+        let (target, coordinator) = match attach.target.map(|target| *target) {
+            Some(TargetKind::Target(target)) => (target, None),
+            Some(TargetKind::Coordinator(_)) => (Target::default(), Some(Coordinator::default())),
             Some(_) => return None,
-            None => Target::default(),
+            None => (Target::default(), None),
         };
         let source = attach.source.map(|source| *source).unwrap_or_default();
         // Filters and properties that nobody has said to be in force are not.
@@ -89,6 +93,7 @@ impl LinkSettings {
             node,
             source: Source { filter: None, dynamic_node_properties: None, ..source },
             target: Target { dynamic_node_properties: None, ..target },
+            coordinator,
             snd_settle_mode: attach.snd_settle_mode,
             rcv_settle_mode: attach.rcv_settle_mode,
             ..Self::new(role)
@@ -141,7 +146,10 @@ impl From<LinkSettings> for LinkConfig {
         let base = Self::new(settings.name.unwrap_or_default());
         Self {
             source: Some(Box::new(settings.source)),
-            target: Some(Box::new(settings.target.into())),
+            target: Some(Box::new(match settings.coordinator {
+                Some(coordinator) => coordinator.into(),
+                None => settings.target.into(),
+            })),
             snd_settle_mode: settings.snd_settle_mode,
             rcv_settle_mode: settings.rcv_settle_mode,
             max_message_size: settings.max_message_size.or(base.max_message_size),
@@ -317,6 +325,10 @@ options! {
     LinkProperties(Map) |properties, link| link.properties = Some(properties);
     /// The largest message that this side takes, in bytes (§2.7.3).
     MaxMessageSize(u64) |size, link| link.max_message_size = Some(size);
+    /// The target is a coordinator of transactions that can do this, or is to (§4.5.7). For a link that a peer attached to
+    /// one, this is the answer of a resource.
+    CoordinatorCapabilities(Vec<Symbol>) |capabilities, link|
+        link.coordinator = Some(Coordinator { capabilities });
     /// How many messages the receiver lets come ahead; 0 for manual credit.
     Prefetch(u32) |count, link| link.prefetch = Some(count);
 }

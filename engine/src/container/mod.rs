@@ -37,9 +37,10 @@ pub use ids::{
 };
 mod link_options;
 pub use link_options::{
-    AtLeastOnce, AtMostOnce, Capabilities, DefaultOutcome, DesiredCapabilities, Durability, Dynamic,
-    ExactlyOnce, Expiry, LinkOption, LinkProperties, LinkSettings, MaxMessageSize, Name, OfferedCapabilities,
-    Outcomes, Prefetch, SourceAddress, SourceCapabilities, TargetAddress, TargetCapabilities, Timeout,
+    AtLeastOnce, AtMostOnce, Capabilities, CoordinatorCapabilities, DefaultOutcome, DesiredCapabilities,
+    Durability, Dynamic, ExactlyOnce, Expiry, LinkOption, LinkProperties, LinkSettings, MaxMessageSize, Name,
+    OfferedCapabilities, Outcomes, Prefetch, SourceAddress, SourceCapabilities, TargetAddress,
+    TargetCapabilities, Timeout,
 };
 mod names;
 mod options;
@@ -51,6 +52,8 @@ mod sending;
 pub use sending::SendRefused;
 mod state;
 use state::{Core, Notice, Phase};
+mod transactions;
+pub use transactions::{Transaction, TransactionId};
 #[cfg(test)]
 mod tests;
 

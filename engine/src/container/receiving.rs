@@ -151,13 +151,13 @@ impl Core {
         self.sender(key)?.settle(engine, None).map(drop)
     }
 
-    fn touch_delivery(&mut self, id: DeliveryId) {
+    pub(super) fn touch_delivery(&mut self, id: DeliveryId) {
         if self.untouched == Some(id) {
             self.untouched = None;
         }
     }
 
-    fn engine_delivery(&self, id: DeliveryId) -> Result<crate::DeliveryId, Misuse> {
+    pub(super) fn engine_delivery(&self, id: DeliveryId) -> Result<crate::DeliveryId, Misuse> {
         let link = self.links.get(id.link).and_then(|link| link.engine).ok_or(Misuse::Gone)?;
         Ok(crate::DeliveryId::new(link.0, id.number.ok_or(Misuse::Gone)?))
     }

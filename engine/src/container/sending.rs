@@ -133,7 +133,7 @@ impl Core {
 
     /// Takes the next tag of an open sender, and sends at once if the link can and nothing waits: whether it did.
     #[inline]
-    fn try_send(
+    pub(super) fn try_send(
         &mut self,
         key: Key,
         send: impl FnOnce(Sender<'_>, DeliveryTag, bool) -> Result<crate::DeliveryId, SendError>,

@@ -11,8 +11,11 @@ use core::{any::Any, mem};
 
 use super::{
     Action, Address, ConnectionOptions, ContainerOptions, Context, Disconnected, Failure, Handler, IoId,
-    Link, LinkSettings, Object, ReceiverId, SenderId, TaskId, Tracker, names::Names, schedule::Schedule,
+    Link, LinkSettings, Object, ReceiverId, SenderId, TaskId, Tracker,
+    names::Names,
+    schedule::Schedule,
     sending::Queue,
+    transactions::{Control, Told},
 };
 use crate::{
     Connection, ConnectionState, Event, Instant, LinkId, SessionConfig, SessionId,
@@ -51,6 +54,8 @@ pub(super) struct Core {
     pub(super) has_granted: bool,
     /// Unsettled messages whose outcome was told, by link and delivery-id.
     pub(super) told: BTreeSet<(Key, u32)>,
+    /// Links to coordinators of transactions.
+    pub(super) controls: BTreeMap<Key, Control>,
     pub(super) failure: Option<Failure>,
     /// How new connections are recorded.
     pub(super) record: Option<Record>,
@@ -232,6 +237,7 @@ pub(super) enum Notice {
     LinkMade(Key),
     LinkFailed(Key, Box<Error>),
     NotSent(Tracker),
+    Transaction(Box<Told>),
     Task(TaskId, Task),
     Injected(Box<dyn Any + Send>),
 }
@@ -291,6 +297,7 @@ impl Core {
             untouched: None,
             has_granted: false,
             told: BTreeSet::new(),
+            controls: BTreeMap::new(),
             failure: None,
             record: None,
             recorded: BTreeMap::new(),
