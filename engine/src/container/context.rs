@@ -1,4 +1,4 @@
-use alloc::{boxed::Box, format, sync::Arc};
+use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Instant, Misuse, SessionConfig,
     arena::Key,
-    codec::{Map, Str},
+    codec::{Map, Str, Symbol},
     message::{Message, Payload},
     sasl::Identity,
     types::{Attach, DeliveryState, DeliveryTag, Error, Modified, Open, Role, Source, Target, TargetKind},
@@ -417,6 +417,13 @@ impl Context<'_> {
             (Link::Sender(_), true) | (Link::Receiver(_), false) => attach.target_address(),
             (Link::Sender(_), false) | (Link::Receiver(_), true) => attach.source_address(),
         }
+    }
+
+    /// The filters that this side asked for and the peer has not in force (§3.5.1): look in
+    /// [`on_link_opened`](Handler::on_link_opened), where none may be missing that the program cannot do without.
+    #[must_use]
+    pub fn dropped_filters(&mut self, receiver: ReceiverId) -> Vec<Symbol> {
+        self.core.receiver(receiver.0).map_or_else(|_| Vec::new(), |receiver| receiver.dropped_filters())
     }
 
     /// Whether a sender settles each message as it sends it (§2.8.2 settled); the peer then tells no outcome.

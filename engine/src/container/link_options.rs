@@ -5,12 +5,15 @@ use core::time::Duration;
 
 use crate::{
     LinkConfig,
-    codec::{Map, Str, Symbol},
+    codec::{Described, Map, Str, Symbol},
     types::{
-        Attach, Coordinator, DeliveryState, ReceiverSettleMode, Role, SenderSettleMode, Source, Target,
-        TargetKind, TerminusDurability, TerminusExpiryPolicy,
+        Attach, Coordinator, DeliveryState, LifetimePolicy, ReceiverSettleMode, Role, SenderSettleMode,
+        Source, Target, TargetKind, TerminusDurability, TerminusExpiryPolicy, distribution_mode,
     },
 };
+
+/// The type of filters that are JMS selectors.
+const SELECTOR: Symbol = Symbol::from_static("apache.org:selector-filter:string");
 
 /// All that this side says when it attaches a link (§2.7.3).
 ///
@@ -297,6 +300,26 @@ macro_rules! options {
 }
 
 options! {
+    /// Filters by name, each a described value or null: only messages that pass all of them come (§3.5.8). They are added
+    /// to those said before. [`Context::dropped_filters`](super::Context::dropped_filters) tells which the peer does
+    /// without.
+    Filter(Map) |filters, link| {
+        let known = link.source.filter.get_or_insert_default();
+        for (name, filter) in filters {
+            known.insert(name, filter);
+        }
+    };
+    /// Lets the peer make a node for this link, as [`Dynamic`] does, that has these properties (§3.5.9). They are added
+    /// to those said before.
+    DynamicNodeProperties(Map) |properties, link| {
+        Dynamic.apply(link);
+        let known = link
+            .node(|source| &mut source.dynamic_node_properties, |target| &mut target.dynamic_node_properties)
+            .get_or_insert_default();
+        for (name, property) in properties {
+            known.insert(name, property);
+        }
+    };
     /// How much of the node's state outlives its host (§3.5.5).
     Durability(TerminusDurability) |durability, link|
         *link.node(|source| &mut source.durable, |target| &mut target.durable) = durability;
@@ -356,6 +379,16 @@ macro_rules! texts {
 texts! {
     /// The link's name. Two links of one container to another with one name and direction are the same link (§2.6.1).
     Name |name, link| link.name = Some(name);
+    /// The name of a subscription, which is the link's: with [`DurableSubscription`] the peer keeps it under this name for
+    /// this container.
+    SubscriptionName |name, link| link.name = Some(name);
+    /// Only messages that an expression holds for, by their header, properties and application properties: `colour = 'green'`
+    /// (§3.5.1). The language is that of JMS selectors; a peer that does not know it does without, as
+    /// [`Context::dropped_filters`](super::Context::dropped_filters) tells.
+    Selector |expression, link| {
+        let selector = Described::new(SELECTOR, &*expression);
+        Filter(Map::new().with(Symbol::from_static("selector"), selector)).apply(link);
+    };
     /// The address that messages come from.
     SourceAddress |address, link| link.source.address = Some(address);
     /// The address that messages go to.
@@ -370,6 +403,66 @@ pub struct Dynamic;
 impl LinkOption for Dynamic {
     fn apply(self, link: &mut LinkSettings) {
         *link.node(|source| &mut source.dynamic, |target| &mut target.dynamic) = true;
+    }
+}
+
+/// How long the node lives that the peer makes for this link, as with [`Dynamic`] (§3.5.9).
+impl LinkOption for LifetimePolicy {
+    fn apply(self, link: &mut LinkSettings) {
+        DynamicNodeProperties(Map::new().with(Symbol::from_static("lifetime-policy"), self)).apply(link);
+    }
+}
+
+/// Messages stay at the node they are sent from: to browse a queue (§3.5.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copy;
+
+impl LinkOption for Copy {
+    fn apply(self, link: &mut LinkSettings) {
+        link.source.distribution_mode = Some(distribution_mode::COPY);
+    }
+}
+
+/// Messages leave the node they are sent from: to consume a queue (§3.5.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move;
+
+impl LinkOption for Move {
+    fn apply(self, link: &mut LinkSettings) {
+        link.source.distribution_mode = Some(distribution_mode::MOVE);
+    }
+}
+
+/// The source, and what is sent to it, outlive the link until that is closed: a receiver that
+/// [detaches](super::Context::detach), or loses its connection, gets what has come meanwhile when it attaches again under
+/// the same [`SubscriptionName`] from a container of the same name (§3.5.5, §3.5.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DurableSubscription;
+
+impl LinkOption for DurableSubscription {
+    fn apply(self, link: &mut LinkSettings) {
+        link.source.durable = TerminusDurability::UnsettledState;
+        link.source.expiry_policy = TerminusExpiryPolicy::Never;
+    }
+}
+
+/// Receivers of one subscription share its messages: capability `shared` of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared;
+
+impl LinkOption for Shared {
+    fn apply(self, link: &mut LinkSettings) {
+        link.source.capabilities.push(Symbol::from_static("shared"));
+    }
+}
+
+/// The name of a subscription is one for all containers: capability `global` of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Global;
+
+impl LinkOption for Global {
+    fn apply(self, link: &mut LinkSettings) {
+        link.source.capabilities.push(Symbol::from_static("global"));
     }
 }
 
@@ -415,6 +508,52 @@ mod tests {
         ("made", Dynamic).apply(&mut answer);
         assert_eq!(answer.source.address.as_deref(), Some("made"));
         assert!(answer.source.dynamic);
+    }
+
+    #[test]
+    fn l_02_filters_add_up() {
+        let odd = Described::new(Symbol::from_static("odd:filter"), true);
+        let more = Map::new().with(Symbol::from_static("odd"), odd.clone());
+        let link = settings(
+            Role::Receiver,
+            ("q", Selector("colour = 'red'"), Filter(more), Selector("colour = 'green'")),
+        );
+        let filter = link.source.filter.unwrap();
+        let selector =
+            Described::new(Symbol::from_static("apache.org:selector-filter:string"), "colour = 'green'");
+        assert_eq!(filter.get("selector"), Some(&selector.into()));
+        assert_eq!(filter.get("odd"), Some(&odd.into()));
+        assert_eq!(filter.len(), 2);
+    }
+
+    #[test]
+    fn l_03_distribution_and_subscriptions_are_said_of_the_source() {
+        let mode =
+            |option: &dyn Fn(&mut LinkSettings)| settings(Role::Receiver, option).source.distribution_mode;
+        assert_eq!(mode(&|link| Copy.apply(link)), Some(distribution_mode::COPY));
+        assert_eq!(mode(&|link| (Copy, Move).apply(link)), Some(distribution_mode::MOVE));
+        let link = settings(
+            Role::Receiver,
+            ("topic://news", SubscriptionName("mine"), DurableSubscription, Shared, Global),
+        );
+        assert_eq!(link.name.as_deref(), Some("mine"));
+        assert_eq!(link.source.durable, TerminusDurability::UnsettledState);
+        assert_eq!(link.source.expiry_policy, TerminusExpiryPolicy::Never);
+        assert_eq!(link.source.capabilities, ["shared", "global"].map(Symbol::from_static));
+    }
+
+    #[test]
+    fn l_04_properties_are_those_of_a_node_that_is_made() {
+        let stored = Map::new().with(Symbol::from_static("stored"), true);
+        let options = || (DynamicNodeProperties(stored.clone()), LifetimePolicy::DeleteOnNoLinks);
+        let receiver = settings(Role::Receiver, options());
+        assert!(receiver.is_dynamic() && !receiver.target.dynamic);
+        let expected =
+            stored.clone().with(Symbol::from_static("lifetime-policy"), LifetimePolicy::DeleteOnNoLinks);
+        assert_eq!(receiver.source.dynamic_node_properties, Some(expected.clone()));
+        let sender = settings(Role::Sender, options());
+        assert!(sender.is_dynamic() && !sender.source.dynamic);
+        assert_eq!(sender.target.dynamic_node_properties, Some(expected));
     }
 
     #[test]

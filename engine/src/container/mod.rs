@@ -37,10 +37,11 @@ pub use ids::{
 };
 mod link_options;
 pub use link_options::{
-    AtLeastOnce, AtMostOnce, Capabilities, CoordinatorCapabilities, DefaultOutcome, DesiredCapabilities,
-    Durability, Dynamic, ExactlyOnce, Expiry, LinkOption, LinkProperties, LinkSettings, MaxMessageSize, Name,
-    OfferedCapabilities, Outcomes, Prefetch, SourceAddress, SourceCapabilities, TargetAddress,
-    TargetCapabilities, Timeout,
+    AtLeastOnce, AtMostOnce, Capabilities, CoordinatorCapabilities, Copy, DefaultOutcome,
+    DesiredCapabilities, Durability, DurableSubscription, Dynamic, DynamicNodeProperties, ExactlyOnce,
+    Expiry, Filter, Global, LinkOption, LinkProperties, LinkSettings, MaxMessageSize, Move, Name,
+    OfferedCapabilities, Outcomes, Prefetch, Selector, Shared, SourceAddress, SourceCapabilities,
+    SubscriptionName, TargetAddress, TargetCapabilities, Timeout,
 };
 mod names;
 mod options;

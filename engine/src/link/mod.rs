@@ -16,6 +16,7 @@ pub(crate) mod attach;
 pub(crate) mod credit;
 mod delivery;
 mod delivery_mut;
+mod filters;
 mod kept;
 mod path;
 mod receiver;

@@ -1,8 +1,13 @@
 //! The receiving end of a link: what its user calls. How frames become deliveries stands in `receiving.rs`.
 
-use super::{DeliveryId, DeliveryMut, IncomingDelivery, LinkEnd, ReceiverEnd, link_accessors};
+use alloc::vec::Vec;
+
+use super::{
+    DeliveryId, DeliveryMut, IncomingDelivery, KeptAttach, LinkEnd, ReceiverEnd, filters, link_accessors,
+};
 use crate::{
     Connection, LinkId, Misuse,
+    codec::Symbol,
     message::Payload,
     types::{DeliveryState, Error, Modified},
 };
@@ -25,6 +30,17 @@ impl Receiver<'_> {
             LinkEnd::Receiver(end) => end,
             LinkEnd::Sender(_) => unreachable!("the role was checked when the accessor was made"),
         }
+    }
+
+    /// The filters that this side asked for and the sender has not in force, as its attach says: messages may come that
+    /// they would keep away (§3.5.1). Before that attach has arrived these are all.
+    #[must_use]
+    pub fn dropped_filters(&self) -> Vec<Symbol> {
+        let link = self.endpoint();
+        let asked = link.local_attach.as_ref().and_then(KeptAttach::read).and_then(|attach| attach.source);
+        let in_force =
+            link.remote_attach.as_ref().and_then(KeptAttach::read).and_then(|attach| attach.source);
+        asked.map_or_else(Vec::new, |asked| filters::dropped(&asked, in_force.as_deref()))
     }
 
     /// Deliveries asked for that have not begun to arrive (§2.6.7).
