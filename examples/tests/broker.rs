@@ -11,11 +11,11 @@ use std::{
 use amqp1_examples::broker::{Bound, Broker, Limits, RunningBroker};
 use amqp1_std::{
     Container, Context, Handler, Link, LinkConfig, Map, Message, Prefetch, ReceiverId, Url,
-    blocking::{Connection, Delivery, Error, Options, Outcome, Waiting},
-    codec::{Described, Encode, Symbol},
+    blocking::{self, Connection, Delivery, Error, Options, Outcome, Waiting},
+    codec::{Described, Encode, Str, Symbol, Timestamp, Value},
     types::{
-        self, Coordinator, DeliveryState, Modified, ReceiverSettleMode, SenderSettleMode, Source, Target,
-        TargetKind, condition,
+        self, Coordinator, DeliveryState, LifetimePolicy, Modified, ReceiverSettleMode, SenderSettleMode,
+        Source, Target, TargetKind, TerminusDurability, condition,
     },
 };
 
@@ -381,22 +381,343 @@ fn k5_k11_a_terminus_that_cannot_be_had_is_refused_and_the_session_lives() {
     send_all(&connection, "q", &["the session goes on"]);
 }
 
-//= 2.6.3-09 2.6.3-10 3.5.3-09
+fn name(text: &'static str) -> Symbol {
+    Symbol::from_static(text)
+}
+
+fn selector(text: &str) -> Described {
+    Described::new(name("apache.org:selector-filter:string"), text)
+}
+
+/// A source of the queue `q` with these filters.
+fn filtered(filter: Map) -> Source {
+    Source { address: Some("q".into()), filter: Some(filter), ..Source::default() }
+}
+
+//= 2.6.3-09 2.6.3-10 3.5.3-09 3.5.8-04
 #[test]
 fn k11_the_answer_says_what_is_in_force() {
     let broker = start();
     let connection = connect(broker.address());
-    let name = Symbol::from_static;
-    let source = Source {
+    let known = Map::new().with(name("mine"), selector("colour = 'green'"));
+    let asked = known
+        .clone()
+        .with(name("odd"), Described::new(name("odd:filter"), "colour = 'green'"))
+        .with(name("second"), selector("colour = 'red'"))
+        .with(name("none"), Value::Null);
+    let browse = Source { distribution_mode: Some(types::distribution_mode::COPY), ..filtered(asked) };
+    let browser = connection.attach_receiver(receiver("browser", browse), 1).unwrap();
+    let answer = browser.remote_attach().unwrap().source.unwrap();
+    assert_eq!(answer.filter, Some(known));
+    assert_eq!(answer.distribution_mode, Some(types::distribution_mode::COPY));
+    assert!(matches!(answer.default_outcome, Some(DeliveryState::Modified(_))));
+
+    let share = Source {
+        distribution_mode: Some(name("share")),
+        durable: TerminusDurability::UnsettledState,
+        ..filtered(Map::new())
+    };
+    let consumer = connection.attach_receiver(receiver("consumer", share), 1).unwrap();
+    let answer = consumer.remote_attach().unwrap().source.unwrap();
+    assert_eq!(answer.filter, None);
+    assert_eq!(answer.distribution_mode, Some(types::distribution_mode::MOVE));
+    assert_eq!(answer.durable, TerminusDurability::None);
+
+    let properties =
+        Map::new().with(name("odd"), true).with(name("lifetime-policy"), LifetimePolicy::DeleteOnNoLinks);
+    let dynamic = Source { dynamic: true, dynamic_node_properties: Some(properties), ..Source::default() };
+    let made = connection.attach_receiver(receiver("made", dynamic), 1).unwrap();
+    let answer = made.remote_attach().unwrap().source.unwrap().dynamic_node_properties.unwrap();
+    assert_eq!(answer, Map::new().with(name("lifetime-policy"), LifetimePolicy::DeleteOnNoLinks));
+}
+
+#[test]
+fn k11_a_selector_that_cannot_be_read_is_refused_with_the_place_of_the_fault() {
+    let broker = start();
+    let connection = connect(broker.address());
+    let refused = [
+        (selector("colour = = 'green'"), "character 10"),
+        (selector(""), "character 1"),
+        (selector(&"(".repeat(100)), "less nesting"),
+        (selector(&"x".repeat(100_000)), "character 4096"),
+        (Described::new(name("apache.org:selector-filter:string"), 7_u64), "a string"),
+        (Described::new(0x0000_468c_0000_0004_u64, "colour ="), "character 9"),
+    ];
+    for (selector, words) in refused {
+        let source = filtered(Map::new().with(name("selector"), selector));
+        match connection.attach_receiver(receiver("in vain", source), 1) {
+            Err(Error::Detached(Some(error))) => {
+                assert_eq!(error.condition, condition::INVALID_FIELD);
+                let description = error.description.unwrap();
+                assert!(description.contains(words), "{description}");
+            }
+            other => panic!("{words}: {other:?}"),
+        }
+    }
+    send_all(&connection, "q", &["the session goes on"]);
+}
+
+#[test]
+fn k11_a_lifetime_policy_that_is_none_is_refused() {
+    let broker = start();
+    // Sent as it is by a peer that does not judge its own attach.
+    let connection = connect(broker.address());
+    for policy in [Value::from(7_u64), Described::new(0x7777_u64, Vec::<Value>::new()).into()] {
+        let properties = Some(Map::new().with(name("lifetime-policy"), policy));
+        let dynamic = Source { dynamic: true, dynamic_node_properties: properties, ..Source::default() };
+        let error = connection.attach_receiver(receiver("in vain", dynamic), 1).unwrap_err();
+        assert!(matches!(error, Error::Misuse(_)), "{error:?}");
+    }
+}
+
+fn coloured(connection: &Connection, queue: &str, colours: &[&str]) {
+    let sender = connection.sender(queue).unwrap();
+    for &colour in colours {
+        sender.send(Message::from(colour).with_property("colour", colour)).unwrap().accepted().unwrap();
+    }
+}
+
+#[test]
+fn a_selector_selects_and_leaves_the_rest() {
+    let broker = start();
+    let connection = connect(broker.address());
+    coloured(&connection, "q", &["red", "green", "blue", "green"]);
+    let source = filtered(Map::new().with(name("selector"), selector("colour = 'green'")));
+    let green = connection.attach_receiver(receiver("green", source), 10).unwrap();
+    for _ in 0..2 {
+        let delivery = green.recv().unwrap();
+        assert_eq!(text(&delivery), "green");
+        delivery.accept().unwrap();
+    }
+    assert!(matches!(green.recv_timeout(SILENCE), Err(Error::TimedOut(Waiting::Message))));
+    coloured(&connection, "q", &["red", "green"]);
+    let delivery = green.recv().unwrap();
+    assert_eq!(text(&delivery), "green");
+    delivery.accept().unwrap();
+    let rest = connection.receiver("q").unwrap();
+    for colour in ["red", "blue", "red"] {
+        let delivery = rest.recv().unwrap();
+        assert_eq!(text(&delivery), colour);
+        delivery.accept().unwrap();
+    }
+}
+
+//= 3.5.7-02
+#[test]
+fn browsing_takes_nothing() {
+    let broker = start();
+    let connection = connect(broker.address());
+    send_all(&connection, "q", &["1", "2", "3"]);
+    let browse = Source {
         address: Some("q".into()),
-        filter: Some(Map::new().with(name("f"), Described::new(name("odd:filter"), "colour = 'green'"))),
         distribution_mode: Some(types::distribution_mode::COPY),
         ..Source::default()
     };
-    let receiver = connection.attach_receiver(receiver("browser", source), 1).unwrap();
-    let answer = receiver.remote_attach().unwrap().source.unwrap();
-    assert_eq!((answer.filter, answer.distribution_mode), (None, Some(types::distribution_mode::MOVE)));
-    assert!(matches!(answer.default_outcome, Some(DeliveryState::Modified(_))));
+    for browser in ["first", "second"] {
+        let browser = connection.attach_receiver(receiver(browser, browse.clone()), 10).unwrap();
+        for expected in ["1", "2", "3"] {
+            let delivery = browser.recv().unwrap();
+            assert_eq!(text(&delivery), expected);
+            delivery.accept().unwrap();
+        }
+        assert!(matches!(browser.recv_timeout(SILENCE), Err(Error::TimedOut(Waiting::Message))));
+        browser.close().unwrap();
+    }
+    let consumer = connection.receiver("q").unwrap();
+    for expected in ["1", "2", "3"] {
+        let delivery = consumer.recv().unwrap();
+        assert_eq!((text(&delivery), failures(&delivery)), (expected.into(), None));
+        delivery.accept().unwrap();
+    }
+}
+
+//= 3.2.1-12
+#[test]
+fn m4_expired_messages_are_dropped_and_others_age() {
+    let broker = Broker::new("127.0.0.1:0".parse::<Url>().unwrap())
+        .with_wall_clock(|| Duration::from_secs(1_000))
+        .spawn()
+        .unwrap();
+    let connection = connect(broker.address());
+    let sender = connection.sender("q").unwrap();
+    let with_ttl = |ttl| {
+        let mut message = Message::from(format!("ttl {ttl}"));
+        message.header_mut().ttl = Some(ttl);
+        message
+    };
+    let until = |time| {
+        let mut message = Message::from(format!("until {time}"));
+        message.properties_mut().absolute_expiry_time = Some(Timestamp(time));
+        message
+    };
+    let messages = [
+        with_ttl(0),
+        with_ttl(60_000),
+        with_ttl(50),
+        with_ttl(u32::MAX),
+        until(999_999),
+        until(-1),
+        until(i64::MIN),
+        until(1_060_000),
+        until(i64::MAX),
+    ];
+    for message in messages {
+        sender.send(message).unwrap().accepted().unwrap();
+    }
+    thread::sleep(Duration::from_millis(100));
+    let consumer = connection.receiver("q").unwrap();
+    for (expected, ttl) in [
+        ("ttl 60000", Some(60_000)),
+        ("ttl 4294967295", Some(u32::MAX)),
+        ("until 1060000", None),
+        (&*format!("until {}", i64::MAX), None),
+    ] {
+        let delivery = consumer.recv().unwrap();
+        assert_eq!(text(&delivery), expected);
+        let left = delivery.message().unwrap().header().unwrap().ttl;
+        match (left, ttl) {
+            (Some(left), Some(ttl)) => assert!(ttl - 20_000 < left && left < ttl, "{left} of {ttl}"),
+            (left, ttl) => assert_eq!(left, ttl),
+        }
+        delivery.accept().unwrap();
+    }
+    assert!(matches!(consumer.recv_timeout(SILENCE), Err(Error::TimedOut(Waiting::Message))));
+}
+
+#[test]
+fn m4_room_comes_back_when_messages_expire() {
+    let limits = Limits { queue: Bound { messages: 10, bytes: 1 << 20 }, ..Limits::default() };
+    let broker = start_with(limits);
+    let connection = connect(broker.address());
+    let sender = connection.sender("q").unwrap();
+    for n in 0..40 {
+        let mut message = Message::from(n.to_string());
+        message.header_mut().ttl = Some(50);
+        sender.send(message).unwrap().accepted().unwrap();
+    }
+    thread::sleep(Duration::from_millis(200));
+    sender.send("stays").unwrap().accepted().unwrap();
+    let delivery = connection.receiver("q").unwrap().recv().unwrap();
+    assert_eq!(text(&delivery), "stays");
+    delivery.accept().unwrap();
+}
+
+//= 3.4.5-06
+#[test]
+fn a_message_whose_delivery_fails_too_often_is_dropped() {
+    let broker = start_with(Limits { failures: 2, ..Limits::default() });
+    let connection = connect(broker.address());
+    send_all(&connection, "q", &["poison"]);
+    let consumer = connection.receiver("q").unwrap();
+    for expected in [None, Some(1), Some(2)] {
+        let delivery = consumer.recv().unwrap();
+        assert_eq!(failures(&delivery), expected);
+        delivery.modify(Modified { delivery_failed: Some(true), ..Modified::default() }).unwrap();
+    }
+    assert!(matches!(consumer.recv_timeout(SILENCE), Err(Error::TimedOut(Waiting::Message))));
+}
+
+/// A dynamic node of this policy: its link, and its address.
+fn made(connection: &Connection, policy: LifetimePolicy) -> (blocking::Receiver, Str) {
+    let properties = Some(Map::new().with(name("lifetime-policy"), policy));
+    let dynamic = Source { dynamic: true, dynamic_node_properties: properties, ..Source::default() };
+    let link = connection.attach_receiver(receiver("made", dynamic), 1).unwrap();
+    let address = link.remote_attach().unwrap().source.unwrap().address.unwrap();
+    (link, address)
+}
+
+/// Whether a queue of this address is there: only those are that were made, and that is asked of the anonymous relay.
+fn is_there(connection: &Connection, address: &Str) -> bool {
+    let relay = connection.attach_sender(sender("relay", Target::default())).unwrap();
+    let outcome = relay.send(Message::from("probe").with_to(address.clone())).unwrap();
+    relay.close().unwrap();
+    outcome == Outcome::Accepted
+}
+
+//= 3.5.9-01 3.5.11-01 3.5.12-01 3.5.13-01
+#[test]
+fn a_dynamic_node_lives_as_long_as_its_policy_says() {
+    let broker = start();
+    let connection = connect(broker.address());
+    let other = connect(broker.address());
+    let gone = condition::RESOURCE_DELETED;
+
+    // With its link, whatever else there is.
+    let (link, address) = made(&connection, LifetimePolicy::DeleteOnClose);
+    let user = other.receiver(address.clone()).unwrap();
+    link.close().unwrap();
+    assert_eq!(detached(user.recv().unwrap_err()), gone);
+    assert!(!is_there(&other, &address));
+
+    // With the last link.
+    let (link, address) = made(&connection, LifetimePolicy::DeleteOnNoLinks);
+    let user = other.sender(address.clone()).unwrap();
+    link.close().unwrap();
+    user.send("kept").unwrap().accepted().unwrap();
+    user.close().unwrap();
+    assert!(!is_there(&other, &address));
+
+    // With the last message, once its link is gone.
+    let (link, address) = made(&connection, LifetimePolicy::DeleteOnNoMessages);
+    send_all(&other, &address, &["one"]);
+    link.recv().unwrap().release().unwrap();
+    link.close().unwrap();
+    let user = other.receiver(address.clone()).unwrap();
+    user.recv().unwrap().accept().unwrap();
+    assert_eq!(detached(user.recv().unwrap_err()), gone);
+    assert!(!is_there(&other, &address));
+
+    // When there is neither.
+    let (link, address) = made(&connection, LifetimePolicy::DeleteOnNoLinksOrMessages);
+    link.close().unwrap();
+    assert!(!is_there(&other, &address));
+    let (link, address) = made(&connection, LifetimePolicy::DeleteOnNoLinksOrMessages);
+    let user = other.sender(address.clone()).unwrap();
+    link.close().unwrap();
+    user.send("kept").unwrap().accepted().unwrap();
+    user.close().unwrap();
+    assert!(is_there(&other, &address));
+    let user = other.receiver(address.clone()).unwrap();
+    for _ in 0..2 {
+        user.recv().unwrap().accept().unwrap();
+    }
+    user.close().unwrap();
+    assert!(!is_there(&other, &address));
+}
+
+#[test]
+fn all_queues_have_a_bound_together() {
+    let limits = Limits { total: Bound { messages: 20, bytes: 1 << 20 }, ..Limits::default() };
+    let broker = start_with(limits);
+    let options = Options { timeout: SILENCE, ..Options::default() };
+    let connection = options.connect(broker.address()).unwrap();
+    let senders = ["a", "b"].map(|queue| connection.sender(queue).unwrap());
+    let mut held = 0;
+    let full = 'full: loop {
+        for sender in &senders {
+            match sender.send("m") {
+                Ok(Outcome::Accepted) => held += 1,
+                Ok(Outcome::Rejected(Some(error))) => {
+                    assert_eq!(error.condition, condition::RESOURCE_LIMIT_EXCEEDED)
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => break 'full error,
+            }
+        }
+    };
+    assert!(matches!(full, Error::TimedOut(Waiting::Credit)), "{full:?}");
+    assert!((20..=40).contains(&held), "{held}");
+    for queue in ["a", "b"] {
+        let consumer = connection.receiver(queue).unwrap();
+        while let Ok(delivery) = consumer.recv_timeout(SILENCE) {
+            delivery.accept().unwrap();
+            held -= 1;
+        }
+    }
+    assert_eq!(held, 0);
+    for sender in &senders {
+        sender.send("room again").unwrap().accepted().unwrap();
+    }
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! One queue: no link, socket or clock in it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use amqp1_engine::{
+    Instant,
     codec::Map,
-    message::Relay,
+    message::{MessageView, Relay},
     types::{DeliveryState, DeliveryTag},
 };
 use bytes::Bytes;
+
+use super::Selector;
 
 /// How much a queue holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,18 @@ pub struct Stored {
     pub payload: Bytes,
     /// What the bytes are: 0 for a message as in §3.2.
     pub message_format: u32,
+    /// From when on it is of no use (§3.2.1 ttl).
+    pub expires: Option<Instant>,
+}
+
+/// What a consumer wants of a queue: without more said, each message for itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Interest {
+    /// Only messages that this selects (§3.5.1).
+    pub selector: Option<Selector>,
+    /// Messages stay for the others: it browses (§3.5.7 copy). It sees each message once that waits or comes to wait,
+    /// whatever it says of it.
+    pub copies: bool,
 }
 
 /// What became of a message that was offered to a consumer.
@@ -46,48 +61,78 @@ pub struct Overrun;
 
 /// Messages in the order of their arrival, and who consumes them.
 ///
-/// A message that was sent stays until its consumer has told the outcome; until then it counts. One that comes back
-/// takes its old place, before all that arrived later.
+/// A message that was sent stays until its consumer has told the outcome; until then it counts. What comes back goes before
+/// all that was not sent yet, in the order of its return.
+///
+/// Each consumer walks the queue once, from the front: it remembers how far it has looked, and looks again only at what has
+/// come back since. So a selector costs one look at each message, however few it selects.
 #[derive(Debug)]
 pub struct Queue<C> {
     bound: Bound,
+    max_failures: u32,
     messages: usize,
     bytes: usize,
     arrived: u64,
     /// By place.
-    waiting: BTreeMap<u64, Entry<C>>,
-    consumers: BTreeMap<C, Consumer<C>>,
+    waiting: BTreeMap<u64, Entry>,
+    /// Places of those among them that came back, in the order of their return.
+    returned: BTreeMap<u64, u64>,
+    returns: u64,
+    /// Those among them that expire, by moment and place.
+    expiring: BTreeSet<(Instant, u64)>,
+    consumers: BTreeMap<C, Consumer>,
     /// Consumers that are ready; the first has its turn.
     turns: VecDeque<C>,
+    looks: u64,
 }
 
 #[derive(Debug)]
-struct Entry<C> {
+struct Entry {
     stored: Stored,
-    /// Consumers to which it must not go again.
-    barred: Vec<C>,
+    failures: u32,
+    /// The number of its last return.
+    returned: Option<u64>,
+    /// Whether there is a consumer to which it must not go again.
+    is_barred: bool,
 }
 
 #[derive(Debug)]
-struct Consumer<C> {
+struct Consumer {
+    interest: Interest,
     is_ready: bool,
-    unsettled: BTreeMap<DeliveryTag, (u64, Entry<C>)>,
-    barred_from: usize,
+    unsettled: BTreeMap<DeliveryTag, (u64, Entry)>,
+    /// It has looked at all places before this one, and at all returns before that one.
+    next: u64,
+    next_return: u64,
+    /// Places of messages that must not come to it again.
+    barred: BTreeSet<u64>,
 }
 
 impl<C: Copy + Ord> Queue<C> {
-    /// An empty queue that nobody consumes.
+    /// An empty queue that nobody consumes. A message is dropped when its delivery fails more often than `max_failures`
+    /// times.
     #[must_use]
-    pub const fn new(bound: Bound) -> Self {
+    pub const fn new(bound: Bound, max_failures: u32) -> Self {
         Self {
             bound,
+            max_failures,
             messages: 0,
             bytes: 0,
             arrived: 0,
             waiting: BTreeMap::new(),
+            returned: BTreeMap::new(),
+            returns: 0,
+            expiring: BTreeSet::new(),
             consumers: BTreeMap::new(),
             turns: VecDeque::new(),
+            looks: 0,
         }
+    }
+
+    /// What it holds, what is out for delivery included.
+    #[must_use]
+    pub const fn size(&self) -> Bound {
+        Bound { messages: self.messages, bytes: self.bytes }
     }
 
     /// Whether no message is here or out for delivery.
@@ -99,13 +144,13 @@ impl<C: Copy + Ord> Queue<C> {
     /// How many more messages there is room for: with none, producers get no more credit.
     #[must_use]
     pub const fn room(&self) -> usize {
-        if self.bytes >= self.bound.bytes { 0 } else { self.bound.messages.saturating_sub(self.messages) }
+        self.bound.room(self.size())
     }
 
     /// Whether half of the bound is free: producers that had to wait get credit again.
     #[must_use]
     pub const fn is_half_free(&self) -> bool {
-        self.messages <= self.bound.messages / 2 && self.bytes <= self.bound.bytes / 2
+        self.bound.is_half_free(self.size())
     }
 
     /// Adds a message at the end. Credit granted before the queue was full may be used.
@@ -114,21 +159,46 @@ impl<C: Copy + Ord> Queue<C> {
     ///
     /// [`Overrun`]: the message was not taken.
     pub fn push(&mut self, stored: Stored) -> Result<(), Overrun> {
-        if self.messages >= self.bound.messages.saturating_mul(2)
-            || self.bytes >= self.bound.bytes.saturating_mul(2)
-        {
+        if self.bound.is_overrun(self.size()) {
             return Err(Overrun);
         }
         self.messages += 1;
         self.bytes += stored.payload.len();
-        self.waiting.insert(self.arrived, Entry { stored, barred: Vec::new() });
+        let place = self.arrived;
         self.arrived += 1;
+        self.wait(place, Entry { stored, failures: 0, returned: None, is_barred: false });
         Ok(())
     }
 
+    /// Drops what is of no use any more of that which waits. What is out for delivery is dropped when it comes back.
+    //= 3.2.1-12
+    pub fn expire(&mut self, now: Instant) {
+        while let Some(&(expires, place)) = self.expiring.first()
+            && expires <= now
+        {
+            if let Some(entry) = self.take(place) {
+                self.forget(place, &entry);
+            }
+        }
+    }
+
+    /// When the first message that waits is of no use any more.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.expiring.first().map(|&(expires, _)| expires)
+    }
+
     /// Adds a consumer that is not ready yet.
-    pub fn subscribe(&mut self, id: C) {
-        self.consumers.insert(id, Consumer { is_ready: false, unsettled: BTreeMap::new(), barred_from: 0 });
+    pub fn subscribe(&mut self, id: C, interest: Interest) {
+        let consumer = Consumer {
+            interest,
+            is_ready: false,
+            unsettled: BTreeMap::new(),
+            next: 0,
+            next_return: self.returns,
+            barred: BTreeSet::new(),
+        };
+        self.consumers.insert(id, consumer);
     }
 
     /// Removes a consumer. What it has not settled comes back as a failed delivery.
@@ -137,9 +207,8 @@ impl<C: Copy + Ord> Queue<C> {
         if consumer.is_ready {
             self.turns.retain(|&turn| turn != id);
         }
-        for (place, mut entry) in consumer.unsettled.into_values() {
-            self.rewrite(&mut entry, true, None);
-            self.waiting.insert(place, entry);
+        for (place, entry) in consumer.unsettled.into_values() {
+            self.put_back(place, entry, true, None);
         }
     }
 
@@ -158,50 +227,68 @@ impl<C: Copy + Ord> Queue<C> {
         let mut in_vain = 0;
         while in_vain < self.turns.len() && !self.waiting.is_empty() {
             let Some(id) = self.turns.pop_front() else { break };
-            let Some(consumer) = self.consumers.get_mut(&id) else { continue };
-            let Some((&place, entry)) =
-                self.waiting.iter_mut().find(|(_, entry)| !entry.barred.contains(&id))
-            else {
+            let Some(place) = self.find(id) else {
                 self.turns.push_back(id);
                 in_vain += 1;
                 continue;
             };
+            let (Some(consumer), Some(entry)) = (self.consumers.get_mut(&id), self.waiting.get_mut(&place))
+            else {
+                continue;
+            };
             match offer(id, &entry.stored) {
-                Offered::NotNow => consumer.is_ready = false,
-                Offered::Never => {
-                    entry.barred.push(id);
-                    consumer.barred_from += 1;
-                    self.turns.push_front(id);
+                Offered::NotNow => {
+                    consumer.is_ready = false;
+                    continue;
                 }
-                offered => {
-                    let entry = self.waiting.remove(&place).expect("it was found there");
-                    match offered {
-                        Offered::Sent(tag) => drop(consumer.unsettled.insert(tag, (place, entry))),
-                        _ => self.forget(entry),
+                Offered::Never => {
+                    entry.is_barred = true;
+                    consumer.barred.insert(place);
+                    self.turns.push_front(id);
+                    continue;
+                }
+                _ if consumer.interest.copies => consumer.next = place + 1,
+                Offered::Sent(tag) => {
+                    if let Some(entry) = self.take(place)
+                        && let Some(consumer) = self.consumers.get_mut(&id)
+                    {
+                        consumer.unsettled.insert(tag, (place, entry));
                     }
-                    self.turns.push_back(id);
-                    in_vain = 0;
+                }
+                Offered::SentSettled => {
+                    if let Some(entry) = self.take(place) {
+                        self.forget(place, &entry);
+                    }
                 }
             }
+            self.turns.push_back(id);
+            in_vain = 0;
         }
     }
 
     /// Whether a message waits that may go to this consumer.
     #[must_use]
-    pub fn has_for(&self, id: C) -> bool {
-        self.waiting.values().any(|entry| !entry.barred.contains(&id))
+    pub fn has_for(&mut self, id: C) -> bool {
+        self.find(id).is_some()
     }
 
-    /// How many messages wait.
+    /// How many messages wait for a consumer; nothing if it selects or browses, for whom nobody has counted.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
+    pub fn available(&self, id: C) -> Option<usize> {
+        let consumer = self.consumers.get(&id)?;
+        (consumer.interest == Interest::default()).then(|| self.waiting.len())
     }
 
     /// From how many of the queue's messages a consumer is barred.
     #[must_use]
     pub fn barred_from(&self, id: C) -> usize {
-        self.consumers.get(&id).map_or(0, |consumer| consumer.barred_from)
+        self.consumers.get(&id).map_or(0, |consumer| consumer.barred.len())
+    }
+
+    /// How often a consumer has looked at a message so far, to take it or to pass on.
+    #[must_use]
+    pub const fn looks(&self) -> u64 {
+        self.looks
     }
 
     /// Takes the outcome of a message that was sent (§3.4). Without one, a failed delivery is meant.
@@ -210,27 +297,92 @@ impl<C: Copy + Ord> Queue<C> {
         let Some((place, mut entry)) = consumer.unsettled.remove(&tag) else { return };
         match outcome {
             //= 3.4.3-03 3.5.2-02
-            Some(DeliveryState::Accepted | DeliveryState::Rejected(_)) => return self.forget(entry),
+            Some(DeliveryState::Accepted | DeliveryState::Rejected(_)) => self.forget(place, &entry),
             //= 3.4.4-01 3.4.4-02
-            Some(DeliveryState::Released) => self.rewrite(&mut entry, false, None),
+            Some(DeliveryState::Released) => self.put_back(place, entry, false, None),
             Some(DeliveryState::Modified(modified)) => {
                 //= 3.4.5-07
                 if modified.undeliverable_here.unwrap_or(false) {
-                    entry.barred.push(id);
-                    consumer.barred_from += 1;
+                    entry.is_barred = true;
+                    consumer.barred.insert(place);
                 }
                 //= 3.4.5-06
                 let failed = modified.delivery_failed.unwrap_or(false);
-                self.rewrite(&mut entry, failed, modified.message_annotations.as_ref());
+                self.put_back(place, entry, failed, modified.message_annotations.as_ref());
             }
-            _ => self.rewrite(&mut entry, true, None),
+            _ => self.put_back(place, entry, true, None),
+        }
+    }
+
+    /// The next message for a consumer, of those that came back first. What it does not want it does not look at again.
+    fn find(&mut self, id: C) -> Option<u64> {
+        let consumer = self.consumers.get_mut(&id)?;
+        let (mut looks, mut found) = (0, None);
+        // What a browser has passed it has seen, or somebody else has had it by then.
+        //= 3.5.2-04
+        let from = if consumer.interest.copies { self.returns } else { consumer.next_return };
+        for (&number, &place) in self.returned.range(from..) {
+            // What is still ahead comes in its place.
+            if place < consumer.next {
+                looks += 1;
+                if self.waiting.get(&place).is_some_and(|entry| consumer.wants(place, entry)) {
+                    found = Some(place);
+                    break;
+                }
+            }
+            consumer.next_return = number + 1;
+        }
+        if found.is_none() {
+            for (&place, entry) in self.waiting.range(consumer.next..) {
+                looks += 1;
+                consumer.next = place;
+                if consumer.wants(place, entry) {
+                    found = Some(place);
+                    break;
+                }
+                consumer.next = place + 1;
+            }
+        }
+        self.looks += looks;
+        found
+    }
+
+    /// Puts a message among those that wait.
+    fn wait(&mut self, place: u64, entry: Entry) {
+        if let Some(expires) = entry.stored.expires {
+            self.expiring.insert((expires, place));
         }
         self.waiting.insert(place, entry);
     }
 
+    /// Takes a message from those that wait.
+    fn take(&mut self, place: u64) -> Option<Entry> {
+        let entry = self.waiting.remove(&place)?;
+        if let Some(number) = entry.returned {
+            self.returned.remove(&number);
+        }
+        if let Some(expires) = entry.stored.expires {
+            self.expiring.remove(&(expires, place));
+        }
+        Some(entry)
+    }
+
+    /// A message comes back to its place, unless its delivery has failed too often.
+    fn put_back(&mut self, place: u64, mut entry: Entry, failed: bool, annotations: Option<&Map>) {
+        entry.failures = entry.failures.saturating_add(failed.into());
+        if entry.failures > self.max_failures {
+            return self.forget(place, &entry);
+        }
+        self.rewrite(&mut entry, failed, annotations);
+        entry.returned = Some(self.returns);
+        self.returned.insert(self.returns, place);
+        self.returns += 1;
+        self.wait(place, entry);
+    }
+
     /// Writes the head of a message that comes back anew, where it has to say something else: somebody acquired the
     /// message. What is no message as in §3.2 stays as it is.
-    fn rewrite(&mut self, entry: &mut Entry<C>, failed: bool, annotations: Option<&Map>) {
+    fn rewrite(&mut self, entry: &mut Entry, failed: bool, annotations: Option<&Map>) {
         if entry.stored.message_format != 0 {
             return;
         }
@@ -254,14 +406,47 @@ impl<C: Copy + Ord> Queue<C> {
         self.bytes += entry.stored.payload.len();
     }
 
-    fn forget(&mut self, entry: Entry<C>) {
+    fn forget(&mut self, place: u64, entry: &Entry) {
         self.messages -= 1;
         self.bytes -= entry.stored.payload.len();
-        for id in entry.barred {
-            if let Some(consumer) = self.consumers.get_mut(&id) {
-                consumer.barred_from -= 1;
+        if entry.is_barred {
+            for consumer in self.consumers.values_mut() {
+                consumer.barred.remove(&place);
             }
         }
+    }
+}
+
+impl Consumer {
+    fn wants(&self, place: u64, entry: &Entry) -> bool {
+        if self.barred.contains(&place) {
+            return false;
+        }
+        let Some(selector) = &self.interest.selector else { return true };
+        entry.stored.is_selected(selector)
+    }
+}
+
+impl Stored {
+    /// Whether a selector selects it. Bytes of an application's own format have nothing that it could ask for.
+    #[must_use]
+    pub fn is_selected(&self, selector: &Selector) -> bool {
+        self.message_format == 0
+            && MessageView::scan(&self.payload).is_ok_and(|message| selector.selects(&message))
+    }
+}
+
+impl Bound {
+    pub(super) const fn room(self, held: Self) -> usize {
+        if held.bytes >= self.bytes { 0 } else { self.messages.saturating_sub(held.messages) }
+    }
+
+    pub(super) const fn is_half_free(self, held: Self) -> bool {
+        held.messages <= self.messages / 2 && held.bytes <= self.bytes / 2
+    }
+
+    pub(super) const fn is_overrun(self, held: Self) -> bool {
+        held.messages >= self.messages.saturating_mul(2) || held.bytes >= self.bytes.saturating_mul(2)
     }
 }
 
@@ -280,11 +465,11 @@ mod tests {
     fn stored(text: &str) -> Stored {
         let mut payload = Vec::new();
         Message::from(text).encode(&mut payload);
-        Stored { payload: payload.into(), message_format: 0 }
+        Stored { payload: payload.into(), message_format: 0, expires: None }
     }
 
     fn queue_of(texts: &[&str]) -> Queue<char> {
-        let mut queue = Queue::new(AMPLE);
+        let mut queue = Queue::new(AMPLE, 9);
         for text in texts {
             queue.push(stored(text)).unwrap();
         }
@@ -325,7 +510,7 @@ mod tests {
 
     fn subscribe(queue: &mut Queue<char>, ids: &[char]) {
         for &id in ids {
-            queue.subscribe(id);
+            queue.subscribe(id, Interest::default());
             queue.ready(id);
         }
     }
@@ -344,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_back_takes_its_old_place() {
+    fn what_comes_back_goes_before_what_was_never_sent() {
         let mut queue = queue_of(&["1", "2", "3", "4"]);
         subscribe(&mut queue, &['a', 'b']);
         let mut credit = BTreeMap::from([('a', 2), ('b', 1)]);
@@ -360,7 +545,7 @@ mod tests {
             Offered::SentSettled
         });
         let expected =
-            [("1", Some(1)), ("3", None), ("4", None)].map(|(text, count)| (text.to_owned(), count));
+            [("3", None), ("1", Some(1)), ("4", None)].map(|(text, count)| (text.to_owned(), count));
         assert_eq!(seen, expected);
         assert!(queue.is_empty());
         assert_eq!(queue.bytes, 0);
@@ -440,8 +625,8 @@ mod tests {
             message.header_mut().first_acquirer = Some(true);
             let mut payload = Vec::new();
             message.encode(&mut payload);
-            let mut queue = Queue::new(AMPLE);
-            queue.push(Stored { payload: payload.into(), message_format: 0 }).unwrap();
+            let mut queue = Queue::new(AMPLE, 9);
+            queue.push(Stored { payload: payload.into(), message_format: 0, expires: None }).unwrap();
             subscribe(&mut queue, &['a']);
             let mut first = Vec::new();
             for tag in 0..2 {
@@ -471,7 +656,7 @@ mod tests {
         queue.ready('a');
         assert_eq!(deliver(&mut queue, &mut credit, &mut 1), sent(&[('a', "2")]));
         assert!(!queue.has_for('a'));
-        assert_eq!(queue.waiting(), 1);
+        assert_eq!(queue.waiting.len(), 1);
         subscribe(&mut queue, &['b']);
         credit.insert('b', 9);
         assert_eq!(deliver(&mut queue, &mut credit, &mut 0), sent(&[('b', "1")]));
@@ -496,7 +681,7 @@ mod tests {
 
     #[test]
     fn the_bound_is_of_messages_and_of_bytes() {
-        let mut queue = Queue::new(Bound { messages: 4, ..AMPLE });
+        let mut queue = Queue::new(Bound { messages: 4, ..AMPLE }, 9);
         subscribe(&mut queue, &['a']);
         for n in 0..8 {
             assert_eq!(queue.room(), 4_usize.saturating_sub(n));
@@ -515,7 +700,7 @@ mod tests {
         }
         assert!(queue.is_half_free());
 
-        let mut queue = Queue::<char>::new(Bound { bytes: 10, ..AMPLE });
+        let mut queue = Queue::<char>::new(Bound { bytes: 10, ..AMPLE }, 9);
         queue.push(stored("a message of more than ten bytes")).unwrap();
         assert_eq!(queue.room(), 0);
         assert_eq!(queue.push(stored("m")), Err(Overrun));
@@ -523,12 +708,218 @@ mod tests {
 
     #[test]
     fn bytes_of_an_unknown_format_are_never_changed() {
-        let odd = Stored { payload: Bytes::from_static(b"\0odd"), message_format: 9 };
-        let mut queue = Queue::new(AMPLE);
+        let odd = Stored { payload: Bytes::from_static(b"\0odd"), message_format: 9, expires: None };
+        let mut queue = Queue::new(AMPLE, 9);
         queue.push(odd.clone()).unwrap();
         subscribe(&mut queue, &['a']);
         queue.deliver(|_, _| Offered::Sent(0.into()));
         queue.settle('a', 0.into(), None);
         assert_eq!(queue.waiting[&0].stored, odd);
+    }
+
+    /// A message whose text is its colour, too.
+    fn coloured(colour: &str) -> Stored {
+        let mut payload = Vec::new();
+        Message::from(colour).with_property("colour", colour).encode(&mut payload);
+        Stored { payload: payload.into(), message_format: 0, expires: None }
+    }
+
+    fn selecting(selector: &str) -> Interest {
+        Interest { selector: Some(selector.parse().unwrap()), copies: false }
+    }
+
+    const BROWSING: Interest = Interest { selector: None, copies: true };
+
+    /// Delivers all it can to consumers that settle at once, and tells who got what.
+    fn deliver_all(queue: &mut Queue<char>) -> Vec<(char, String)> {
+        let mut got = Vec::new();
+        queue.deliver(|id, stored| {
+            got.push((id, text(stored)));
+            Offered::SentSettled
+        });
+        got
+    }
+
+    //= 3.5.8-03
+    #[test]
+    fn a_selector_leaves_the_rest_to_the_others() {
+        let mut queue = Queue::new(AMPLE, 9);
+        for colour in ["green", "red", "green", "blue", "red"] {
+            queue.push(coloured(colour)).unwrap();
+        }
+        queue.push(Stored { message_format: 9, ..coloured("red") }).unwrap();
+        queue.subscribe('a', selecting("colour = 'red'"));
+        queue.ready('a');
+        assert_eq!(deliver_all(&mut queue), sent(&[('a', "red"), ('a', "red")]));
+        assert!(!queue.has_for('a'));
+        queue.push(coloured("red")).unwrap();
+        assert_eq!(deliver_all(&mut queue), sent(&[('a', "red")]));
+        subscribe(&mut queue, &['b']);
+        let rest = deliver_all(&mut queue);
+        assert_eq!(rest, sent(&[('b', "green"), ('b', "green"), ('b', "blue"), ('b', "red")]));
+        assert!(queue.is_empty());
+    }
+
+    //= 3.5.1-02
+    #[test]
+    fn a_selector_looks_at_each_message_once_however_few_it_selects() {
+        const MESSAGES: u64 = 100_000;
+        let mut queue = Queue::new(Bound { messages: MESSAGES as usize, bytes: 1 << 30 }, 9);
+        let (red, green) = (coloured("red"), coloured("green"));
+        for n in 0..MESSAGES {
+            queue.push(if n % 100 == 99 { green.clone() } else { red.clone() }).unwrap();
+        }
+        queue.subscribe('a', selecting("colour = 'green'"));
+        let (mut received, mut tag) = (0, 0);
+        while received < MESSAGES / 100 {
+            let mut credit = 10;
+            queue.ready('a');
+            queue.deliver(|_, _| {
+                if credit == 0 {
+                    return Offered::NotNow;
+                }
+                (credit, received, tag) = (credit - 1, received + 1, tag + 1);
+                Offered::Sent((tag - 1).into())
+            });
+            if received == 10 {
+                assert!(queue.looks() <= 1_100, "it begins where the first ones are: {}", queue.looks());
+            }
+            for settled in tag - 10..tag {
+                queue.settle('a', settled.into(), Some(&DeliveryState::Accepted));
+            }
+        }
+        // One that there is no credit for is looked at again once there is.
+        assert!(queue.looks() <= MESSAGES + MESSAGES / 1_000, "{}", queue.looks());
+        queue.ready('a');
+        assert!(deliver_all(&mut queue).is_empty());
+        let before = queue.looks();
+        queue.push(red).unwrap();
+        assert!(deliver_all(&mut queue).is_empty());
+        assert_eq!(queue.looks(), before + 1);
+    }
+
+    #[test]
+    fn what_comes_back_is_seen_by_those_who_had_passed_it() {
+        let mut queue = Queue::new(AMPLE, 9);
+        for colour in ["red", "green", "red"] {
+            queue.push(coloured(colour)).unwrap();
+        }
+        subscribe(&mut queue, &['a']);
+        let mut credit = BTreeMap::from([('a', 2)]);
+        deliver(&mut queue, &mut credit, &mut 0);
+        queue.subscribe('b', selecting("colour = 'green'"));
+        queue.ready('b');
+        assert!(deliver_all(&mut queue).is_empty());
+        let looks = queue.looks();
+        queue.settle('a', 0.into(), Some(&DeliveryState::Released));
+        queue.settle('a', 1.into(), None);
+        assert_eq!(deliver_all(&mut queue), sent(&[('b', "green")]));
+        assert_eq!(queue.looks(), looks + 2, "what came back, and nothing else");
+        assert!(queue.returned.len() == 1 && queue.waiting.len() == 2);
+    }
+
+    //= 3.5.7-02
+    #[test]
+    fn a_browser_sees_each_message_once_and_takes_none() {
+        let mut queue = queue_of(&["1", "2", "3"]);
+        subscribe(&mut queue, &['a']);
+        let mut credit = BTreeMap::from([('a', 1)]);
+        deliver(&mut queue, &mut credit, &mut 0);
+        queue.subscribe('b', BROWSING);
+        queue.ready('b');
+        let mut tag = 10;
+        let mut seen = Vec::new();
+        queue.deliver(|id, stored| {
+            assert_eq!(id, 'b', "the other has no credit");
+            seen.push(text(stored));
+            tag += 1;
+            Offered::Sent(tag.into())
+        });
+        assert_eq!(seen, ["2", "3"], "one is out");
+        for (tag, outcome) in [(11, Some(DeliveryState::Accepted)), (12, None)] {
+            queue.settle('b', tag.into(), outcome.as_ref());
+        }
+        queue.settle('a', 0.into(), Some(&DeliveryState::Released));
+        assert!(!queue.has_for('b'));
+        queue.push(stored("4")).unwrap();
+        assert!(queue.has_for('b'));
+        queue.unsubscribe('b');
+        queue.ready('a');
+        assert_eq!(deliver_all(&mut queue).len(), 4, "all are there still");
+    }
+
+    #[test]
+    fn a_browser_may_select() {
+        let mut queue = Queue::new(AMPLE, 9);
+        for colour in ["red", "green"] {
+            queue.push(coloured(colour)).unwrap();
+        }
+        queue.subscribe('a', Interest { copies: true, ..selecting("colour = 'green'") });
+        queue.ready('a');
+        assert_eq!(deliver_all(&mut queue), sent(&[('a', "green")]));
+        assert_eq!(queue.size().messages, 2);
+    }
+
+    //= 3.2.1-12
+    #[test]
+    fn m4_what_has_expired_is_dropped_wherever_it_is() {
+        let moment = Instant::from_millis;
+        let mut queue = queue_of(&["stays"]);
+        for expires in [5, 7, 9] {
+            queue.push(Stored { expires: Some(moment(expires)), ..stored("goes") }).unwrap();
+        }
+        assert_eq!(queue.next_expiry(), Some(moment(5)));
+        queue.expire(moment(4));
+        assert_eq!(queue.size().messages, 4);
+        queue.expire(moment(5));
+        assert_eq!(queue.size().messages, 3);
+        subscribe(&mut queue, &['a']);
+        let mut credit = BTreeMap::from([('a', 3)]);
+        deliver(&mut queue, &mut credit, &mut 0);
+        queue.expire(moment(20));
+        assert_eq!((queue.size().messages, queue.next_expiry()), (3, None), "it may be on its way");
+        queue.unsubscribe('a');
+        queue.expire(moment(20));
+        assert_eq!(queue.size().messages, 1);
+        subscribe(&mut queue, &['b']);
+        assert_eq!(deliver_all(&mut queue), sent(&[('b', "stays")]));
+        assert_eq!(queue.size(), Bound { messages: 0, bytes: 0 });
+    }
+
+    #[test]
+    fn a_message_whose_delivery_fails_too_often_is_dropped() {
+        let mut queue = Queue::new(AMPLE, 2);
+        queue.push(stored("poison")).unwrap();
+        queue.push(Stored { message_format: 9, ..stored("poison of another format") }).unwrap();
+        subscribe(&mut queue, &['a']);
+        let mut delivered = 0;
+        for _ in 0..10 {
+            let mut tags = Vec::new();
+            queue.deliver(|_, _| {
+                tags.push(delivered);
+                delivered += 1;
+                Offered::Sent((delivered - 1).into())
+            });
+            for (n, tag) in tags.into_iter().enumerate() {
+                // Released is not failed.
+                let released = (n == 0 && tag == 0).then_some(DeliveryState::Released);
+                queue.settle('a', tag.into(), released.as_ref());
+            }
+        }
+        assert_eq!(delivered, 1 + 2 * 3);
+        assert_eq!(queue.size(), Bound { messages: 0, bytes: 0 });
+    }
+
+    #[test]
+    fn a_consumer_that_leaves_takes_its_bars_along() {
+        let mut queue = queue_of(&["1"]);
+        for _ in 0..3 {
+            subscribe(&mut queue, &['a']);
+            queue.deliver(|_, _| Offered::Never);
+            assert_eq!(queue.barred_from('a'), 1);
+            queue.unsubscribe('a');
+        }
+        subscribe(&mut queue, &['a']);
+        assert_eq!(deliver_all(&mut queue), sent(&[('a', "1")]));
     }
 }

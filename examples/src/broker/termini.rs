@@ -1,7 +1,7 @@
 //! What a link's termini ask for, and what the broker says is in force.
 
 use amqp1_engine::{
-    codec::{Map, Str, Symbol},
+    codec::{Decode as _, Described, Map, Str, Symbol, Value, ValueRef},
     container::{Context, Link, LinkSettings},
     types::{
         DeliveryState, Error, LifetimePolicy, Modified, Source, Target, TargetKind, TerminusExpiryPolicy,
@@ -9,81 +9,160 @@ use amqp1_engine::{
     },
 };
 
+use super::{Interest, Selector};
+
+/// The type of filters that are selectors, by name and by number.
+const SELECTOR: (Symbol, u64) =
+    (Symbol::from_static("apache.org:selector-filter:string"), 0x0000_468c_0000_0004);
+/// The property of a node that tells how long it lives (§3.5.9).
+const LIFETIME_POLICY: &str = "lifetime-policy";
+
 /// The node that a peer's attach is for.
 pub(super) enum Wanted {
     /// The queue of this address.
     Queue(Str),
-    /// A queue to be made, for as long as the link lives.
-    Dynamic,
+    /// A queue to be made that lives so long.
+    Dynamic(LifetimePolicy),
     /// Every queue: each message tells its own.
     Any,
 }
 
-impl Wanted {
+/// What a peer's attach asks for.
+pub(super) struct Asked {
+    pub(super) node: Wanted,
+    /// For a consumer.
+    pub(super) interest: Interest,
+    /// The filters that are in force.
+    pub(super) filter: Option<Map>,
+}
+
+impl Asked {
     /// What a link that a peer attached is for, or why it cannot be had (§3.5.3, §3.5.4).
     pub(super) fn of(cx: &Context<'_>, link: Link) -> Result<Self, Error> {
         let attach = cx.remote_attach(link);
-        let terminus = match link {
+        let (address, dynamic, properties, interest, filter) = match link {
             Link::Sender(_) => {
-                let source = attach.and_then(|attach| attach.source);
-                source.map(|source| (source.address, source.dynamic))
+                let source = attach.and_then(|attach| attach.source).ok_or_else(no_terminus)?;
+                let (selector, filter) = selector(source.filter.as_ref())?;
+                let copies = source.distribution_mode == Some(distribution_mode::COPY);
+                let interest = Interest { selector, copies };
+                (source.address, source.dynamic, source.dynamic_node_properties, interest, filter)
             }
-            Link::Receiver(_) => match attach.and_then(|attach| attach.target).map(|target| *target) {
-                Some(TargetKind::Target(target)) => Some((target.address, target.dynamic)),
-                None => None,
-                Some(_) => return Err(error(condition::NOT_IMPLEMENTED, "only queues can be targets here")),
-            },
+            Link::Receiver(_) => {
+                let target = match attach.and_then(|attach| attach.target).map(|target| *target) {
+                    Some(TargetKind::Target(target)) => target,
+                    None => return Err(no_terminus()),
+                    Some(_) => {
+                        return Err(error(condition::NOT_IMPLEMENTED, "only queues can be targets here"));
+                    }
+                };
+                let interest = Interest::default();
+                (target.address, target.dynamic, target.dynamic_node_properties, interest, None)
+            }
         };
-        let Some((address, dynamic)) = terminus else {
-            return Err(error(condition::NOT_FOUND, "the link names no terminus here"));
-        };
-        match (address.filter(|address| !address.is_empty()), dynamic) {
+        let node = match (address.filter(|address| !address.is_empty()), dynamic) {
             (Some(_), true) => {
-                Err(error(condition::INVALID_FIELD, "a dynamic terminus gets its address from here"))
+                return Err(error(condition::INVALID_FIELD, "a dynamic terminus gets its address from here"));
             }
-            (Some(address), false) => Ok(Self::Queue(address)),
-            (None, true) => Ok(Self::Dynamic),
-            (None, false) if link.receiver().is_some() => Ok(Self::Any),
-            (None, false) => Err(error(condition::NOT_FOUND, "the source names no queue")),
+            (Some(address), false) => Wanted::Queue(address),
+            (None, true) => Wanted::Dynamic(lifetime_policy(properties.as_ref())?),
+            (None, false) if link.receiver().is_some() => Wanted::Any,
+            (None, false) => return Err(error(condition::NOT_FOUND, "the source names no queue")),
+        };
+        Ok(Self { node, interest, filter })
+    }
+
+    /// Answers a consumer with what is in force.
+    //= 2.6.3-10 3.5.8-04
+    pub(super) fn source(self, address: Str) -> impl FnOnce(&mut LinkSettings) {
+        let outcomes =
+            ["amqp:accepted:list", "amqp:rejected:list", "amqp:released:list", "amqp:modified:list"];
+        let failed = Modified { delivery_failed: Some(true), ..Modified::default() };
+        let mode = if self.interest.copies { distribution_mode::COPY } else { distribution_mode::MOVE };
+        move |link| {
+            link.source = Source {
+                address: Some(address),
+                expiry_policy: TerminusExpiryPolicy::LinkDetach,
+                dynamic: self.is_dynamic(),
+                dynamic_node_properties: self.properties(),
+                //= 3.5.3-09
+                distribution_mode: Some(mode),
+                default_outcome: Some(DeliveryState::Modified(Box::new(failed))),
+                outcomes: outcomes.map(Symbol::from_static).into(),
+                filter: self.filter,
+                ..Source::default()
+            };
+        }
+    }
+
+    /// Answers a producer with what is in force.
+    pub(super) fn target(self, address: Str) -> impl FnOnce(&mut LinkSettings) {
+        move |link| {
+            link.target = Target {
+                address: Some(address),
+                expiry_policy: TerminusExpiryPolicy::LinkDetach,
+                dynamic: self.is_dynamic(),
+                dynamic_node_properties: self.properties(),
+                ..Target::default()
+            };
+        }
+    }
+
+    const fn is_dynamic(&self) -> bool {
+        matches!(self.node, Wanted::Dynamic(_))
+    }
+
+    /// Those of a node that is made: of what was asked for, what is known here.
+    fn properties(&self) -> Option<Map> {
+        match self.node {
+            Wanted::Dynamic(policy) => Some(Map::new().with(Symbol::from_static(LIFETIME_POLICY), policy)),
+            _ => None,
         }
     }
 }
 
-/// Answers a consumer with what is in force: no filters, no copies, no durability.
-//= 2.6.3-10
-pub(super) fn queue_source(address: Str, dynamic: bool) -> impl FnOnce(&mut LinkSettings) {
-    let outcomes = ["amqp:accepted:list", "amqp:rejected:list", "amqp:released:list", "amqp:modified:list"];
-    let failed = Modified { delivery_failed: Some(true), ..Modified::default() };
-    move |link| {
-        link.source = Source {
-            address: Some(address),
-            expiry_policy: TerminusExpiryPolicy::LinkDetach,
-            dynamic,
-            dynamic_node_properties: dynamic.then(delete_on_close),
-            //= 3.5.3-09
-            distribution_mode: Some(distribution_mode::MOVE),
-            default_outcome: Some(DeliveryState::Modified(Box::new(failed))),
-            outcomes: outcomes.map(Symbol::from_static).into(),
-            ..Source::default()
-        };
+/// The first selector among the filters of a source, and the filters without all others: those are not in force.
+fn selector(filter: Option<&Map>) -> Result<(Option<Selector>, Option<Map>), Error> {
+    let selectors = filter.into_iter().flat_map(Map::iter).filter_map(|(name, filter)| match filter {
+        Value::Described(described) if is_selector(described) => Some((name, described)),
+        _ => None,
+    });
+    let Some((name, described)) = selectors.into_iter().next() else { return Ok((None, None)) };
+    let ValueRef::String(text) = described.value() else {
+        return Err(error(condition::INVALID_FIELD, "a selector is a string"));
+    };
+    let selector = text
+        .as_str()
+        .parse()
+        .map_err(|fault: super::Fault| error(condition::INVALID_FIELD, fault.to_string()))?;
+    Ok((Some(selector), Some(Map::new().with(name.clone(), described.clone()))))
+}
+
+fn is_selector(described: &Described) -> bool {
+    let (name, number) = SELECTOR;
+    match described.descriptor() {
+        ValueRef::Symbol(descriptor) => descriptor == name,
+        descriptor => descriptor == ValueRef::Ulong(number),
     }
 }
 
-/// Answers a producer with what is in force.
-pub(super) fn queue_target(address: Str, dynamic: bool) -> impl FnOnce(&mut LinkSettings) {
-    move |link| {
-        link.target = Target {
-            address: Some(address),
-            expiry_policy: TerminusExpiryPolicy::LinkDetach,
-            dynamic,
-            dynamic_node_properties: dynamic.then(delete_on_close),
-            ..Target::default()
-        };
+/// When a node is to be deleted: with its link, unless another policy is asked for.
+fn lifetime_policy(properties: Option<&Map>) -> Result<LifetimePolicy, Error> {
+    match properties.and_then(|properties| properties.get(LIFETIME_POLICY)) {
+        None | Some(Value::Null) => Ok(LifetimePolicy::DeleteOnClose),
+        Some(Value::Described(policy)) => {
+            LifetimePolicy::decode(policy.as_bytes()).map_err(|_| unknown_policy())
+        }
+        Some(_) => Err(unknown_policy()),
     }
 }
 
-fn delete_on_close() -> Map {
-    Map::new().with(Symbol::from_static("lifetime-policy"), LifetimePolicy::DeleteOnClose)
+fn unknown_policy() -> Error {
+    error(condition::INVALID_FIELD, "the lifetime-policy is none of those of the specification")
+}
+
+fn no_terminus() -> Error {
+    error(condition::NOT_FOUND, "the link names no terminus here")
 }
 
 pub(super) fn error(condition: Symbol, description: impl Into<Str>) -> Error {

@@ -1,0 +1,262 @@
+//! Messages on their way: into a queue, and out to who consumes it.
+
+use std::{mem, time::Duration};
+
+use amqp1_engine::{
+    Instant,
+    codec::{DecodeError, Str, Symbol},
+    container::{Context, Delivery, ReceiverId, SendRefused, SenderId},
+    message::{MessageView, Relay},
+    types::{Error, condition},
+};
+use bytes::Bytes;
+
+use super::{Broker, Node, Offered, Overrun, Stored, termini::error};
+
+/// The outcome of a message that was not taken.
+const REJECTED: Symbol = Symbol::from_static("amqp:rejected:list");
+/// How many messages a producer may send ahead.
+const CREDIT: u32 = 100;
+/// A smaller payload is copied, lest it keep the read buffer alive that it came in.
+const SHARE_FROM: usize = 16 * 1024;
+/// How often, at most, queues are looked at for messages that have expired. Looked at or not, none is delivered by then.
+const EXPIRY_PAUSE: Duration = Duration::from_millis(100);
+
+impl Broker {
+    /// Takes a message from a producer.
+    pub(super) fn receive(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
+        let message = (delivery.message_format() == 0).then(|| delivery.message());
+        let readable = message.as_ref().and_then(|message| message.as_ref().ok()).copied();
+        if let Some(key) = readable.and_then(|message| not_understood(&message)) {
+            let description = format!("the annotation {key} is not known here");
+            return cx.close_with(delivery.receiver(), error(condition::NOT_IMPLEMENTED, description));
+        }
+        let address = self.address_of(cx, delivery, message);
+        let stored = match &address {
+            Ok(address) => self.store(cx, address, delivery, readable),
+            Err(error) => Err(error.clone()),
+        };
+        if let Err(error) = stored {
+            refuse(cx, delivery, error);
+        }
+        let address = address.ok();
+        if let Some(address) = &address {
+            self.deliver(cx, address);
+        }
+        self.grant(cx, delivery.receiver(), address.as_ref());
+    }
+
+    /// The address of the queue that a message is for.
+    fn address_of(
+        &mut self,
+        cx: &Context<'_>,
+        delivery: &Delivery<'_>,
+        message: Option<Result<MessageView<'_>, DecodeError>>,
+    ) -> Result<Str, Error> {
+        let message = match message {
+            Some(Ok(message)) => Some(message),
+            Some(Err(reason)) => return Err(malformed(reason)),
+            None => None,
+        };
+        if let Some(address) =
+            self.attached(cx, delivery.receiver().into()).and_then(|link| link.address.clone())
+        {
+            return Ok(address);
+        }
+        let Some(message) = message else {
+            let format = delivery.message_format();
+            let description = format!("the address cannot be read from message-format {format}");
+            return Err(error(condition::NOT_IMPLEMENTED, description));
+        };
+        let to = message.properties().map_err(malformed)?.to;
+        to.map(Str::from).ok_or_else(|| error(condition::NOT_FOUND, "the message has no address in `to`"))
+    }
+
+    fn store(
+        &mut self,
+        cx: &mut Context<'_>,
+        address: &Str,
+        delivery: &Delivery<'_>,
+        message: Option<MessageView<'_>>,
+    ) -> Result<(), Error> {
+        if !self.queues.contains_key(address) {
+            let description = format!("there is no queue {address:?}: attach to it first");
+            return Err(error(condition::NOT_FOUND, description));
+        }
+        if self.limits.total.is_overrun(self.held) {
+            return Err(error(condition::RESOURCE_LIMIT_EXCEEDED, "the queues are full, all together"));
+        }
+        let expires = message.map_or(Ok(None), |message| self.expiry_of(&message, cx.now()));
+        let expires = expires.map_err(malformed)?;
+        let payload = compact(passed_on(delivery.payload().clone().into_bytes(), message));
+        let stored = Stored { payload, message_format: delivery.message_format(), expires };
+        match self.change(address, |node| node.queue.push(stored)) {
+            Some(Err(Overrun)) => {
+                let description = format!("the queue {address:?} is full");
+                Err(error(condition::RESOURCE_LIMIT_EXCEEDED, description))
+            }
+            _ => {
+                if let Some(expires) = expires {
+                    self.look_at(cx, expires);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// When a message that arrives now is of no use any more: by its ttl, or by the clock on the wall.
+    //= 3.2.1-11
+    fn expiry_of(&self, message: &MessageView<'_>, now: Instant) -> Result<Option<Instant>, DecodeError> {
+        let ttl = message.header()?.expiry(now);
+        let absolute = message.properties()?.absolute_expiry_time.map(|time| {
+            // A time before 1970 is past.
+            let since_epoch = time.since_epoch().unwrap_or_default();
+            now + since_epoch.saturating_sub((self.wall_clock)())
+        });
+        Ok(ttl.into_iter().chain(absolute).min())
+    }
+
+    /// Sends what a queue has to whom it can, lets its producers go on if there is room, and deletes it if its time is over.
+    pub(super) fn deliver(&mut self, cx: &mut Context<'_>, address: &Str) {
+        let stalled = self.change(address, |node| {
+            let Node { queue, draining, stalled, .. } = node;
+            queue.expire(cx.now());
+            queue.deliver(|consumer, stored| offer(cx, consumer, stored));
+            draining.retain(|&consumer| {
+                let has_more = queue.has_for(consumer);
+                if !has_more {
+                    cx.drained(consumer);
+                }
+                has_more
+            });
+            if queue.is_half_free() { mem::take(stalled) } else { Default::default() }
+        });
+        for producer in stalled.into_iter().flatten() {
+            self.grant(cx, producer, Some(address));
+        }
+        if !self.stalled.is_empty() && self.limits.total.is_half_free(self.held) {
+            for producer in mem::take(&mut self.stalled) {
+                let address = self.attached(cx, producer.into()).and_then(|link| link.address.clone());
+                self.grant(cx, producer, address.as_ref());
+            }
+        }
+        self.tidy(cx, address);
+    }
+
+    /// Tops up a producer's credit, as far as the queue that it sends to has room, and all of them together.
+    pub(super) fn grant(&mut self, cx: &mut Context<'_>, producer: ReceiverId, address: Option<&Str>) {
+        let in_all = self.limits.total.room(self.held);
+        let node = address.and_then(|address| self.queues.get_mut(address));
+        let room = node.as_ref().map_or(self.limits.queue.messages, |node| node.queue.room());
+        if let Some(node) = node.filter(|_| room == 0) {
+            node.stalled.insert(producer);
+        }
+        if in_all == 0 {
+            self.stalled.insert(producer);
+        }
+        if let Some(attached) = self.attached(cx, producer.into()) {
+            attached.stalled_at = address.filter(|_| room == 0).cloned();
+        }
+        let credit = cx.credit(producer);
+        let wanted = u32::try_from(room.min(in_all)).unwrap_or(u32::MAX).min(CREDIT);
+        if credit < wanted && credit <= wanted / 2 {
+            cx.add_credit(producer, wanted - credit);
+        }
+    }
+
+    /// Drops what has expired in any queue.
+    pub(super) fn expire(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now();
+        let due = |node: &Node| node.queue.next_expiry().is_some_and(|expires| expires <= now);
+        let due: Vec<Str> =
+            self.queues.iter().filter(|(_, node)| due(node)).map(|(address, _)| address.clone()).collect();
+        for address in due {
+            self.deliver(cx, &address);
+        }
+        if let Some(next) = self.queues.values().filter_map(|node| node.queue.next_expiry()).min() {
+            self.look_at(cx, next);
+        }
+    }
+
+    /// Has the queues looked at when a message expires, if that is not due before.
+    fn look_at(&mut self, cx: &mut Context<'_>, expires: Instant) {
+        let moment = expires.max(cx.now() + EXPIRY_PAUSE);
+        match self.expiry {
+            Some((earlier, _)) if earlier <= moment => return,
+            Some((_, later)) => drop(cx.cancel(later)),
+            None => {}
+        }
+        self.expiry = Some((moment, cx.set_timer(moment.duration_since(cx.now()))));
+    }
+}
+
+/// An annotation that a broker has to understand and this one does not: it understands none (§3.2.10).
+//= 3.2.10-X1 3.2.10-X2
+fn not_understood(message: &MessageView<'_>) -> Option<String> {
+    let mut binding = message
+        .delivery_annotations()
+        .binding()
+        .chain(message.message_annotations().binding())
+        .chain(message.footer().binding());
+    let (key, _) = binding.find_map(Result::ok)?;
+    Some(key.to_string())
+}
+
+/// Tells a producer that its message was not taken. One whose source has no outcome for that loses its link.
+fn refuse(cx: &mut Context<'_>, delivery: &Delivery<'_>, error: Error) {
+    let receiver = delivery.receiver();
+    let source = cx.remote_source(receiver);
+    if source.is_none_or(|source| source.outcomes.is_empty() || source.outcomes.contains(&REJECTED)) {
+        // Fails where the producer has settled it: then there is nobody to tell.
+        let _ = cx.reject(delivery.id(), error);
+    } else {
+        cx.close_with(receiver, error);
+    }
+}
+
+fn malformed(reason: DecodeError) -> Error {
+    error(condition::DECODE_ERROR, format!("this is no message: {reason}"))
+}
+
+/// Sends a stored message if the consumer can take one now.
+fn offer(cx: &mut Context<'_>, consumer: SenderId, stored: &Stored) -> Offered {
+    if cx.credit(consumer) == 0 {
+        return Offered::NotNow;
+    }
+    let payload = match stored.expires {
+        Some(expires) => aged(&stored.payload, expires.duration_since(cx.now())),
+        None => stored.payload.clone(),
+    };
+    match cx.send_payload(consumer, payload, stored.message_format) {
+        Ok(_) if cx.sends_settled(consumer) => Offered::SentSettled,
+        Ok(tag) => Offered::Sent(tag),
+        Err(SendRefused::TooLarge { .. }) => Offered::Never,
+        Err(_) => Offered::NotNow,
+    }
+}
+
+/// The message with the ttl that is left, if it has one.
+//= 3.2.1-13
+fn aged(payload: &Bytes, left: Duration) -> Bytes {
+    match Relay::new(payload) {
+        Ok(mut relay) if relay.header.ttl.is_some() => {
+            relay.header.set_ttl(left);
+            relay.payload().into_bytes()
+        }
+        _ => payload.clone(),
+    }
+}
+
+/// The message without what concerned this node alone.
+//= 3.2.2-01
+fn passed_on(payload: Bytes, message: Option<MessageView<'_>>) -> Bytes {
+    let concerns_us = message.is_some_and(|message| message.delivery_annotations().iter().next().is_some());
+    if !concerns_us {
+        return payload;
+    }
+    Relay::new(&payload).map_or(payload, |relay| relay.payload().into_bytes())
+}
+
+fn compact(payload: Bytes) -> Bytes {
+    if payload.len() < SHARE_FROM { Bytes::copy_from_slice(&payload) } else { payload }
+}
