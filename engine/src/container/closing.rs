@@ -80,6 +80,11 @@ impl Core {
 
     /// Whether a callback has just asked to close a link, or what it stands on, with an error.
     pub(super) fn closes_with_error(&self, key: Key) -> bool {
+        self.closes(key, |how| matches!(how, How::Error(_)))
+    }
+
+    /// Whether a callback has just asked to close a link, or what it stands on, in such a way.
+    pub(super) fn closes(&self, key: Key, is_meant: impl Fn(&How) -> bool) -> bool {
         let Some(link) = self.links.get(key) else { return false };
         self.closing.iter().any(|closing| {
             let holds_link = match closing.object {
@@ -88,7 +93,7 @@ impl Core {
                 Object::Link(closed) => closed.key() == key,
                 Object::Listener(_) => false,
             };
-            holds_link && matches!(closing.how, How::Error(_))
+            holds_link && is_meant(&closing.how)
         })
     }
 

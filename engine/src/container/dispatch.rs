@@ -391,7 +391,8 @@ impl Dispatcher<'_> {
         self.core.note_link(peer, session, engine, key);
         self.for_link(key, |handler, cx, link| {
             handler.on_link_opening(cx, link);
-            if cx.core.is_unanswered(link.into()) {
+            // One that is being closed, or whose session or connection is, needs no answer.
+            if cx.core.is_unanswered(link.into()) && !cx.core.closes(key, |_| true) {
                 cx.core.answer_link(key, link);
             }
             if cx.core.is_open(link.into()) {

@@ -81,6 +81,63 @@ fn h_02_a_handler_answers_with_termini_of_its_own() {
     log.assert(&["true", "made-1"]);
 }
 
+#[test]
+fn h_02_a_link_whose_session_is_closed_meanwhile_is_not_answered() {
+    for with_error in [true, false] {
+        let log = Log::default();
+        let mut world = World::new();
+        world.add(Script {
+            opening: Some(Box::new(move |cx, link| {
+                let session = cx.session_of(link).unwrap();
+                match with_error {
+                    true => cx.close_with(session, error(condition::NOT_FOUND)),
+                    false => cx.close(session),
+                }
+            })),
+            ..server(|_, _| {})
+        });
+        let opened = log.clone();
+        world.add(Script {
+            opened: Some(Box::new(move |_, _| opened.note("opened"))),
+            ..client(|cx| {
+                cx.create_receiver(here(), "examples");
+            })
+        });
+        world.settle();
+        log.assert(&[] as &[&str]);
+    }
+}
+
+//= 3.5.3-11
+#[test]
+fn l_02_filters_that_the_peer_dropped_are_told_after_attach() {
+    let log = Log::default();
+    let dropped = log.clone();
+    let mut world = World::new();
+    world.add(Script {
+        opening: Some(Box::new(|cx, link| {
+            let filter = cx.remote_source(link).unwrap().filter;
+            if cx.remote_address(link) == Some("kept") {
+                cx.open_link(link, |link: &mut LinkSettings| link.source.filter = filter).unwrap();
+            }
+        })),
+        ..server(|_, _| {})
+    });
+    world.add(Script {
+        opened: Some(Box::new(move |cx, link| {
+            let names = cx.dropped_filters(link.receiver().unwrap());
+            dropped.note(format!("{} {names:?}", cx.remote_address(link).unwrap()));
+        })),
+        ..client(|cx| {
+            let receiver = cx.create_receiver(here(), ("kept", Selector("a = 1")));
+            assert!(cx.dropped_filters(receiver).is_empty(), "there is no connection yet");
+            cx.create_receiver(cx.connection_of(receiver).unwrap(), ("dropped", Selector("a = 1")));
+        })
+    });
+    world.settle();
+    log.assert(&["kept []", "dropped [\"selector\"]"]);
+}
+
 //= 3.5.3-02 3.5.4-02
 #[test]
 fn k11_a_node_that_no_handler_makes_is_refused() {
