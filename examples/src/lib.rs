@@ -10,7 +10,7 @@ use std::{
 };
 
 use amqp1_std::{
-    Container, ContainerOptions, Handler, Tracker, Url,
+    Container, ContainerOptions, Handler, Message, Str, Tracker, Url,
     types::{DeliveryState, Error},
 };
 use clap::{
@@ -126,6 +126,22 @@ pub fn refusal(tracker: &Tracker) -> String {
     }
 }
 
+/// The response to a request, and the address that it is for: the text of the request in upper case. Nothing for a request
+/// that names no address.
+#[must_use]
+pub fn response(request: &Message) -> Option<(Str, Message)> {
+    let address = request.reply_to()?.clone();
+    let text = match request.body.as_str() {
+        Some(text) => text.to_uppercase(),
+        None => request.body.to_string().to_uppercase(),
+    };
+    let mut response = Message::from(text).with_to(address.clone());
+    if let Some(id) = request.correlation_id().or_else(|| request.id()) {
+        response = response.with_correlation_id(id.clone());
+    }
+    Some((address, response))
+}
+
 /// The programs of the read me, which must compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
@@ -149,6 +165,18 @@ mod tests {
         for text in ["", "ten", "-1", "1.5", "99999999999999999999"] {
             assert_eq!(count(text), Err("write a whole number, such as 100".into()), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_response_answers_its_request() {
+        let request = Message::from("straße").with_id(7_u64).with_reply_to("here");
+        let (address, response) = response(&request).unwrap();
+        assert_eq!((address.as_str(), response.to().map(Str::as_str)), ("here", Some("here")));
+        assert_eq!(response.body.as_str(), Some("STRASSE"));
+        assert_eq!(response.correlation_id(), request.id());
+        let request = request.with_correlation_id("question");
+        assert_eq!(super::response(&request).unwrap().1.correlation_id(), request.correlation_id());
+        assert_eq!(super::response(&Message::from("nobody waits")), None);
     }
 
     #[test]

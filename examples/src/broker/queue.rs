@@ -276,7 +276,7 @@ impl<C: Copy + Ord> Queue<C> {
     #[must_use]
     pub fn available(&self, id: C) -> Option<usize> {
         let consumer = self.consumers.get(&id)?;
-        (consumer.interest == Interest::default()).then(|| self.waiting.len())
+        (consumer.interest == Interest::default()).then_some(self.waiting.len())
     }
 
     /// From how many of the queue's messages a consumer is barred.
@@ -422,6 +422,7 @@ impl Consumer {
         if self.barred.contains(&place) {
             return false;
         }
+        //= 3.5.1-02
         let Some(selector) = &self.interest.selector else { return true };
         entry.stored.is_selected(selector)
     }
@@ -818,7 +819,7 @@ mod tests {
         assert!(queue.returned.len() == 1 && queue.waiting.len() == 2);
     }
 
-    //= 3.5.7-02
+    //= 3.5.2-04 3.5.7-02
     #[test]
     fn a_browser_sees_each_message_once_and_takes_none() {
         let mut queue = queue_of(&["1", "2", "3"]);

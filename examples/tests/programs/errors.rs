@@ -9,7 +9,7 @@ use std::{
 
 use amqp1_examples::broker::Broker;
 use amqp1_std::{
-    Container, Context, Delivery, DeliveryId, Handler, Link, ListenerId, Url,
+    Container, Context, Delivery, DeliveryId, Handler, Link, ListenerId, Move, Url,
     types::{Error, condition},
 };
 
@@ -28,9 +28,19 @@ fn fails(name: &str, arguments: &[&str], words: &[&str]) {
     assert!(!ended.err.contains("panicked"), "{call}");
 }
 
-const CLIENTS: [&str; 3] = ["helloworld", "simple_send", "simple_recv"];
+const CLIENTS: [&str; 8] = [
+    "helloworld",
+    "simple_send",
+    "simple_recv",
+    "colour_send",
+    "selected_recv",
+    "queue_browser",
+    "client",
+    "server",
+];
 const LISTENERS: [&str; 3] = ["helloworld_direct", "direct_send", "direct_recv"];
-const COUNTERS: [&str; 4] = ["simple_send", "simple_recv", "direct_send", "direct_recv"];
+const COUNTERS: [&str; 6] =
+    ["simple_send", "simple_recv", "direct_send", "direct_recv", "colour_send", "selected_recv"];
 
 #[test]
 fn a_bad_address() {
@@ -42,17 +52,22 @@ fn a_bad_address() {
         fails(name, &["-a", ""], &["--address"]);
         fails(name, &["-a"], &["--address"]);
     }
-    fails("broker", &["-a", "localhost:port"], &["port"]);
+    for name in ["broker", "server_direct"] {
+        fails(name, &["-a", "localhost:port"], &["port"]);
+    }
     fails("simple_send", &["-a", "amqps://localhost/q"], &["amqp"]);
     fails("simple_send", &["-a", "no-such-host.invalid/q"], &["no-such-host.invalid"]);
 }
 
 #[test]
 fn an_unknown_option() {
-    for name in CLIENTS.iter().chain(&LISTENERS).chain(&["broker"]) {
+    for name in CLIENTS.iter().chain(&LISTENERS).chain(&["broker", "server_direct"]) {
         fails(name, &["--adress", "localhost"], &["--adress", "--help"]);
         fails(name, &["-x"], &["-x", "--help"]);
-        fails(name, &["stray"], &["stray", "--help"]);
+        // What the client is told besides are its requests.
+        if *name != "client" {
+            fails(name, &["stray"], &["stray", "--help"]);
+        }
     }
 }
 
@@ -64,7 +79,7 @@ fn a_count_that_is_no_number() {
         }
         fails(name, &["-m", "-1"], &["-1"]);
     }
-    for name in ["simple_send", "direct_send"] {
+    for name in ["simple_send", "direct_send", "colour_send"] {
         fails(name, &["-m", "0"], &["--messages", "at least 1"]);
     }
 }
@@ -112,6 +127,8 @@ enum Refusal {
     CloseWithoutAWord,
     Reject,
     Release,
+    /// Sends are taken, but all sources are to be consumed.
+    Move,
 }
 
 struct Peer {
@@ -159,6 +176,7 @@ impl Handler for Peer {
             Refusal::End => cx.close_with(session, no_queue()),
             Refusal::Close => cx.close_with(connection, no_queue()),
             Refusal::CloseWithoutAWord => cx.close(connection),
+            Refusal::Move => cx.open_link(link, Move).unwrap(),
             Refusal::Reject | Refusal::Release => {}
         }
     }
@@ -179,6 +197,15 @@ fn a_link_that_is_refused() {
 }
 
 #[test]
+fn what_a_peer_cannot_do() {
+    let url = format!("{}/examples", Peer::start(Refusal::Release));
+    fails("client", &["-a", &url], &["no nodes are made here", "amqp:not-implemented"]);
+    fails("selected_recv", &["-a", &url], &["does not know selectors"]);
+    let url = format!("{}/examples", Peer::start(Refusal::Move));
+    fails("queue_browser", &["-a", &url], &["browsed"]);
+}
+
+#[test]
 fn a_peer_that_leaves_without_a_word() {
     let url = format!("{}/examples", Peer::start(Refusal::CloseWithoutAWord));
     for name in CLIENTS {
@@ -189,7 +216,9 @@ fn a_peer_that_leaves_without_a_word() {
 #[test]
 fn a_message_that_is_not_accepted() {
     let url = format!("{}/examples", Peer::start(Refusal::Reject));
-    fails("simple_send", &["-a", &url], &["rejected", "no queue 'examples'", "amqp:not-found"]);
+    for name in ["simple_send", "colour_send"] {
+        fails(name, &["-a", &url], &["rejected", "no queue 'examples'", "amqp:not-found"]);
+    }
     let url = format!("{}/examples", Peer::start(Refusal::Release));
     fails("simple_send", &["-a", &url], &["given back"]);
 }

@@ -5,4 +5,5 @@
 
 mod errors;
 mod pairs;
+mod services;
 mod support;

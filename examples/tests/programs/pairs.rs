@@ -147,6 +147,7 @@ fn interrupted_programs_leave_no_trace() {
         ("direct_send", ["-a", &sends], &sends),
         ("direct_recv", ["-a", &receives], &receives),
         ("simple_recv", ["-a", &taken], &taken),
+        ("selected_recv", ["-a", &taken], &taken),
     ];
     for (name, arguments, address) in programs {
         let program = start(name, &arguments);

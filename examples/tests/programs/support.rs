@@ -146,6 +146,15 @@ pub(crate) fn await_listener(address: &str) {
     }
 }
 
+/// Waits until a program has printed this.
+pub(crate) fn await_output(program: &Running, text: &str) {
+    let deadline = Instant::now() + LIMIT;
+    while !program.output().contains(text) {
+        assert!(Instant::now() < deadline, "no {text:?} in {:?}", program.output());
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// What a receiver of messages `first..=last` prints.
 pub(crate) fn sequence(first: u64, last: u64) -> String {
     (first..=last).map(|n| format!("{{'sequence': {n}}}\n")).collect()
