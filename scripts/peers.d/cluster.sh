@@ -26,27 +26,41 @@ cluster_node() {
     echo "cluster-$1"
 }
 
-# Whoever comes first is the one that the others join.
+# Whoever comes first is the one that the others join. The queue `examples` has a copy on each node: it is made when all are there.
 cluster_up() {
-    local first name port lines=('cluster_formation.peer_discovery_backend = classic_config')
+    local port own name lines=('cluster_formation.peer_discovery_backend = classic_config')
     cluster_stop
-    first=$(free_ports 7)
+    port=$(pick_port AMQP1_CLUSTER_PORT 5781 3)
+    own=$(free_ports 4)
     for name in "${cluster_nodes[@]}"; do
         lines+=("cluster_formation.classic_config.nodes.${name#cluster-} = $name@localhost")
     done
-    rabbitmq_names cluster-names "$first"
-    port=$first
+    rabbitmq_names cluster-names "$own"
     for name in "${cluster_nodes[@]}"; do
-        rabbitmq_configure "$name" $((port + 1)) "$first" $((port + 2)) "${lines[@]}"
+        rabbitmq_configure "$name" "$port" "$own" $((own + ${name#cluster-})) "${lines[@]}"
         cluster_share_cookie "$name"
-        echo "127.0.0.1:$((port + 1))" >"$run/$name.address"
+        echo "127.0.0.1:$port" >"$run/$name.address"
         rabbitmq_boot "$name"
-        port=$((port + 2))
+        port=$((port + 1))
     done
     for name in "${cluster_nodes[@]}"; do
         wait_for "$name" 120 rabbitmq_serves "$name"
+    done
+    cluster_definitions >"$peers/rabbitmq/var/lib/rabbitmq/cluster-1/definitions.json"
+    rabbitmq_control cluster-1 import_definitions /var/lib/rabbitmq/cluster-1/definitions.json >/dev/null
+    for name in "${cluster_nodes[@]}"; do
         address "$name"
     done
+}
+
+cluster_definitions() {
+    cat <<C
+{
+  "queues": [
+    {"name": "examples", "vhost": "/", "durable": true, "auto_delete": false, "arguments": {"x-queue-type": "quorum"}}
+  ]
+}
+C
 }
 
 # Nodes that know the same cookie let each other in; they refuse to start where others may read it.

@@ -1,11 +1,6 @@
 # Ports and processes of scripts/peers; sourced, not run. What is known of process NAME lies in `$run/NAME.*`.
 
-# A port that nobody listens on, below the range the kernel hands out by itself.
-free_port() {
-    free_ports 1
-}
-
-# The first of $1 such ports in a row.
+# The first of $1 ports in a row that nobody listens on, below the range the kernel hands out by itself.
 free_ports() {
     local first port
     while first=$((20000 + RANDOM % 10000)); do
@@ -17,17 +12,20 @@ free_ports() {
     done
 }
 
-# The port that variable $1 asks for: a number (by default $2), or `auto`.
+# The port that variable $1 asks for: a number (by default $2), or `auto`; where $3 is given, the first of so many.
 pick_port() {
-    local port=${!1:-$2}
-    if [[ $port == auto ]]; then
-        free_port
-    elif listens "$port"; then
-        echo "port $port is taken: choose another, or auto, by $1" >&2
-        return 1
-    else
-        echo "$port"
+    local first=${!1:-$2} count=${3:-1} port
+    if [[ $first == auto ]]; then
+        free_ports "$count"
+        return
     fi
+    for ((port = first; port < first + count; port++)); do
+        if listens "$port"; then
+            echo "port $port is taken: choose another, or auto, by $1" >&2
+            return 1
+        fi
+    done
+    echo "$first"
 }
 
 listens() {

@@ -72,6 +72,13 @@ rabbitmq_boot() {
         ". $data/env.sh; cd $data; exec /usr/lib/rabbitmq/bin/rabbitmq-server"
 }
 
+# Has the node $1 do what else it can be told.
+rabbitmq_control() {
+    local data=/var/lib/rabbitmq/$1
+    timeout 60 chroot --userspec="$(rabbitmq_user)" "$peers/rabbitmq" /bin/sh -c \
+        '. "$0/env.sh"; cd "$0"; exec /usr/lib/rabbitmq/bin/rabbitmqctl --quiet "$@"' "$data" "${@:2}"
+}
+
 rabbitmq_serves() {
     grep -q 'Server startup complete' "$run/$1.log"
 }
