@@ -4,10 +4,12 @@
 
 mod activemq;
 mod brokers;
+mod coming_from_proton;
 mod engine;
 mod examples;
 mod nodes;
 mod process;
+mod programs;
 mod proton;
 mod proton_broker;
 mod proton_client;

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         OnceLock,
-        mpsc::{self, Receiver},
+        mpsc::{self, Receiver, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -73,6 +73,11 @@ impl Program {
         }
     }
 
+    /// The next line that it prints, if it does so in this time.
+    pub(crate) fn prints_within(&self, time: Duration) -> Result<String, RecvTimeoutError> {
+        self.lines.recv_timeout(time)
+    }
+
     /// Waits until it ends by itself.
     #[track_caller]
     pub(crate) fn end(mut self) -> Ended {
@@ -81,8 +86,8 @@ impl Program {
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => lines.push(line),
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) => {
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
                     let errors = self.kill();
                     panic!("{} does not end; it printed {lines:?}\n{errors}", self.name)
                 }

@@ -72,6 +72,11 @@ impl Proton {
         Program::start(command.args(arguments))
     }
 
+    /// A program given as its text.
+    pub(crate) fn code(&self, code: &str) -> Program {
+        Program::start(self.python().arg("-c").arg(code))
+    }
+
     fn script(&self, name: &str) -> Command {
         let mut command = self.python();
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(name));

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use crate::{
     brokers::Broker,
     examples::{CONFIRMED, MESSAGES, listening, ours, ours_counting, received},
-    process::Program,
+    process::{Program, example},
     proton::peer,
 };
 
@@ -89,6 +89,20 @@ fn rhea_and_our_programs_through_our_broker() {
 }
 
 #[test]
+fn rhea_asks_our_servers() {
+    let rhea = rhea!();
+    let broker = Broker::ours();
+    let url = broker.queue("requests");
+    let mut server = ours("server", &url);
+    assert!(server.line().starts_with("Listening on"));
+    let (_direct, direct) = listening(|address| ours("server_direct", address), "/examples");
+    for url in [url.trim_start_matches("amqp://"), &direct] {
+        let lines = rhea.client("request", url, &["Hello", "again"]).succeed();
+        assert_eq!(lines, ["Hello => HELLO", "again => AGAIN"]);
+    }
+}
+
+#[test]
 fn our_programs_with_a_listener_of_rhea() {
     let rhea = rhea!();
     let (_listener, address) = rhea.listener();
@@ -96,4 +110,11 @@ fn our_programs_with_a_listener_of_rhea() {
     assert_eq!(ours("helloworld", &url).succeed(), ["Hello World!"]);
     assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
     assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
+    let url = format!("{address}/requests");
+    let mut server = ours("server", &url);
+    assert!(server.line().starts_with("Listening on"));
+    assert_eq!(
+        example("client", ["-a", &url, "Hello", "again"]).succeed(),
+        ["Hello => HELLO", "again => AGAIN"]
+    );
 }
