@@ -29,6 +29,7 @@ mod message_ref;
 pub use message_ref::MessageRef;
 mod payload;
 pub use payload::Payload;
+mod position;
 mod properties;
 pub use properties::{MessageIdRef, PropertiesRef};
 mod relay;
