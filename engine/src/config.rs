@@ -6,6 +6,7 @@ use core::{num::NonZeroU32, time::Duration};
 use crate::{
     Serial,
     codec::{Map, Str, Symbol},
+    link::UnsettledMap,
     record::Record,
     sasl::{Channel, Sasl},
     types::{ReceiverSettleMode, SenderSettleMode, Source, Target, TargetKind},
@@ -183,6 +184,9 @@ pub struct LinkConfig {
     pub rcv_settle_mode: ReceiverSettleMode,
     /// The largest message that this end takes, in bytes; 0 and `None`: any. A receiver's default is 16 MiB.
     pub max_message_size: Option<u64>,
+    /// Resumes the link with these deliveries, as a [`TerminusState`](crate::TerminusState) names them (§2.6.13). `None`:
+    /// the link is new, or goes on in its session as it was.
+    pub unsettled: Option<UnsettledMap>,
     /// A sender's first delivery-count (§2.6.7).
     pub initial_delivery_count: Serial,
     /// Extensions that we offer.
@@ -224,6 +228,7 @@ impl LinkConfig {
             snd_settle_mode: SenderSettleMode::Mixed,
             rcv_settle_mode: ReceiverSettleMode::First,
             max_message_size: Some(16 * 1024 * 1024),
+            unsettled: None,
             initial_delivery_count: Serial::new(0),
             offered_capabilities: Vec::new(),
             desired_capabilities: Vec::new(),

@@ -147,6 +147,8 @@ pub enum Misuse {
     NothingStarted,
     /// The delivery is not written to its end: finish or abort it first.
     Unfinished,
+    /// No delivery of this tag waits to be resumed, or its message is not needed again.
+    NothingToResume,
     /// The delivery is already settled.
     Settled,
     /// A state that may not be told: an outcome that was told does not change, and senders tell no `received` (§3.4).
@@ -173,6 +175,7 @@ impl fmt::Display for Misuse {
             Self::FrameTooLarge => "the frame is larger than the peer takes",
             Self::NothingStarted => "no delivery was started",
             Self::Unfinished => "the delivery is not finished",
+            Self::NothingToResume => "no message is needed to resume the delivery",
             Self::Settled => "the delivery is settled already",
             Self::StateNotAllowed => "the state may not be told of this delivery",
             Self::TransactionNotOpen => "the transaction is not open",
@@ -217,6 +220,8 @@ pub enum Blocked {
     Unsettled,
     /// A delivery before this one is not finished.
     Unfinished,
+    /// An unsettled map of the link was incomplete: no new delivery before it is detached and attached again (§2.7.3).
+    Recovery,
 }
 
 impl From<Misuse> for SendError {
@@ -240,6 +245,7 @@ impl fmt::Display for SendError {
             Self::Blocked(Blocked::Output) => f.write_str("too much output waits to be written"),
             Self::Blocked(Blocked::Unsettled) => f.write_str("too many deliveries are unsettled"),
             Self::Blocked(Blocked::Unfinished) => f.write_str("another delivery is not finished"),
+            Self::Blocked(Blocked::Recovery) => f.write_str("the link has to be attached again first"),
             Self::TooLarge { max_message_size } => {
                 write!(f, "the receiver takes no message above {max_message_size} bytes")
             }

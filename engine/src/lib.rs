@@ -92,7 +92,8 @@ mod session;
 pub use session::{Session, SessionId, SessionState};
 mod link;
 pub use link::{
-    DeliveryId, DeliveryMut, IncomingDelivery, LinkId, LinkState, OutgoingDelivery, Receiver, Sender,
+    DeliveryId, DeliveryMut, IncomingDelivery, LinkId, LinkState, OutgoingDelivery, Receiver, Resumption,
+    Sender, TerminusState, UnsettledMap,
 };
 
 pub mod txn;

@@ -22,6 +22,7 @@ mod links;
 mod matrix;
 mod node;
 mod own;
+mod resume;
 mod sasl;
 mod sessions;
 mod transactions;

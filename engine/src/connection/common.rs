@@ -1,6 +1,10 @@
 //! What the sessions and links of a connection have in common.
 
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
 
 use super::{
     Events,
@@ -10,7 +14,7 @@ use super::{
 use crate::{
     Config, Instant,
     arena::Key,
-    link::Untaken,
+    link::{Recovery, Untaken},
     record::Tape,
     session::SessionEndpoint,
     transport::{Outbox, trace::Trace},
@@ -30,6 +34,8 @@ pub(crate) struct Common {
     pub(crate) events: Events,
     /// What arrived and was not taken.
     pub(crate) untaken: Untaken,
+    /// Links that are resumed and have not gone on with all of their deliveries.
+    pub(crate) recoveries: BTreeMap<Key, Box<Recovery>>,
 
     pub(crate) open_due: bool,
     pub(crate) close_due: Option<Option<Box<Error>>>,
@@ -49,6 +55,7 @@ impl Common {
             tape: Tape::new(&config, now),
             events: Events::default(),
             untaken: Untaken::default(),
+            recoveries: BTreeMap::new(),
             open_due: false,
             close_due: None,
             sessions_due: VecDeque::new(),

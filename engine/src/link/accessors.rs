@@ -44,6 +44,29 @@ macro_rules! link_accessors {
                 self.endpoint().local_attach.as_ref()?.read()
             }
 
+            /// All that this end needs to be resumed elsewhere (§2.6.3), once we have attached it: its settings, and the
+            /// deliveries that are not settled.
+            ///
+            /// A sender names what it has not settled: an outcome that the receiver has told, else that the message can
+            /// be sent again, which is for the program to keep. A receiver names what it has told a state of and has not
+            /// settled: an outcome on a link that settles second, or how much it has
+            /// [received](crate::types::Received::end_of) and keeps. All else is as if it had not arrived.
+            ///
+            /// It can be read as long as the link, be it that the connection is gone; to be resumed in the same
+            /// connection, as long as the link is not closed, the link is just [attached](Self::attach) again.
+            #[must_use]
+            pub fn terminus_state(&self) -> Option<$crate::TerminusState> {
+                self.connection.terminus_state(self.id.0)
+            }
+
+            /// Whether an unsettled map of this attachment was incomplete, ours or the peer's: no new delivery is
+            /// sent. Once all is done for what [`unresolved`](Self::unresolved) names and can be done, both sides
+            /// detach and attach again (§2.6.13).
+            #[must_use]
+            pub fn must_reattach(&self) -> bool {
+                self.connection.must_reattach(self.id.0)
+            }
+
             /// The peer's `attach` (§2.7.3), once it has arrived: its source is in force when the peer sends, its
             /// target when the peer receives (§2.6.3). It is kept encoded and read at each call.
             #[must_use]
@@ -90,6 +113,9 @@ macro_rules! link_accessors {
 
             /// Answers the peer's `attach`, or attaches again a link that is detached and not closed (§2.6.3, §2.6.4).
             /// The name in `config` is ignored.
+            ///
+            /// Where `config` names no unsettled deliveries, and the peer resumes the link or is to go on resuming it,
+            /// those of [`terminus_state`](Self::terminus_state) are named: they have no ids until they are resumed.
             ///
             /// # Errors
             ///

@@ -5,13 +5,18 @@ use alloc::{boxed::Box, collections::BTreeMap};
 use core::num::NonZeroU64;
 
 use super::{
-    DetachKind, Detachment, KeptAttach, LinkEnd, LinkEndpoint, LinkState, Waiting, credit::SenderCredit,
-    settle, state::LinkStep, terminus,
+    DetachKind, Detachment, KeptAttach, LinkEnd, LinkEndpoint, LinkState, TagSet, UnsettledMap, Waiting,
+    credit::SenderCredit,
+    recovery::{RemoteMap, cut_unsettled},
+    settle,
+    state::LinkStep,
+    terminus,
+    unsettled_map::InvalidUnsettled,
 };
 use crate::{
     Connection, Event, LinkConfig, LinkId, Misuse, SessionId, SessionState, Violation,
     arena::Key,
-    codec::{Str, Value},
+    codec::{Str, frame::FRAME_HEADER_LEN},
     types::{Attach, Detach, Error, Handle, Role, condition},
 };
 
@@ -23,6 +28,8 @@ pub(crate) fn attach_of(name: Str, role: Role, config: LinkConfig) -> Attach {
         rcv_settle_mode: config.rcv_settle_mode,
         source: config.source,
         target: config.target,
+        //= 2.6.5-05
+        unsettled: config.unsettled.as_ref().map(UnsettledMap::to_map),
         initial_delivery_count: (role == Role::Sender).then_some(config.initial_delivery_count),
         max_message_size: config.max_message_size,
         offered_capabilities: config.offered_capabilities,
@@ -30,6 +37,23 @@ pub(crate) fn attach_of(name: Str, role: Role, config: LinkConfig) -> Attach {
         properties: config.properties,
         ..Attach::new(name, Handle(0), role)
     }
+}
+
+/// What an attach says of a link, as [`attach_of`] made it.
+pub(crate) fn config_of(attach: Attach) -> Result<LinkConfig, InvalidUnsettled> {
+    Ok(LinkConfig {
+        name: attach.name,
+        source: attach.source,
+        target: attach.target,
+        snd_settle_mode: attach.snd_settle_mode,
+        rcv_settle_mode: attach.rcv_settle_mode,
+        max_message_size: attach.max_message_size,
+        unsettled: attach.unsettled.as_ref().map(UnsettledMap::of_map).transpose()?,
+        initial_delivery_count: attach.initial_delivery_count.unwrap_or_default(),
+        offered_capabilities: attach.offered_capabilities,
+        desired_capabilities: attach.desired_capabilities,
+        properties: attach.properties,
+    })
 }
 
 impl LinkEndpoint {
@@ -94,6 +118,9 @@ impl Connection {
         if self.fits(&kept) {
             return Ok(kept);
         }
+        if cut_unsettled(attach, self.common.outgoing_frame_size - FRAME_HEADER_LEN) {
+            return Ok(KeptAttach::new(attach));
+        }
         if let Some(session) = self.sessions.get_mut(session) {
             session.outgoing_handles.give_back(attach.handle.0);
         }
@@ -101,11 +128,19 @@ impl Connection {
     }
 
     /// Adds a link that we attach.
-    pub(crate) fn add_local_link(&mut self, session: Key, mut attach: Attach) -> Result<Key, Misuse> {
+    pub(crate) fn add_local_link(
+        &mut self,
+        session: Key,
+        role: Role,
+        config: LinkConfig,
+    ) -> Result<Key, Misuse> {
+        let unsettled = config.unsettled.clone();
+        let mut attach = attach_of(config.name.clone(), role, config);
         let kept = self.keep_attach(session, &mut attach)?;
         let mut link = LinkEndpoint::new(session, attach.role, attach.name.clone());
         link.attaching(&attach, kept);
         let key = self.insert_link(link);
+        self.begin_recovery(key, unsettled, attach.incomplete_unsettled);
         self.mark_link(key);
         Ok(key)
     }
@@ -130,6 +165,8 @@ impl Connection {
     pub(crate) fn answer_attach(&mut self, key: Key, config: LinkConfig) -> Result<(), Misuse> {
         let link = self.links.get(key).ok_or(Misuse::Gone)?;
         let session_key = link.session;
+        // One that failed or was closed can only be resumed, by an attach of its own.
+        //= 2.6.5-04
         let closed = link.sent_detach.is_some_and(DetachKind::is_final);
         if link.handle.is_some() || link.state == LinkState::DetachSent || closed {
             return Err(Misuse::NothingToAnswer);
@@ -143,6 +180,7 @@ impl Connection {
         if !terminus::are_valid(link.role(), &config) {
             return Err(Misuse::InvalidTerminus);
         }
+        let unsettled = config.unsettled.clone();
         let mut attach = attach_of(link.name.clone(), link.role(), config);
         if link.state != LinkState::Detached {
             // The peer has attached: its modes are in force until now.
@@ -151,12 +189,15 @@ impl Connection {
             (attach.snd_settle_mode, attach.rcv_settle_mode) =
                 settle::negotiate(link.role() == Role::Sender, ours, theirs);
         }
+        let unsettled = unsettled.or_else(|| self.unsettled_to_attach(key, &attach));
+        attach.unsettled = unsettled.as_ref().map(UnsettledMap::to_map);
         let kept = self.keep_attach(session_key, &mut attach)?;
         let link = self.links.get_mut(key).expect("looked up above");
         if link.state == LinkState::Detached {
             link.forget_attachment();
         }
         link.attaching(&attach, kept);
+        self.begin_recovery(key, unsettled, attach.incomplete_unsettled);
         self.mark_link(key);
         self.wake_sender(key);
         Ok(())
@@ -232,9 +273,24 @@ impl Connection {
         if let Some(handle) = link.remote_handle {
             session.incoming_handles.remove(handle);
         }
-        if link.live == 0 {
-            return;
+        self.common.recoveries.remove(&key);
+        if link.live > 0 {
+            self.drop_deliveries_of(link.session, key);
         }
+    }
+
+    /// Forgets the deliveries of a link: their delivery-ids mean nothing to its next endpoint (§2.6.13).
+    pub(crate) fn drop_deliveries(&mut self, key: Key) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        link.tags = TagSet::new();
+        let session = link.session;
+        if core::mem::take(&mut link.live) > 0 {
+            self.drop_deliveries_of(session, key);
+        }
+    }
+
+    fn drop_deliveries_of(&mut self, session_key: Key, key: Key) {
+        let Some(session) = self.sessions.get_mut(session_key) else { return };
         session.outgoing.retain(|delivery| delivery.link != key);
         let (untaken, window) = (&mut self.common.untaken, &mut session.window);
         session.incoming.retain(|delivery| {
@@ -244,7 +300,7 @@ impl Connection {
             untaken.release(delivery, window);
             false
         });
-        self.offer_window(link.session);
+        self.offer_window(session_key);
     }
 
     /// Takes an `attach` (§2.7.3) on a session that receives.
@@ -319,8 +375,7 @@ impl Connection {
         link.step(LinkStep::ReceiveAttach);
         link.remote_handle = Some(attach.handle.0);
         link.received_detach = None;
-        let null_key =
-            attach.unsettled.as_ref().is_some_and(|map| map.iter().any(|(key, _)| *key == Value::Null));
+        let unsettled = RemoteMap::of(&attach, self.common.config.limits.unsettled);
         let uncounted = attach.role == Role::Sender && attach.initial_delivery_count.is_none();
         match &mut link.end {
             LinkEnd::Sender(_) => {
@@ -337,6 +392,7 @@ impl Connection {
             None => theirs,
         };
         link.remote_attach = Some(KeptAttach::new(&attach));
+        link.incomplete_unsettled |= attach.incomplete_unsettled && link.role() == Role::Sender;
         let handle = attach.handle.0;
         let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
         //= 2.6.2-01
@@ -350,14 +406,10 @@ impl Connection {
             let text = "attach of a sender without initial-delivery-count";
             return Err(Violation::link(id, condition::INVALID_FIELD, "2.7.3", text));
         }
-        //= 2.7.3-11
-        if null_key {
-            return Err(Violation::link(
-                id,
-                condition::INVALID_FIELD,
-                "2.7.3",
-                "unsettled map with a null key",
-            ));
+        match unsettled {
+            Ok(unsettled) => self.take_remote_map(key, Some(unsettled)),
+            //= 2.7.3-11
+            Err((condition, text)) => return Err(Violation::link(id, condition, "2.7.3", text)),
         }
         self.common.events.push(Event::LinkAttached(id));
         self.wake_sender(key);

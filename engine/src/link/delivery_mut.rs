@@ -116,7 +116,11 @@ impl<'a> DeliveryMut<'a> {
     /// [`Misuse::Settled`] when we settled it before.
     pub fn settle(mut self) -> Result<(), Misuse> {
         self.path.common.record(|tape| tape.call("settle", &[&self.id]));
-        let state = self.delivery().state.clone();
+        // An outcome that the sender has told is definitive, whatever we have asked for.
+        //= 3.4.6-22
+        let delivery = self.delivery();
+        let theirs = delivery.remote_state().filter(|state| state.is_terminal());
+        let state = theirs.or(delivery.state.as_ref()).cloned();
         self.end(state)
     }
 

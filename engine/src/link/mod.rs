@@ -21,17 +21,24 @@ mod kept;
 mod path;
 mod receiver;
 mod receiving;
+pub(crate) mod recovery;
+mod resume;
 mod sender;
 mod sending;
 pub(crate) mod settle;
 pub(crate) mod state;
 mod tags;
 pub(crate) mod terminus;
+mod terminus_state;
 mod transactional;
+mod unsettled_map;
 pub use delivery::{DeliveryId, IncomingDelivery, OutgoingDelivery};
 pub use receiver::Receiver;
+pub use resume::Resumption;
 pub use sender::Sender;
 pub use state::LinkState;
+pub use terminus_state::TerminusState;
+pub use unsettled_map::UnsettledMap;
 
 use accessors::link_accessors;
 use credit::{ReceiverCredit, SenderCredit};
@@ -39,6 +46,7 @@ pub(crate) use delivery::Told;
 pub use delivery_mut::DeliveryMut;
 pub(crate) use kept::KeptAttach;
 pub(crate) use path::Untaken;
+pub(crate) use recovery::Recovery;
 pub(crate) use sending::{Unfinished, Waiting};
 use state::LinkStep;
 pub(crate) use tags::{Inserted, TagSet};
@@ -74,6 +82,8 @@ pub(crate) struct LinkEndpoint {
     /// How many deliveries the session holds for this link.
     pub(crate) live: u32,
 
+    /// An unsettled map of this attachment was incomplete, which keeps new deliveries off it (§2.7.3).
+    pub(crate) incomplete_unsettled: bool,
     pub(crate) attach_due: bool,
     pub(crate) flow_due: bool,
     /// What our next flow carries besides numbers.
@@ -186,6 +196,7 @@ impl LinkEndpoint {
             max_message_size: None,
             tags: TagSet::new(),
             live: 0,
+            incomplete_unsettled: false,
             attach_due: false,
             flow_due: false,
             flow_properties_due: None,
@@ -206,6 +217,7 @@ impl LinkEndpoint {
         self.remote_attach = None;
         self.max_message_size = None;
         self.flow_properties = None;
+        self.incomplete_unsettled = false;
     }
 
     pub(crate) fn role(&self) -> Role {

@@ -6,7 +6,7 @@ use super::{
     DeliveryId, DeliveryMut, IncomingDelivery, KeptAttach, LinkEnd, ReceiverEnd, filters, link_accessors,
 };
 use crate::{
-    Connection, LinkId, Misuse,
+    Connection, LinkId, Misuse, UnsettledMap,
     codec::Symbol,
     message::Payload,
     types::{DeliveryState, Error, Modified},
@@ -91,6 +91,19 @@ impl Receiver<'_> {
         link.flow_due = true;
         let id = self.id;
         self.connection.mark_link(id.0);
+    }
+
+    /// The deliveries that the link was resumed with and that the sender has yet to resume, each with our state (§2.6.13).
+    ///
+    /// Once the peer has attached, a delivery that is not named here is settled by its sender, and over. When the sender
+    /// resumes one, [`Event::Updated`](crate::Event::Updated) tells of it where all is said: it is settled, or
+    /// [`settle`](Self::settle) settles it as the sender has last told; one that was given up counts as settled, without
+    /// a state. [`Event::Delivery`](crate::Event::Delivery) tells of it where more of the message comes: the sender's
+    /// state, [`Received`](crate::types::Received), names the point at which the payload goes on, none its start.
+    #[must_use]
+    pub fn unresolved(&self) -> UnsettledMap {
+        let recovery = self.connection.common.recoveries.get(&self.id.0);
+        recovery.map(|recovery| recovery.unsettled().clone()).unwrap_or_default()
     }
 
     /// A delivery that is not settled, or whose payload was not taken.

@@ -101,6 +101,7 @@ impl Connection {
     /// The rest of a delivery will not come: its link was detached in the middle of it (§2.6.14).
     pub(crate) fn drop_unfinished(&mut self, key: Key, number: Serial) {
         if let Some(mut path) = self.receive_path(key) {
+            path.remember_unfinished(number);
             path.drop_unfinished(number);
         }
     }
@@ -136,12 +137,17 @@ impl Connection {
 
 impl ReceivePath<'_> {
     #[cold]
-    fn fault(&self, condition: Symbol, section: &'static str, text: &'static str) -> Box<Violation> {
+    pub(super) fn fault(
+        &self,
+        condition: Symbol,
+        section: &'static str,
+        text: &'static str,
+    ) -> Box<Violation> {
         Violation::link(LinkId(self.key), condition, section, text)
     }
 
     #[cold]
-    fn invalid(&self, text: &'static str) -> Box<Violation> {
+    pub(super) fn invalid(&self, text: &'static str) -> Box<Violation> {
         self.fault(condition::INVALID_FIELD, "2.7.5", text)
     }
 
@@ -185,12 +191,8 @@ impl ReceivePath<'_> {
         if discards {
             return self.discard(more);
         }
-        //= 2.6.13-03 2.7.5-19 3.4.6-03
-        if transfer.resume {
-            // No attach of ours names unsettled deliveries, so there is none to be resumed.
-            self.end().dropping = more;
-            let _ = self.end().credit.received();
-            return Ok(());
+        if transfer.resume | self.link.incomplete_unsettled {
+            return self.transfer_in_recovery(transfer, payload);
         }
         match self.start(transfer) {
             Ok((number, index)) => self.append(index, number, transfer, payload),
@@ -247,9 +249,11 @@ impl ReceivePath<'_> {
             return Err(Violation::session(id, condition::RESOURCE_LIMIT_EXCEEDED, "2.8.15", text));
         }
         let key = self.key;
+        let recoveries = &self.common.recoveries;
         let in_use = || {
             let deliveries = session.incoming.iter().filter(|(_, delivery)| delivery.link == key);
-            deliveries.map(|(_, delivery)| delivery.tag).collect::<Vec<_>>()
+            let waiting = recoveries.get(&key).into_iter().flat_map(|recovery| recovery.tags());
+            deliveries.map(|(_, delivery)| delivery.tag).chain(waiting).collect::<Vec<_>>()
         };
         //= 2.6.12-02
         if !insert_tag(&mut self.link.tags, tag, in_use) {
@@ -279,7 +283,7 @@ impl ReceivePath<'_> {
 
     /// Judges a further frame against the first.
     #[inline(never)]
-    fn continue_delivery(
+    pub(super) fn continue_delivery(
         &mut self,
         number: Serial,
         transfer: &Transfer,

@@ -1,12 +1,14 @@
 //! The sending end of a link: what its user calls. How deliveries become frames stands in `sending.rs`.
 
+use alloc::vec::Vec;
+
 use bytes::Bytes;
 
 use super::{
     DeliveryId, LinkEnd, OutgoingDelivery, SenderEnd, Waiting, link_accessors, sending::NewDelivery,
 };
 use crate::{
-    Blocked, Connection, LinkId, Misuse, SendError,
+    Blocked, Connection, LinkId, Misuse, Resumption, SendError,
     message::Message,
     types::{DeliveryState, DeliveryTag},
 };
@@ -157,6 +159,84 @@ impl Sender<'_> {
     pub fn abort(&mut self) -> Result<(), Misuse> {
         self.connection.common.record(|tape| tape.call("abort", &[&self.id]));
         self.connection.abort_delivery(self.id.0)
+    }
+
+    /// What is to become of the deliveries that the link was resumed with, as far as that is not done yet (§3.4.6).
+    ///
+    /// With the peer's attach each finds its answer; before, all [wait](Resumption::Wait). [`resume`](Self::resume)
+    /// sends a message that is needed again, [`resolve`](Self::resolve) does all else.
+    ///
+    /// ```
+    /// use amqp1_engine::{LinkId, Connection, Resumption, SendError, types::DeliveryTag};
+    /// use bytes::Bytes;
+    ///
+    /// /// Goes on with what was sent before; `message` is what the program has kept.
+    /// fn go_on(connection: &mut Connection, link: LinkId, message: impl Fn(&DeliveryTag) -> Option<Bytes>) -> Result<(), SendError> {
+    ///     for (tag, resumption) in connection.sender(link)?.unresolved() {
+    ///         match (resumption, message(&tag)) {
+    ///             (Resumption::Wait, _) => {}
+    ///             (Resumption::Resend | Resumption::Resume(_), Some(message)) => {
+    ///                 connection.sender(link)?.resume(tag, message)?;
+    ///             }
+    ///             // Here the program writes down the outcome, before the receiver forgets the delivery.
+    ///             _ => {
+    ///                 connection.sender(link)?.resolve(tag)?;
+    ///             }
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn unresolved(&self) -> Vec<(DeliveryTag, Resumption)> {
+        let recovery = self.connection.common.recoveries.get(&self.id.0);
+        recovery.into_iter().flat_map(|recovery| recovery.resumptions()).collect()
+    }
+
+    /// Sends the encoded message of a delivery that is [unresolved](Self::unresolved): as a new delivery where it is to be
+    /// [resent](Resumption::Resend), else from where the receiver needs it. It has message-format 0.
+    ///
+    /// `payload` is the whole message; where our own state said from which point on it can be sent, the message from
+    /// there on.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::NothingToResume`] where no message is needed; [`Blocked::Recovery`] where the answer is yet to come, or
+    /// no new delivery may be sent before the link is attached again; else as [`send`](Self::send).
+    pub fn resume(&mut self, tag: DeliveryTag, payload: impl Into<Bytes>) -> Result<DeliveryId, SendError> {
+        self.resume_format(tag, 0, payload)
+    }
+
+    /// As [`resume`](Self::resume), with a message-format of the application's (§2.8.11).
+    ///
+    /// # Errors
+    ///
+    /// As [`resume`](Self::resume).
+    pub fn resume_format(
+        &mut self,
+        tag: DeliveryTag,
+        message_format: u32,
+        payload: impl Into<Bytes>,
+    ) -> Result<DeliveryId, SendError> {
+        let payload = payload.into();
+        self.connection
+            .common
+            .record(|tape| tape.call("resume", &[&self.id, &tag, &message_format, &payload]));
+        self.connection.resume_delivery(self.id.0, &tag, message_format, payload)
+    }
+
+    /// Does what is to be done with a delivery that is [unresolved](Self::unresolved), and sends no message: settles it
+    /// with its outcome, tells the receiver the one that holds, or gives the delivery up where the message would be
+    /// needed. It is over with that, but for an outcome that the receiver has yet to take over: that delivery comes back,
+    /// as one that waits to be [settled](Self::settle).
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::NothingToResume`] where there is no such delivery; [`Blocked::Recovery`] where the answer is yet to come;
+    /// else as [`send`](Self::send).
+    pub fn resolve(&mut self, tag: DeliveryTag) -> Result<Option<DeliveryId>, SendError> {
+        self.connection.common.record(|tape| tape.call("resolve", &[&self.id, &tag]));
+        self.connection.resolve_delivery(self.id.0, &tag)
     }
 
     /// A delivery that is not settled.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Blocked, Connection, Event, LinkId, LinkState, Misuse, SendError, Serial, SessionState,
     arena::Key,
-    codec::{Encode, hot::FirstTransfer},
+    codec::{Encode, frame::FRAME_HEADER_LEN, hot::FirstTransfer},
     connection::check_state_fits,
     message::Message,
     transport::trace::Direction,
@@ -226,7 +226,14 @@ impl SendPath<'_> {
 
     /// What keeps the user from sending a new delivery now.
     #[inline(always)]
-    fn blocked(&self) -> Option<Blocked> {
+    pub(super) fn blocked(&self) -> Option<Blocked> {
+        //= 2.6.13-09 2.7.3-14 2.7.3-X3
+        if self.link.incomplete_unsettled { Some(Blocked::Recovery) } else { self.hindered() }
+    }
+
+    /// What keeps the user from sending any delivery now, new or resumed.
+    #[inline(always)]
+    pub(super) fn hindered(&self) -> Option<Blocked> {
         if !self.is_open() {
             Some(Blocked::Attach)
         } else if self.sender().unfinished.is_some() {
@@ -260,7 +267,7 @@ impl SendPath<'_> {
     pub(super) fn obstacle(&self) -> Option<Blocked> {
         let unfinished = self.sender().unfinished.as_ref();
         let Some(unfinished) = unfinished.filter(|unfinished| !unfinished.finished) else {
-            return self.blocked();
+            return self.hindered();
         };
         if !unfinished.rest.is_empty() || !self.session.window.can_send() {
             Some(Blocked::Window)
@@ -294,7 +301,7 @@ impl SendPath<'_> {
     #[inline(never)]
     pub(super) fn wait(&mut self, blocked: Blocked) {
         let waiting = match blocked {
-            Blocked::Attach | Blocked::Credit => Waiting::Credit,
+            Blocked::Attach | Blocked::Credit | Blocked::Recovery => Waiting::Credit,
             Blocked::Window | Blocked::Unsettled | Blocked::Unfinished => Waiting::Session,
             Blocked::Output => Waiting::Output,
         };
@@ -311,7 +318,7 @@ impl SendPath<'_> {
     }
 
     #[cold]
-    fn refuse(&mut self, blocked: Blocked) -> SendError {
+    pub(super) fn refuse(&mut self, blocked: Blocked) -> SendError {
         self.wait(blocked);
         blocked.into()
     }
@@ -329,7 +336,7 @@ impl SendPath<'_> {
     }
 
     #[inline]
-    fn check_size(&self, size: u64) -> Result<(), SendError> {
+    pub(super) fn check_size(&self, size: u64) -> Result<(), SendError> {
         match self.link.max_message_size {
             Some(max) if size > max.get() => Err(SendError::TooLarge { max_message_size: max.get() }),
             _ => Ok(()),
@@ -340,7 +347,12 @@ impl SendPath<'_> {
     #[inline(always)]
     pub(super) fn register(&mut self, tag: &DeliveryTag, settled: bool) -> Result<Serial, SendError> {
         let (key, outgoing) = (self.key, &self.session.outgoing);
-        let in_use = || outgoing.iter().filter(|(_, d)| d.link == key).map(|(_, d)| d.tag).collect();
+        let recoveries = &self.common.recoveries;
+        let in_use = || {
+            let held = outgoing.iter().filter(|(_, d)| d.link == key).map(|(_, d)| d.tag);
+            let waiting = recoveries.get(&key).into_iter().flat_map(|recovery| recovery.tags());
+            held.chain(waiting).collect()
+        };
         //= 2.6.12-02
         if !insert_tag(&mut self.link.tags, tag, in_use) {
             return Err(SendError::TagInUse);
@@ -432,6 +444,35 @@ impl SendPath<'_> {
         self.end().unfinished =
             Some(Box::new(Unfinished { number, size, rest, finished, aborted: false, transaction: None }));
         self.write_unfinished();
+        if let Some(blocked) = self.obstacle() {
+            self.wait(blocked);
+        }
+    }
+
+    /// Writes a delivery whose first transfer says more than most.
+    #[cold]
+    pub(super) fn write_delivery(
+        &mut self,
+        number: Serial,
+        first: Transfer,
+        mut rest: Bytes,
+        transaction: Option<TxnId>,
+    ) {
+        let size = rest.len() as u64;
+        let mut head = Vec::new();
+        let first = Transfer { more: true, ..first };
+        first.encode(&mut head);
+        let room = self.common.outgoing_frame_size.saturating_sub(FRAME_HEADER_LEN + head.len());
+        let piece = rest.split_to(rest.len().min(room));
+        let first = Transfer { more: !rest.is_empty(), ..first };
+        let more = first.more;
+        self.write_transfer(|out| first.encode(out), piece);
+        if more {
+            let (finished, aborted) = (true, false);
+            let unfinished = Unfinished { number, size, rest, finished, aborted, transaction };
+            self.end().unfinished = Some(Box::new(unfinished));
+            self.write_unfinished();
+        }
         if let Some(blocked) = self.obstacle() {
             self.wait(blocked);
         }

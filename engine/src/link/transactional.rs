@@ -1,18 +1,12 @@
 //! Deliveries in transactions (§4.4).
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 
-use super::{
-    DeliveryId, DeliveryMut, Sender, Unfinished,
-    path::SendPath,
-    sending::{NewDelivery, TRANSFER_HEAD},
-    settle,
-};
+use super::{DeliveryId, DeliveryMut, Sender, path::SendPath, sending::NewDelivery, settle};
 use crate::{
     Misuse, SendError, Session,
-    codec::Encode,
     connection::check_state_fits,
     txn::TxnId,
     types::{DeliveryState, DeliveryTag, ReceiverSettleMode, Role, Transfer},
@@ -52,37 +46,20 @@ impl SendPath<'_> {
         &mut self,
         txn_id: TxnId,
         delivery: NewDelivery<'_>,
-        mut payload: Bytes,
+        payload: Bytes,
     ) -> Result<DeliveryId, SendError> {
-        let size = payload.len() as u64;
         self.check(delivery.settled, payload.len())?;
         let number = self.register(delivery.tag, delivery.settled)?;
-        let room = self.common.outgoing_frame_size - TRANSFER_HEAD - POST_STATE;
-        let more = payload.len() > room;
         let first = Transfer {
             delivery_id: Some(number),
             delivery_tag: Some(*delivery.tag),
             message_format: Some(delivery.message_format),
             settled: Some(delivery.settled),
-            more,
             //= 4.4.1-01
             state: Some(txn_id.state(None)),
             ..Transfer::new(self.handle())
         };
-        let piece = payload.split_to(payload.len().min(room));
-        self.write_transfer(|out| first.encode(out), piece);
-        if more {
-            let (rest, finished, aborted) = (payload, true, false);
-            let transaction = Some(txn_id);
-            self.end().unfinished =
-                Some(Box::new(Unfinished { number, size, rest, finished, aborted, transaction }));
-            self.write_unfinished();
-            if let Some(blocked) = self.obstacle() {
-                self.wait(blocked);
-            }
-        } else {
-            self.wait_if_full();
-        }
+        self.write_delivery(number, first, payload, Some(txn_id));
         Ok(DeliveryId::new(self.key, number))
     }
 }

@@ -9,10 +9,10 @@ use crate::{
     DeliveryId, LinkConfig, LinkId, Serial, SessionConfig, SessionId,
     arena::Key,
     codec::{Decode, Encode, Map},
-    link::attach::attach_of,
+    link::attach::{attach_of, config_of},
     message::Message,
     txn::TxnId,
-    types::{Attach, Begin, DeliveryState, DeliveryTag, Error, Role},
+    types::{Begin, DeliveryState, DeliveryTag, Error, Role},
 };
 
 /// What a call is made with.
@@ -221,19 +221,7 @@ impl<'a> Words<'a> {
     }
 
     pub(super) fn link_config(&mut self) -> Result<LinkConfig, String> {
-        let attach: Attach = self.value()?;
-        Ok(LinkConfig {
-            name: attach.name,
-            source: attach.source,
-            target: attach.target,
-            snd_settle_mode: attach.snd_settle_mode,
-            rcv_settle_mode: attach.rcv_settle_mode,
-            max_message_size: attach.max_message_size,
-            initial_delivery_count: attach.initial_delivery_count.unwrap_or_default(),
-            offered_capabilities: attach.offered_capabilities,
-            desired_capabilities: attach.desired_capabilities,
-            properties: attach.properties,
-        })
+        config_of(self.value()?).map_err(|invalid| invalid.0.into())
     }
 }
 

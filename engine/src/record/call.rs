@@ -53,6 +53,15 @@ pub(super) fn perform(
             told(&there(connection.delivery_mut(id))?.presume(txn_id, outcome))
         }
         "write_dispositions" => told(&session(connection, words)?.write_dispositions()),
+        "resume" => {
+            let mut sender = sender(connection, words)?;
+            let (tag, format, payload) = (words.tag()?, words.number()?, words.bytes()?);
+            told(&sender.resume_format(tag, format, payload))
+        }
+        "resolve" => {
+            let mut sender = sender(connection, words)?;
+            told(&sender.resolve(words.tag()?))
+        }
         "write" => told(&sender(connection, words)?.write(words.bytes()?)),
         "finish" => told(&sender(connection, words)?.finish()),
         "abort" => told(&sender(connection, words)?.abort()),

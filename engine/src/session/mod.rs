@@ -9,7 +9,7 @@ use alloc::{
 use crate::{
     Connection, LinkConfig, LinkId, Misuse, Serial, SessionConfig,
     arena::Key,
-    link::{IncomingDelivery, OutgoingDelivery, attach::attach_of, terminus},
+    link::{IncomingDelivery, OutgoingDelivery, terminus},
     numbers::{NumberPool, NumberTable},
     types::{Begin, Error, Role},
 };
@@ -238,8 +238,7 @@ impl Session<'_> {
         if !terminus::are_valid(role, &config) {
             return Err(Misuse::InvalidTerminus);
         }
-        let attach = attach_of(config.name.clone(), role, config);
-        self.connection.add_local_link(self.id.0, attach).map(LinkId)
+        self.connection.add_local_link(self.id.0, role, config).map(LinkId)
     }
 
     /// Ends the session and with it its links (§2.5.2); with an error, what still arrives is dropped (§2.5.4).

@@ -117,7 +117,9 @@ impl Connection {
         if link.attach_due {
             let attach = link.local_attach.as_ref();
             if !attach.is_some_and(|attach| self.common.write_frame(channel, attach)) {
-                if self.knows_peer() {
+                if self.knows_peer() && self.cut_attach(key) {
+                    return self.write_link(key, channel);
+                } else if self.knows_peer() {
                     self.give_up_attach(key);
                 } else {
                     self.mark_link(key);
