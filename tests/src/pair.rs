@@ -343,13 +343,9 @@ impl Pair {
         self.agree();
     }
 
-    /// Lets bytes flow for so many steps at most, wherever they are then; no time passes.
-    pub fn steps(&mut self, count: usize) {
-        for _ in 0..count {
-            if !self.step() {
-                return;
-            }
-        }
+    /// Lets bytes flow for so many steps at most, wherever they are then; no time passes. Gives whether any flowed.
+    pub fn steps(&mut self, count: usize) -> bool {
+        (0..count).take_while(|_| self.step()).count() > 0
     }
 
     /// Lets this much time pass, deadlines and bytes in their order.
