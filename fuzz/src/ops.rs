@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use amqp1_engine::{
     Config, Connection, DeliveryId, DisconnectReason, Event, Instant, LinkConfig, LinkId, LinkState, Misuse,
-    SendError, SessionConfig, SessionId, SessionState,
+    Resumption, SendError, SessionConfig, SessionId, SessionState,
     types::{DeliveryState, DeliveryTag, ReceiverSettleMode, Role, SenderSettleMode},
 };
 use amqp1_tests::Audit;
@@ -49,6 +49,7 @@ enum Act {
     Settle { delivery: u8 },
     SettleSent { delivery: u8 },
     Detach { link: u8 },
+    Resume { link: u8 },
     Close { link: u8 },
     End { session: u8 },
     Carry { bytes: u16 },
@@ -192,6 +193,9 @@ impl Pair {
                 while end.poll() {
                     moved = true;
                 }
+                for link in end.links.clone() {
+                    moved |= go_on(end, &self.sizes, link).is_ok_and(|any| any);
+                }
                 // Those that were not written to their end when the outcome came are left.
                 for id in end.sent.clone() {
                     moved |= end.settle_sent(id).is_ok_and(|settled| settled);
@@ -321,12 +325,9 @@ impl End {
                 connection.sender(id.link())?.settle(id, None)?;
             }
             Act::Detach { link } => {
-                let link = pick(&self.links, link)?;
-                match connection.role(link)? {
-                    Role::Sender => connection.sender(link)?.detach()?,
-                    Role::Receiver => connection.receiver(link)?.detach()?,
-                }
+                detach(connection, pick(&self.links, link)?)?;
             }
+            Act::Resume { link } => resume(connection, pick(&self.links, link)?)?,
             Act::Close { link } => close(connection, pick(&self.links, link)?)?,
             Act::End { session } => connection.session(pick(&self.sessions, session)?)?.end(None)?,
             _ => {}
@@ -364,9 +365,10 @@ impl End {
                 connection.session(session)?.end(None)?;
             }
             Event::LinkAttached(id) => self.links.extend(attach(connection, id)?),
-            Event::LinkDetached { link, error, .. } => {
+            Event::LinkDetached { link, error, closed } => {
                 assert_eq!(error, None);
-                close(connection, link)?;
+                self.started.retain(|started| started.0 != link);
+                if closed { close(connection, link)? } else { detach(connection, link)? }
             }
             Event::Drain(link) => connection.sender(link)?.drained(),
             Event::Delivery(id) if !self.received.contains(&id) => self.received.push(id),
@@ -418,11 +420,56 @@ fn attach(connection: &mut Connection, id: LinkId) -> Result<Option<LinkId>, Mis
     }
 }
 
+fn detach(connection: &mut Connection, id: LinkId) -> Result<(), Misuse> {
+    match connection.role(id)? {
+        Role::Sender => connection.sender(id)?.detach(),
+        Role::Receiver => connection.receiver(id)?.detach(),
+    }
+}
+
+/// Attaches a link again that is detached, with the deliveries that it has.
+fn resume(connection: &mut Connection, id: LinkId) -> Result<(), Misuse> {
+    macro_rules! resume {
+        ($link:expr) => {{
+            let mut link = $link;
+            match link.terminus_state() {
+                Some(state) if link.state() == LinkState::Detached => link.attach(state.config),
+                _ => Err(Misuse::NothingToAnswer),
+            }
+        }};
+    }
+    match connection.role(id)? {
+        Role::Sender => resume!(connection.sender(id)?),
+        Role::Receiver => resume!(connection.receiver(id)?),
+    }
+}
+
 fn close(connection: &mut Connection, id: LinkId) -> Result<(), Misuse> {
     match connection.role(id)? {
         Role::Sender => connection.sender(id)?.close(None),
         Role::Receiver => connection.receiver(id)?.close(None),
     }
+}
+
+/// Does what is to be done with the deliveries that a link was resumed with: whether anything was.
+fn go_on(end: &mut End, sizes: &BTreeMap<DeliveryTag, u64>, link: LinkId) -> Result<bool, SendError> {
+    let mut any = false;
+    for (tag, resumption) in end.connection.sender(link)?.unresolved() {
+        let mut sender = end.connection.sender(link)?;
+        let done = match resumption {
+            Resumption::Resend | Resumption::Resume(_) => {
+                sender.resume(tag, vec![fill(&tag); sizes[&tag] as usize]).map(Some)
+            }
+            _ => sender.resolve(tag),
+        };
+        match done {
+            Ok(id) => end.sent.extend(id),
+            Err(SendError::Blocked(_)) => continue,
+            Err(error) => return Err(error),
+        }
+        any = true;
+    }
+    Ok(any)
 }
 
 /// Takes what there is of a delivery and holds it against what was sent.
