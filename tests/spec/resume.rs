@@ -565,6 +565,17 @@ fn r4_what_only_the_receiver_names_is_settled() {
             assert_eq!(linked.delivery().1, "new");
             linked.session_is_fine();
         }
+        // Also where tags do not count.
+        let mut linked = way.linked();
+        let tags = [tag([9; 16]), tag([5; 16])];
+        let ours = tags.iter().map(|tag| (*tag, Some(Accepted))).collect();
+        let theirs = Map::new().with(vec![5_u8; 16], Value::Null);
+        let answer = Attach { unsettled: Some(theirs), ..attach("resumed", PEER, Role::Sender) };
+        resumed_receiver(&mut linked, ours, answer);
+        linked.send(Transfer { delivery_tag: Some(tags[0]), ..first(PEER, 0) }.on(NEAR.peer).with("new"));
+        assert_eq!(linked.delivery().1, "new");
+        linked.send(Transfer { delivery_tag: Some(tags[1]), ..first(PEER, 1) }.on(NEAR.peer).with("double"));
+        linked.detaches_with(ENGINE, &condition::INVALID_FIELD);
         // A sender ignores them.
         let mut linked = way.linked();
         let answer = Attach {

@@ -99,12 +99,16 @@ impl Recovery {
         self.local.iter().filter_map(|(tag, _)| Some((*tag, self.resumption(tag)?)))
     }
 
-    /// The receiver compares: what the sender does not name it has settled.
+    /// The receiver compares: what the sender does not name it has settled. Gives the tags of that, which are free again.
     //= 2.6.12-12 2.6.13-04
-    fn forget_settled(&mut self) {
-        if let Some(remote) = self.remote.as_ref().filter(|remote| !remote.is_incomplete) {
-            self.local.retain(|tag| remote.map.contains(tag));
-        }
+    fn forget_settled(&mut self) -> Vec<DeliveryTag> {
+        let Some(remote) = self.remote.as_ref().filter(|remote| !remote.is_incomplete) else {
+            return Vec::new();
+        };
+        let settled = self.local.iter().map(|(tag, _)| *tag).filter(|tag| !remote.map.contains(tag));
+        let settled: Vec<_> = settled.collect();
+        self.local.retain(|tag| remote.map.contains(tag));
+        settled
     }
 }
 
@@ -199,7 +203,9 @@ impl Connection {
         let Some(recovery) = self.common.recoveries.get_mut(&key) else { return };
         recovery.remote = Some(remote);
         if role == Role::Receiver {
-            recovery.forget_settled();
+            for tag in recovery.forget_settled() {
+                link.tags.remove(&tag);
+            }
         }
         self.mark_incomplete(key);
         self.conclude_recovery(key);
