@@ -185,7 +185,8 @@ pub struct LinkConfig {
     /// The largest message that this end takes, in bytes; 0 and `None`: any. A receiver's default is 16 MiB.
     pub max_message_size: Option<u64>,
     /// Resumes the link with these deliveries, as a [`TerminusState`](crate::TerminusState) names them (§2.6.13). `None`:
-    /// the link is new, or goes on in its session as it was.
+    /// the link is new, or goes on in its session as it was. A peer that knows no link recovery may take that amiss: RabbitMQ 4
+    /// ends the session with `amqp:not-implemented`.
     pub unsettled: Option<UnsettledMap>,
     /// A sender's first delivery-count (§2.6.7).
     pub initial_delivery_count: Serial,

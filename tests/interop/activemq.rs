@@ -35,7 +35,7 @@ macro_rules! activemq {
 }
 
 /// A queue of this name that no other run has used.
-fn queue(name: &str) -> Str {
+pub(crate) fn queue(name: &str) -> Str {
     format!("queue://{name}-{}", std::process::id()).into()
 }
 

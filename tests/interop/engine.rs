@@ -3,18 +3,25 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    thread,
     time::{Duration, Instant},
 };
 
 use amqp1_engine::{
-    Config, Connection, DeliveryId, Event, LinkConfig, LinkId, Serial, SessionConfig, SessionId,
+    Config, Connection, DeliveryId, Event, LinkConfig, LinkId, Resumption, Serial, SessionConfig, SessionId,
+    TerminusState, UnsettledMap,
+    codec::{Decode, Encode},
     message::Message,
     sasl::Sasl,
-    types::{DeliveryState, DeliveryTag},
+    types::{DeliveryState, DeliveryTag, condition},
 };
 use bytes::{Buf, BytesMut};
 
-use crate::proton::{Proton, peer};
+use crate::{
+    activemq,
+    proton::{Proton, peer},
+    rabbitmq::Rabbit,
+};
 
 /// A connection, its socket and its clock.
 struct Driven {
@@ -149,4 +156,106 @@ fn gotcha_3_the_loop_of_the_documentation_talks_to_rabbitmq_whose_numbers_wrap_a
     let session = driven.connection.session(session).unwrap();
     assert_eq!(session.remote_begin().unwrap().next_outgoing_id, Serial::new(0xffff_fffc));
     close(driven);
+}
+
+/// Connects under a name whose last connection the broker may not have seen the end of.
+fn connect_again(address: &str) -> (Driven, SessionId) {
+    for _ in 0..20 {
+        let mut driven = Driven::connect(address);
+        let session = driven.connection.begin(SessionConfig::default()).unwrap();
+        let is_taken = |event: &Event| matches!(event, Event::Closed { error: Some(_) });
+        let is_begun = |event: &Event| *event == Event::SessionBegun(session);
+        if driven.until(|_, event| (is_taken(event) || is_begun(event)).then(|| is_begun(event))) {
+            return (driven, session);
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    panic!("the last connection does not end");
+}
+
+/// Sends over a link whose connection is lost, and resumes it over another from what was kept as bytes. These brokers keep no
+/// record of deliveries: what has an outcome is over, all else is sent again.
+fn resume(address: &str, queue: &str) {
+    const COUNT: u64 = 5;
+    let payload = |tag: &DeliveryTag| {
+        let mut bytes = Vec::new();
+        Message::from(format!("{tag:?}")).encode(&mut bytes);
+        bytes
+    };
+    let mut driven = Driven::connect(address);
+    let session = driven.connection.begin(SessionConfig::default()).unwrap();
+    let config = LinkConfig::sender("resumed", queue);
+    let sender = driven.connection.session(session).unwrap().attach_sender(config).unwrap();
+    let mut sent = 0;
+    driven.until(|connection, event| {
+        let mut link = connection.sender(sender).unwrap();
+        while sent < COUNT && link.is_sendable() {
+            let tag = DeliveryTag::from(sent);
+            link.send(tag, false, payload(&tag)).unwrap();
+            sent += 1;
+        }
+        // The first outcome is not settled, and others may be on their way.
+        (sent == COUNT && matches!(event, Event::Updated(_))).then_some(())
+    });
+    let mut kept = Vec::new();
+    driven.connection.sender(sender).unwrap().terminus_state().unwrap().encode(&mut kept);
+    drop(driven);
+
+    let (mut driven, session) = connect_again(address);
+    let config = TerminusState::decode(&kept).unwrap().config;
+    assert_eq!(config.unsettled.as_ref().map(|unsettled| unsettled.len() as u64), Some(COUNT));
+    let sender = driven.connection.session(session).unwrap().attach_sender(config).unwrap();
+    let (mut over, mut again) = (0, 0);
+    driven.until(|connection, event| {
+        if let Event::Updated(id) = event {
+            let state = connection.sender(sender).unwrap().settle(*id, None).unwrap();
+            assert_eq!(state, Some(DeliveryState::Accepted));
+            again += 1;
+        }
+        let mut link = connection.sender(sender).unwrap();
+        for (tag, resumption) in if link.is_sendable() { link.unresolved() } else { vec![] } {
+            match resumption {
+                Resumption::Resend => {
+                    link.resume(tag, payload(&tag)).unwrap();
+                }
+                Resumption::Forget(DeliveryState::Accepted) => {
+                    assert_eq!(link.resolve(tag), Ok(None));
+                    over += 1;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        (over + again == COUNT).then_some(())
+    });
+    assert!(over > 0, "one outcome was known");
+    close(driven);
+}
+
+#[test]
+fn a_link_is_resumed_with_protons_broker() {
+    let Some(address) = peer("AMQP1_PROTON_BROKER") else { return };
+    resume(&address, "interop-resumed");
+}
+
+#[test]
+fn rabbitmq_ends_the_session_of_a_link_that_is_resumed() {
+    let Some(rabbit) = Rabbit::is_up() else { return };
+    let queue = rabbit.queue("resumed", "classic");
+    let mut driven = Driven::connect(&rabbit.address);
+    let session = driven.connection.begin(SessionConfig::default()).unwrap();
+    let unsettled = Some(UnsettledMap::from_iter([(DeliveryTag::from(7), None)]));
+    let config = LinkConfig { unsettled, ..LinkConfig::sender("resumed", queue) };
+    driven.connection.session(session).unwrap().attach_sender(config).unwrap();
+    let error = driven.until(|_, event| match event {
+        Event::SessionEnded { error, .. } => Some(error.clone()),
+        _ => None,
+    });
+    assert_eq!(error.unwrap().condition, condition::NOT_IMPLEMENTED);
+    close(driven);
+}
+
+#[test]
+fn a_link_is_resumed_with_activemq() {
+    let Some(address) = peer("AMQP1_ACTIVEMQ") else { return };
+    resume(&address, &activemq::queue("resumed"));
 }
