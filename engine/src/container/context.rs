@@ -469,6 +469,12 @@ impl Context<'_> {
         Some(ConnectionId(key))
     }
 
+    /// The link that a delivery belongs to.
+    #[must_use]
+    pub fn link_of(&self, delivery: DeliveryId) -> Option<Link> {
+        Some(self.core.links.get(delivery.link)?.id(delivery.link))
+    }
+
     /// The session that a link belongs to.
     #[must_use]
     pub fn session_of(&self, link: impl Into<Link>) -> Option<SessionId> {

@@ -102,6 +102,12 @@ impl From<SendError> for SendRefused {
     }
 }
 
+impl From<Misuse> for SendRefused {
+    fn from(misuse: Misuse) -> Self {
+        Self::Impossible(misuse.into())
+    }
+}
+
 impl Core {
     /// Sends a message, or queues it until it can be sent.
     pub(super) fn send(&mut self, key: Key, message: &Message) -> Result<DeliveryTag, SendRefused> {

@@ -17,8 +17,8 @@ use crate::{
     message::Message,
     txn::{Answer, Controller, Request, TxnId},
     types::{
-        Declare, DeliveryState, DeliveryTag, Error, Modified, Role, SenderSettleMode, TargetKind, condition,
-        txn_capability,
+        Declare, Declared, DeliveryState, DeliveryTag, Error, Modified, Role, SenderSettleMode, TargetKind,
+        condition, txn_capability,
     },
 };
 
@@ -56,6 +56,16 @@ impl Context<'_> {
     pub fn transaction(&mut self, id: TransactionId) -> Result<Transaction<'_>, Misuse> {
         let control = self.core.controls.get(&id.link).ok_or(Misuse::Gone)?;
         Ok(Transaction { txn_id: control.controller.open(id.number)?, core: self.core, id })
+    }
+
+    /// For a resource: answers a message to its coordinator that declares a transaction (§4.2).
+    ///
+    /// # Errors
+    ///
+    /// As with [`accept`](Self::accept).
+    pub fn declared(&mut self, delivery: DeliveryId, txn_id: TxnId) -> Result<(), Misuse> {
+        let declared = Declared::new(Bytes::copy_from_slice(txn_id.as_bytes()));
+        self.core.update(delivery, DeliveryState::Declared(Box::new(declared)))
     }
 
     /// For a resource: tells the outcome that a message posted in a peer's transaction will have if that commits, and
@@ -201,8 +211,6 @@ pub(super) struct Control {
     controller: Controller,
     connection: Key,
     session: Key,
-    /// Why it is being closed.
-    error: Option<Box<Error>>,
 }
 
 /// What became of a transaction, and its session.
@@ -263,7 +271,7 @@ impl Core {
         link.handler = Some(Box::new(ControlLink));
         let (connection, session) = (link.connection, link.session);
         self.has_own_handlers = true;
-        let control = Control { controller: Controller::default(), connection, session, error: None };
+        let control = Control { controller: Controller::default(), connection, session };
         self.controls.insert(key, control);
         key
     }
@@ -393,7 +401,7 @@ impl Core {
         let Some(mut control) = self.controls.remove(&link) else { return Vec::new() };
         let description = Some("the link to the coordinator was closed".into());
         let closed = || Error { description, ..Error::new(condition::TRANSACTION_ROLLBACK) };
-        let error = control.error.map(|error| *error).or_else(|| error.cloned()).unwrap_or_else(closed);
+        let error = error.cloned().unwrap_or_else(closed);
         let session = control.session;
         let told = |(number, answer)| Told { id: TransactionId { link, number }, session, answer };
         control.controller.lost(&error).into_iter().map(told).collect()
@@ -427,9 +435,9 @@ pub(super) fn tell(handler: &mut dyn Handler, cx: &mut Context<'_>, told: &Told)
 struct ControlLink;
 
 impl ControlLink {
-    fn note(cx: &mut Context<'_>, link: Link, error: &Error) {
-        if let Some(control) = cx.core.controls.get_mut(&link.key()) {
-            control.error = Some(Box::new(error.clone()));
+    fn lose(cx: &mut Context<'_>, link: Link, error: Option<&Error>) {
+        for told in cx.core.lose_control(link.key(), error) {
+            cx.core.notices.push_back(Notice::Transaction(Box::new(told)));
         }
     }
 }
@@ -440,7 +448,7 @@ impl Handler for ControlLink {
         if !matches!(target.as_deref(), Some(TargetKind::Coordinator(_))) {
             let description = Some("the peer has no coordinator of transactions".into());
             let error = Error { description, ..Error::new(condition::NOT_IMPLEMENTED) };
-            Self::note(cx, link, &error);
+            Self::lose(cx, link, Some(&error));
             cx.close_with(link, error);
         }
     }
@@ -456,13 +464,11 @@ impl Handler for ControlLink {
     }
 
     fn on_link_error(&mut self, cx: &mut Context<'_>, link: Link, error: &Error) {
-        Self::note(cx, link, error);
+        Self::lose(cx, link, Some(error));
     }
 
     fn on_link_closed(&mut self, cx: &mut Context<'_>, link: Link) {
-        for told in cx.core.lose_control(link.key(), None) {
-            cx.core.notices.push_back(Notice::Transaction(Box::new(told)));
-        }
+        Self::lose(cx, link, None);
     }
 
     fn on_unhandled(&mut self, _: &mut Context<'_>, _: &super::Unhandled<'_>) {}

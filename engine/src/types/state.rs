@@ -51,6 +51,16 @@ impl DeliveryState {
         !matches!(self, Self::Received(_) | Self::Transactional(_))
     }
 
+    /// The outcome that this is or, of a delivery in a transaction, the one that takes effect if that commits.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Self> {
+        match self {
+            Self::Received(_) => None,
+            Self::Transactional(state) => state.outcome.as_ref(),
+            outcome => Some(outcome),
+        }
+    }
+
     /// Whether the state of a delivery stays at this (§3.4). One that this crate does not know may still change.
     pub(crate) const fn is_terminal(&self) -> bool {
         matches!(
@@ -129,6 +139,16 @@ impl Decode<'_> for DeliveryState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outcome_may_be_that_of_a_transaction() {
+        let presumed =
+            |outcome| DeliveryState::Transactional(TransactionalState { txn_id: "t".into(), outcome }.into());
+        assert_eq!(DeliveryState::Released.outcome(), Some(&DeliveryState::Released));
+        assert_eq!(presumed(Some(DeliveryState::Accepted)).outcome(), Some(&DeliveryState::Accepted));
+        assert_eq!(presumed(None).outcome(), None);
+        assert_eq!(DeliveryState::Received(Received::new(0, 0)).outcome(), None);
+    }
 
     #[test]
     fn a_state_is_small() {
