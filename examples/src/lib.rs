@@ -111,7 +111,7 @@ pub fn positive(text: &str) -> Result<u64, String> {
 /// Says why the receiver has not accepted a message.
 #[must_use]
 pub fn refusal(tracker: &Tracker) -> String {
-    match tracker.state() {
+    match tracker.state().and_then(DeliveryState::outcome) {
         Some(DeliveryState::Rejected(Some(error))) => match &**error {
             Error { condition, description: Some(text), .. } => {
                 format!("a message was rejected: {text} ({condition})")

@@ -14,8 +14,8 @@ use amqp1_std::{
     blocking::{self, Connection, Delivery, Error, Options, Outcome, Waiting},
     codec::{Described, Encode, Str, Symbol, Timestamp, Value},
     types::{
-        self, Coordinator, DeliveryState, LifetimePolicy, Modified, ReceiverSettleMode, SenderSettleMode,
-        Source, Target, TargetKind, TerminusDurability, condition,
+        self, DeliveryState, LifetimePolicy, Modified, ReceiverSettleMode, SenderSettleMode, Source, Target,
+        TargetKind, TerminusDurability, condition,
     },
 };
 
@@ -376,7 +376,8 @@ fn k5_k11_a_terminus_that_cannot_be_had_is_refused_and_the_session_lives() {
         let error = connection.attach_receiver(receiver("in vain", source.clone()), 1).unwrap_err();
         assert_eq!(detached(error), expected, "{source:?}");
     }
-    let error = connection.attach_sender(sender("in vain", Coordinator::default())).unwrap_err();
+    let unknown = TargetKind::Other(Described::new(name("vendor:target:list"), Vec::<Value>::new()));
+    let error = connection.attach_sender(sender("in vain", unknown)).unwrap_err();
     assert_eq!(detached(error), condition::NOT_IMPLEMENTED);
     send_all(&connection, "q", &["the session goes on"]);
 }

@@ -17,3 +17,4 @@ mod proton_listener;
 mod rabbitmq;
 mod rhea;
 mod samples;
+mod transactions;

@@ -12,6 +12,7 @@
 
 mod clock;
 mod connection;
+mod coordinator;
 mod credit;
 mod deliveries;
 mod dispositions;

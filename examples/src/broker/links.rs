@@ -40,7 +40,10 @@ impl Broker {
             return Err(error(condition::RESOURCE_LIMIT_EXCEEDED, description));
         }
         let limits = self.limits;
+        self.made += 1;
+        let number = self.made;
         let node = self.queues.entry(address.clone()).or_insert_with(|| Node {
+            number,
             queue: Queue::new(limits.queue, limits.failures),
             lifetime,
             links: BTreeSet::new(),
@@ -112,6 +115,7 @@ impl Broker {
             if let Link::Receiver(producer) = link {
                 self.stalled.remove(&producer);
             }
+            self.leave_transactions(cx, attached.session, link);
             for address in [attached.address, attached.stalled_at].into_iter().flatten() {
                 self.leave(cx, &address, link);
             }

@@ -7,7 +7,8 @@ use amqp1_engine::{
     codec::{DecodeError, Str, Symbol},
     container::{Context, Delivery, ReceiverId, SendRefused, SenderId},
     message::{MessageView, Relay},
-    types::{Error, condition},
+    txn::TxnId,
+    types::{DeliveryState, Error, condition},
 };
 use bytes::Bytes;
 
@@ -29,15 +30,21 @@ impl Broker {
         let readable = message.as_ref().and_then(|message| message.as_ref().ok()).copied();
         if let Some(key) = readable.and_then(|message| not_understood(&message)) {
             let description = format!("the annotation {key} is not known here");
-            return cx.close_with(delivery.receiver(), error(condition::NOT_IMPLEMENTED, description));
+            let error = error(condition::NOT_IMPLEMENTED, description);
+            self.fail_post(cx, delivery, &error);
+            return cx.close_with(delivery.receiver(), error);
         }
         let address = self.address_of(cx, delivery, message);
-        let stored = match &address {
-            Ok(address) => self.store(cx, address, delivery, readable),
+        let admitted = match &address {
+            Ok(address) => {
+                self.admit(cx, address, delivery, readable).map(|stored| (address.clone(), stored))
+            }
             Err(error) => Err(error.clone()),
         };
-        if let Err(error) = stored {
-            refuse(cx, delivery, error);
+        if let Some(DeliveryState::Transactional(state)) = delivery.state() {
+            self.post(cx, delivery, &state.txn_id, admitted);
+        } else if let Err(error) = admitted.and_then(|(address, stored)| self.store(cx, &address, stored)) {
+            refuse(cx, delivery, error, None);
         }
         let address = address.ok();
         if let Some(address) = &address {
@@ -72,13 +79,14 @@ impl Broker {
         to.map(Str::from).ok_or_else(|| error(condition::NOT_FOUND, "the message has no address in `to`"))
     }
 
-    fn store(
-        &mut self,
-        cx: &mut Context<'_>,
+    /// What is to be stored of a message, if there is room for it.
+    fn admit(
+        &self,
+        cx: &Context<'_>,
         address: &Str,
         delivery: &Delivery<'_>,
         message: Option<MessageView<'_>>,
-    ) -> Result<(), Error> {
+    ) -> Result<Stored, Error> {
         if !self.queues.contains_key(address) {
             let description = format!("there is no queue {address:?}: attach to it first");
             return Err(error(condition::NOT_FOUND, description));
@@ -89,19 +97,18 @@ impl Broker {
         let expires = message.map_or(Ok(None), |message| self.expiry_of(&message, cx.now()));
         let expires = expires.map_err(malformed)?;
         let payload = compact(passed_on(delivery.payload().clone().into_bytes(), message));
-        let stored = Stored { payload, message_format: delivery.message_format(), expires };
-        match self.change(address, |node| node.queue.push(stored)) {
-            Some(Err(Overrun)) => {
-                let description = format!("the queue {address:?} is full");
-                Err(error(condition::RESOURCE_LIMIT_EXCEEDED, description))
-            }
-            _ => {
-                if let Some(expires) = expires {
-                    self.look_at(cx, expires);
-                }
-                Ok(())
-            }
+        Ok(Stored { payload, message_format: delivery.message_format(), expires })
+    }
+
+    fn store(&mut self, cx: &mut Context<'_>, address: &Str, stored: Stored) -> Result<(), Error> {
+        let expires = stored.expires;
+        if let Some(Err(Overrun)) = self.change(address, |node| node.queue.push(stored)) {
+            return Err(full(address));
         }
+        if let Some(expires) = expires {
+            self.look_at(cx, expires);
+        }
+        Ok(())
     }
 
     /// When a message that arrives now is of no use any more: by its ttl, or by the clock on the wall.
@@ -179,7 +186,7 @@ impl Broker {
     }
 
     /// Has the queues looked at when a message expires, if that is not due before.
-    fn look_at(&mut self, cx: &mut Context<'_>, expires: Instant) {
+    pub(super) fn look_at(&mut self, cx: &mut Context<'_>, expires: Instant) {
         let moment = expires.max(cx.now() + EXPIRY_PAUSE);
         match self.expiry {
             Some((earlier, _)) if earlier <= moment => return,
@@ -202,16 +209,29 @@ fn not_understood(message: &MessageView<'_>) -> Option<String> {
     Some(key.to_string())
 }
 
-/// Tells a producer that its message was not taken. One whose source has no outcome for that loses its link.
-fn refuse(cx: &mut Context<'_>, delivery: &Delivery<'_>, error: Error) {
+/// Tells a producer that its message was not taken, or will not be if a transaction commits. One whose source has no
+/// outcome for that loses its link.
+pub(super) fn refuse(
+    cx: &mut Context<'_>,
+    delivery: &Delivery<'_>,
+    error: Error,
+    transaction: Option<TxnId>,
+) {
     let receiver = delivery.receiver();
     let source = cx.remote_source(receiver);
     if source.is_none_or(|source| source.outcomes.is_empty() || source.outcomes.contains(&REJECTED)) {
         // Fails where the producer has settled it: then there is nobody to tell.
-        let _ = cx.reject(delivery.id(), error);
+        let _ = match transaction {
+            Some(txn_id) => cx.presume(delivery.id(), txn_id, DeliveryState::Rejected(Some(error.into()))),
+            None => cx.reject(delivery.id(), error),
+        };
     } else {
         cx.close_with(receiver, error);
     }
+}
+
+pub(super) fn full(address: &Str) -> Error {
+    error(condition::RESOURCE_LIMIT_EXCEEDED, format!("the queue {address:?} is full"))
 }
 
 fn malformed(reason: DecodeError) -> Error {

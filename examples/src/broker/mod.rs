@@ -11,6 +11,7 @@
 //! - A queue that holds nothing and serves nobody is forgotten; one made for a dynamic terminus lives as long as its
 //!   lifetime-policy says.
 //! - A sender without an address may send to all queues: each message says where `to`.
+//! - Messages posted, and outcomes told, in a transaction count when that commits.
 //! - Messages leave as they came, but for delivery-annotations and a ttl, from which the time is taken that they waited; one
 //!   that comes back has another first-acquirer, and another delivery-count and annotations if its consumer asked for that.
 
@@ -24,8 +25,8 @@ use amqp1_engine::{
     Instant,
     codec::{Str, Symbol},
     container::{
-        Address, ConnectionId, ConnectionOptions, Context, Delivery, Disconnected, Handler, Knobs, Link,
-        ListenerId, ReceiverId, Security, SenderId, SessionId, TaskId, Tracker,
+        Address, ConnectionId, ConnectionOptions, Context, Delivery, DeliveryId, Disconnected, Handler,
+        Knobs, Link, ListenerId, ReceiverId, Security, SenderId, SessionId, TaskId, Tracker,
     },
     sasl::{Refusal, Sasl, Secret},
     types::condition,
@@ -47,6 +48,8 @@ mod selector;
 pub use selector::{Fault, Selector};
 mod termini;
 use termini::error;
+mod transactions;
+use transactions::Transactions;
 
 /// A sender may have no address (AMQP 1.0 Anonymous Terminus).
 const ANONYMOUS_RELAY: Symbol = Symbol::from_static("ANONYMOUS-RELAY");
@@ -71,12 +74,15 @@ pub struct Broker {
     /// Links by what names them: container, name, whether we send (§2.6.1).
     names: BTreeMap<(Str, Str, bool), Link>,
     made: u64,
+    transactions: Transactions,
     /// When queues are to be looked at for messages that have expired.
     expiry: Option<(Instant, TaskId)>,
 }
 
 /// A queue and its links.
 struct Node {
+    /// No other node that ever was has it.
+    number: u64,
     queue: Queue<SenderId>,
     lifetime: Lifetime,
     links: BTreeSet<Link>,
@@ -102,6 +108,7 @@ impl Broker {
             connections: BTreeMap::new(),
             names: BTreeMap::new(),
             made: 0,
+            transactions: Transactions::default(),
             expiry: None,
         }
     }
@@ -168,6 +175,9 @@ impl Handler for Broker {
     }
 
     fn on_link_opening(&mut self, cx: &mut Context<'_>, link: Link) {
+        if self.open_control(cx, link) {
+            return;
+        }
         match self.open(cx, link) {
             Ok(address) => {
                 self.note(cx, link, address.clone());
@@ -179,8 +189,18 @@ impl Handler for Broker {
         }
     }
 
+    fn on_delivery(&mut self, cx: &mut Context<'_>, delivery: DeliveryId) {
+        self.begin_post(cx, delivery);
+    }
+
     fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
-        self.receive(cx, delivery);
+        if !self.coordinate(cx, delivery) {
+            self.receive(cx, delivery);
+        }
+    }
+
+    fn on_aborted(&mut self, cx: &mut Context<'_>, delivery: DeliveryId) {
+        self.abort_post(cx, delivery);
     }
 
     fn on_sendable(&mut self, cx: &mut Context<'_>, consumer: SenderId) {
@@ -196,7 +216,10 @@ impl Handler for Broker {
     fn on_link_flow(&mut self, cx: &mut Context<'_>, link: Link) {
         //= 4.4.3-03
         if cx.flow_properties(link).is_some_and(|properties| properties.get("txn-id").is_some()) {
-            return cx.close_with(link, error(condition::NOT_IMPLEMENTED, "there are no transactions here"));
+            return cx.close_with(
+                link,
+                error(condition::NOT_IMPLEMENTED, "no messages are acquired in transactions here"),
+            );
         }
         let Link::Sender(consumer) = link else { return };
         let Some(address) = self.attached(cx, link).and_then(|link| link.address.clone()) else { return };
@@ -220,6 +243,9 @@ impl Handler for Broker {
     }
 
     fn on_delivery_updated(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {
+        if self.retire(cx, tracker) {
+            return;
+        }
         let outcome = tracker.state().filter(|state| state.is_outcome());
         if outcome.is_none() && !tracker.is_settled() {
             return;

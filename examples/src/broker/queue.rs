@@ -86,6 +86,13 @@ pub struct Queue<C> {
     looks: u64,
 }
 
+/// A message that was sent to a consumer, while what becomes of it is not decided. It counts like one that waits.
+#[derive(Debug)]
+pub struct Held {
+    place: u64,
+    entry: Entry,
+}
+
 #[derive(Debug)]
 struct Entry {
     stored: Stored,
@@ -159,15 +166,36 @@ impl<C: Copy + Ord> Queue<C> {
     ///
     /// [`Overrun`]: the message was not taken.
     pub fn push(&mut self, stored: Stored) -> Result<(), Overrun> {
+        self.reserve(&stored)?;
+        self.publish(stored);
+        Ok(())
+    }
+
+    /// Keeps room for a message that may be [published](Self::publish) or [given up](Self::give_up) later.
+    ///
+    /// # Errors
+    ///
+    /// [`Overrun`]: there is no room.
+    pub fn reserve(&mut self, stored: &Stored) -> Result<(), Overrun> {
         if self.bound.is_overrun(self.size()) {
             return Err(Overrun);
         }
         self.messages += 1;
         self.bytes += stored.payload.len();
+        Ok(())
+    }
+
+    /// Adds a message for which there is room at the end.
+    pub fn publish(&mut self, stored: Stored) {
         let place = self.arrived;
         self.arrived += 1;
         self.wait(place, Entry { stored, failures: 0, returned: None, is_barred: false });
-        Ok(())
+    }
+
+    /// Gives the room for a message back.
+    pub fn give_up(&mut self, stored: &Stored) {
+        self.messages -= 1;
+        self.bytes -= stored.payload.len();
     }
 
     /// Drops what is of no use any more of that which waits. What is out for delivery is dropped when it comes back.
@@ -293,8 +321,29 @@ impl<C: Copy + Ord> Queue<C> {
 
     /// Takes the outcome of a message that was sent (§3.4). Without one, a failed delivery is meant.
     pub fn settle(&mut self, id: C, tag: DeliveryTag, outcome: Option<&DeliveryState>) {
-        let Some(consumer) = self.consumers.get_mut(&id) else { return };
-        let Some((place, mut entry)) = consumer.unsettled.remove(&tag) else { return };
+        if let Some(held) = self.hold(id, tag) {
+            self.apply(id, held, outcome);
+        }
+    }
+
+    /// Takes a message that was sent to a consumer out of its hands, until its outcome [applies](Self::apply) or it is
+    /// [restored](Self::restore).
+    pub fn hold(&mut self, id: C, tag: DeliveryTag) -> Option<Held> {
+        let (place, entry) = self.consumers.get_mut(&id)?.unsettled.remove(&tag)?;
+        Some(Held { place, entry })
+    }
+
+    /// Puts a message back into the hands of its consumer; where that is gone, its delivery has failed.
+    pub fn restore(&mut self, id: C, tag: DeliveryTag, held: Held) {
+        match self.consumers.get_mut(&id) {
+            Some(consumer) => drop(consumer.unsettled.insert(tag, (held.place, held.entry))),
+            None => self.apply(id, held, None),
+        }
+    }
+
+    /// Does what an outcome says of a message that was sent to a consumer (§3.4). Without one, a failed delivery is meant.
+    pub fn apply(&mut self, id: C, held: Held, outcome: Option<&DeliveryState>) {
+        let Held { place, mut entry } = held;
         match outcome {
             //= 3.4.3-03 3.5.2-02
             Some(DeliveryState::Accepted | DeliveryState::Rejected(_)) => self.forget(place, &entry),
@@ -302,7 +351,9 @@ impl<C: Copy + Ord> Queue<C> {
             Some(DeliveryState::Released) => self.put_back(place, entry, false, None),
             Some(DeliveryState::Modified(modified)) => {
                 //= 3.4.5-07
-                if modified.undeliverable_here.unwrap_or(false) {
+                if modified.undeliverable_here.unwrap_or(false)
+                    && let Some(consumer) = self.consumers.get_mut(&id)
+                {
                     entry.is_barred = true;
                     consumer.barred.insert(place);
                 }

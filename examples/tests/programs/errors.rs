@@ -28,10 +28,12 @@ fn fails(name: &str, arguments: &[&str], words: &[&str]) {
     assert!(!ended.err.contains("panicked"), "{call}");
 }
 
-const CLIENTS: [&str; 8] = [
+const CLIENTS: [&str; 10] = [
     "helloworld",
     "simple_send",
     "simple_recv",
+    "tx_send",
+    "tx_recv",
     "colour_send",
     "selected_recv",
     "queue_browser",
@@ -39,8 +41,16 @@ const CLIENTS: [&str; 8] = [
     "server",
 ];
 const LISTENERS: [&str; 3] = ["helloworld_direct", "direct_send", "direct_recv"];
-const COUNTERS: [&str; 6] =
-    ["simple_send", "simple_recv", "direct_send", "direct_recv", "colour_send", "selected_recv"];
+const COUNTERS: [&str; 8] = [
+    "simple_send",
+    "simple_recv",
+    "tx_send",
+    "tx_recv",
+    "direct_send",
+    "direct_recv",
+    "colour_send",
+    "selected_recv",
+];
 
 #[test]
 fn a_bad_address() {
@@ -79,8 +89,11 @@ fn a_count_that_is_no_number() {
         }
         fails(name, &["-m", "-1"], &["-1"]);
     }
-    for name in ["simple_send", "direct_send", "colour_send"] {
+    for name in ["simple_send", "tx_send", "direct_send", "colour_send"] {
         fails(name, &["-m", "0"], &["--messages", "at least 1"]);
+    }
+    for name in ["tx_send", "tx_recv"] {
+        fails(name, &["-b", "0"], &["--batch-size", "at least 1"]);
     }
 }
 
@@ -201,6 +214,9 @@ fn what_a_peer_cannot_do() {
     let url = format!("{}/examples", Peer::start(Refusal::Release));
     fails("client", &["-a", &url], &["no nodes are made here", "amqp:not-implemented"]);
     fails("selected_recv", &["-a", &url], &["does not know selectors"]);
+    for name in ["tx_send", "tx_recv"] {
+        fails(name, &["-a", &url], &["not declared", "no transactions here", "amqp:not-implemented"]);
+    }
     let url = format!("{}/examples", Peer::start(Refusal::Move));
     fails("queue_browser", &["-a", &url], &["browsed"]);
 }

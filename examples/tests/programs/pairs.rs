@@ -12,6 +12,7 @@ use amqp1_examples::broker::Broker;
 use crate::support::{Ended, await_listener, free_address, run, sequence, start};
 
 const CONFIRMED: &str = "all messages confirmed\n";
+const COMMITTED: &str = "all messages committed\n";
 
 #[test]
 fn helloworld_brings_its_own_broker() {
@@ -135,6 +136,36 @@ fn a_broker_with_a_password_lets_those_in_who_know_it() {
     assert_eq!(run("simple_recv", &["-a", &url, "-m", "2"]), Ended::well(&sequence(1, 2)));
 }
 
+#[test]
+fn messages_pass_in_transactions() {
+    let broker = Broker::start("127.0.0.1:0").unwrap();
+    let url = format!("{}/examples", broker.address());
+    for (messages, batch_size) in [("25", "10"), ("20", "10"), ("3", "10"), ("2", "1")] {
+        let options = ["-a", &url, "-m", messages, "-b", batch_size];
+        assert_eq!(run("tx_send", &options), Ended::well(COMMITTED));
+        assert_eq!(run("tx_recv", &options), Ended::well(&sequence(1, messages.parse().unwrap())));
+    }
+    assert_eq!(run("tx_send", &["-a", &url]), Ended::well(COMMITTED));
+    assert_eq!(run("simple_recv", &["-a", &url]), Ended::well(&sequence(1, 100)));
+    assert_eq!(run("simple_send", &["-a", &url]), Ended::well(CONFIRMED));
+    assert_eq!(run("tx_recv", &["-a", &url, "-b", "33"]), Ended::well(&sequence(1, 100)));
+}
+
+#[test]
+fn what_a_transaction_has_not_committed_comes_again() {
+    let broker = Broker::start("127.0.0.1:0").unwrap();
+    let url = format!("{}/examples", broker.address());
+    assert_eq!(run("tx_send", &["-a", &url, "-m", "25"]), Ended::well(COMMITTED));
+    let receiver = start("tx_recv", &["-a", &url, "-m", "0"]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while receiver.output() != sequence(1, 25) {
+        assert!(Instant::now() < deadline, "{}", receiver.output());
+        thread::sleep(Duration::from_millis(5));
+    }
+    drop(receiver);
+    assert_eq!(run("simple_recv", &["-a", &url, "-m", "5"]), Ended::well(&sequence(21, 25)));
+}
+
 #[cfg(unix)]
 #[test]
 fn interrupted_programs_leave_no_trace() {
@@ -147,6 +178,7 @@ fn interrupted_programs_leave_no_trace() {
         ("direct_send", ["-a", &sends], &sends),
         ("direct_recv", ["-a", &receives], &receives),
         ("simple_recv", ["-a", &taken], &taken),
+        ("tx_recv", ["-a", &taken], &taken),
         ("selected_recv", ["-a", &taken], &taken),
     ];
     for (name, arguments, address) in programs {

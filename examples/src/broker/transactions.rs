@@ -1,0 +1,455 @@
+//! Transactions (§4): messages posted become available, and outcomes take effect, when the transaction commits.
+//!
+//! A session with a link to the coordinator has a [`Resource`], which keeps the books. A message posted has its room in
+//! the queue from the beginning, so that a commit cannot fail for want of it; a message retired stays acquired, and in the
+//! queue's count.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use amqp1_engine::{
+    codec::Str,
+    container::{
+        Context, CoordinatorCapabilities, Delivery, DeliveryId, Link, ReceiverId, SenderId, SessionId,
+        Tracker,
+    },
+    txn::{Discharged, Refusal, Request, Resource, TxnId},
+    types::{DeliveryState, DeliveryTag, Discharge, Error, TargetKind, condition, txn_capability},
+};
+
+use super::{
+    Broker, Stored,
+    messages::{full, refuse},
+    queue::Held,
+    termini::error,
+};
+
+/// How many messages a controller may send ahead to the coordinator.
+const CREDIT: u32 = 100;
+
+/// The transactions of all peers.
+#[derive(Default)]
+pub(super) struct Transactions {
+    sessions: BTreeMap<SessionId, Resource<ReceiverId, Work>>,
+    /// Links to the coordinator.
+    controls: BTreeMap<ReceiverId, SessionId>,
+    /// Messages out for delivery whose outcome is work of a transaction.
+    retired: BTreeMap<(SenderId, DeliveryTag), TxnId>,
+}
+
+/// What a transaction does when it commits.
+pub(super) enum Work {
+    /// Makes a message available.
+    Post { queue: Place, stored: Stored, delivery: DeliveryId },
+    /// Gives a message that is out for delivery its outcome.
+    Retire { queue: Place, held: Held, outcome: DeliveryState, tracker: Tracker },
+}
+
+/// A queue: its address, and its number, as another may be made in its place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(Str, u64);
+
+impl Work {
+    const fn queue(&self) -> &Place {
+        match self {
+            Self::Post { queue, .. } | Self::Retire { queue, .. } => queue,
+        }
+    }
+}
+
+/// Control links.
+impl Broker {
+    /// Answers a link that a peer attached to the coordinator: whether it is one.
+    //= 4.5.7-01 4.5.7-04
+    pub(super) fn open_control(&mut self, cx: &mut Context<'_>, link: Link) -> bool {
+        let target = cx.remote_attach(link).and_then(|attach| attach.target);
+        let (Link::Receiver(control), Some(TargetKind::Coordinator(_))) = (link, target.as_deref()) else {
+            return false;
+        };
+        let Some(session) = cx.session_of(link) else { return true };
+        let capabilities = [txn_capability::LOCAL_TRANSACTIONS, txn_capability::MULTI_TXNS_PER_SSN];
+        if cx.open_link(link, CoordinatorCapabilities(capabilities.into())).is_ok() {
+            self.note(cx, link, None);
+            let bounds = self.limits.transactions;
+            self.transactions.sessions.entry(session).or_insert_with(|| Resource::new(bounds));
+            self.transactions.controls.insert(control, session);
+            cx.add_credit(control, CREDIT);
+        }
+        true
+    }
+
+    /// Takes a message to the coordinator: whether it is one.
+    pub(super) fn coordinate(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) -> bool {
+        let control = delivery.receiver();
+        let Some(&session) = self.transactions.controls.get(&control) else { return false };
+        let credit = cx.credit(control);
+        if credit <= CREDIT / 2 {
+            cx.add_credit(control, CREDIT - credit);
+        }
+        //= 4.2-06 4.3-01
+        if delivery.is_settled() {
+            let text = "a message to the coordinator is answered, and so must not be sent settled";
+            self.close_control(cx, control, error(condition::NOT_ALLOWED, text));
+            return true;
+        }
+        let answer = match Request::read(delivery.message()) {
+            Ok(Request::Declare(declare)) => {
+                let resource = self.transactions.sessions.get_mut(&session);
+                resource.map(|resource| resource.declare(control, &declare).map(Some))
+            }
+            Ok(Request::Discharge(discharge)) => {
+                let discharged = self.discharge(cx, session, control, &discharge);
+                discharged.map(|discharged| discharged.map(|()| None))
+            }
+            Err(error) => Some(Err(error)),
+        };
+        match answer {
+            // Fails where the link is gone, and then that is told.
+            Some(Ok(Some(txn_id))) => drop(cx.declared(delivery.id(), txn_id)),
+            Some(Ok(None)) => drop(cx.accept(delivery.id())),
+            //= 4.2-07 4.2-08 4.2-09 4.3-02 4.3-03 4.3-04
+            Some(Err(error)) => refuse(cx, delivery, error, None),
+            None => {}
+        }
+        true
+    }
+
+    /// Ends a transaction: what to reject its discharge with, if that is so; nothing where the control link was closed
+    /// instead.
+    fn discharge(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: SessionId,
+        control: ReceiverId,
+        discharge: &Discharge,
+    ) -> Option<Result<(), Error>> {
+        match self.transactions.sessions.get_mut(&session)?.discharge(control, discharge) {
+            //= 4.4.4.1-05 4.4.4.1-06
+            Ok(Discharged::Committed(work)) if work.iter().any(|work| !self.is_there(work.queue())) => {
+                self.undo(cx, work);
+                let text = "a queue of the transaction's messages is deleted";
+                Some(Err(error(condition::TRANSACTION_ROLLBACK, text)))
+            }
+            Ok(Discharged::Committed(work)) => {
+                self.carry_out(cx, work);
+                Some(Ok(()))
+            }
+            Ok(Discharged::RolledBack(work)) => {
+                self.undo(cx, work);
+                Some(Ok(()))
+            }
+            Err(Refusal::Reject(error, work)) => {
+                self.undo(cx, work);
+                Some(Err(error))
+            }
+            Err(Refusal::Detach(error, work)) => {
+                self.undo(cx, work);
+                self.close_control(cx, control, error);
+                None
+            }
+        }
+    }
+
+    /// Closes a control link with an error, and rolls back what it controls.
+    fn close_control(&mut self, cx: &mut Context<'_>, control: ReceiverId, error: Error) {
+        cx.close_with(control, error);
+        if let Some(session) = self.transactions.controls.get(&control) {
+            self.roll_back(cx, *session, control);
+        }
+    }
+
+    fn roll_back(&mut self, cx: &mut Context<'_>, session: SessionId, link: ReceiverId) {
+        let resource = self.transactions.sessions.get_mut(&session);
+        let work = resource.map(|resource| resource.close(link)).unwrap_or_default();
+        self.undo(cx, work);
+    }
+
+    /// A link is gone: what it controlled is rolled back, and what has arrived of a message over it does not count.
+    pub(super) fn leave_transactions(&mut self, cx: &mut Context<'_>, session: SessionId, link: Link) {
+        let Link::Receiver(link) = link else { return };
+        self.roll_back(cx, session, link);
+        if self.transactions.controls.remove(&link).is_some()
+            && !self.transactions.controls.values().any(|other| *other == session)
+        {
+            self.transactions.sessions.remove(&session);
+        }
+    }
+}
+
+/// Work.
+impl Broker {
+    /// A part of a message has arrived: a transaction in which it is posted cannot be discharged before the rest.
+    pub(super) fn begin_post(&mut self, cx: &mut Context<'_>, delivery: DeliveryId) {
+        if self.transactions.sessions.is_empty() {
+            return;
+        }
+        if let Some((session, link)) = self.whose(cx, delivery)
+            && let Some(resource) = self.transactions.sessions.get_mut(&session)
+            && let Some(DeliveryState::Transactional(state)) = cx.delivery_state(delivery)
+        {
+            // One that is not known is told of when the message is complete.
+            let _ = resource.begins(&state.txn_id, link);
+        }
+    }
+
+    /// The rest of a message will not come.
+    pub(super) fn abort_post(&mut self, cx: &mut Context<'_>, delivery: DeliveryId) {
+        if let Some((session, link)) = self.whose(cx, delivery)
+            && let Some(resource) = self.transactions.sessions.get_mut(&session)
+        {
+            resource.ends(link);
+        }
+    }
+
+    fn whose(&self, cx: &Context<'_>, delivery: DeliveryId) -> Option<(SessionId, ReceiverId)> {
+        let link = cx.link_of(delivery)?;
+        Some((cx.session_of(link)?, link.receiver()?))
+    }
+
+    /// Takes a message that is posted in a transaction, or was not fit to be: the address of its queue and the message.
+    pub(super) fn post(
+        &mut self,
+        cx: &mut Context<'_>,
+        delivery: &Delivery<'_>,
+        txn_id: &[u8],
+        message: Result<(Str, Stored), Error>,
+    ) {
+        let session = cx.session_of(delivery.receiver());
+        let resource = session.and_then(|session| self.transactions.sessions.get_mut(&session));
+        if let Some(resource) = resource {
+            resource.ends(delivery.receiver());
+        }
+        let enlisted = message.and_then(|(address, stored)| {
+            let number = self.change(&address, |node| node.queue.reserve(&stored).map(|()| node.number));
+            let number = match number {
+                Some(Ok(number)) => number,
+                _ => return Err(full(&address)),
+            };
+            let work = Work::Post { queue: Place(address, number), stored, delivery: delivery.id() };
+            self.enlist(cx, session, txn_id, work)
+        });
+        let Some(txn_id) = self.known(session, txn_id) else {
+            //= 4.5.8-01
+            return refuse(cx, delivery, unknown(), None);
+        };
+        match enlisted {
+            //= 4.4-02 4.4.1-05 4.4.1-06 4.4.4.1-03 4.4.4.1-04
+            Ok(()) => drop(cx.presume(delivery.id(), txn_id, DeliveryState::Accepted)),
+            Err(error) => {
+                self.fail_post(cx, delivery, &error);
+                refuse(cx, delivery, error, Some(txn_id));
+            }
+        }
+    }
+
+    /// A message is not taken. If it was posted in a transaction and is settled, nothing but the discharge can say so.
+    pub(super) fn fail_post(&mut self, cx: &Context<'_>, delivery: &Delivery<'_>, error: &Error) {
+        if let Some(DeliveryState::Transactional(state)) = delivery.state()
+            && delivery.is_settled()
+        {
+            let session = cx.session_of(delivery.receiver());
+            if let Some(txn_id) = self.known(session, &state.txn_id) {
+                self.fail(session, txn_id, error);
+            }
+        }
+    }
+
+    /// Takes what a consumer says of a message, if that is work of a transaction: whether it is.
+    pub(super) fn retire(&mut self, cx: &mut Context<'_>, tracker: &Tracker) -> bool {
+        let key = (tracker.sender(), tracker.tag());
+        let before = self.transactions.retired.get(&key).copied();
+        match (tracker.state(), before) {
+            (Some(DeliveryState::Transactional(state)), before) => {
+                let consumer = tracker.sender();
+                match self.known(cx.session_of(consumer), &state.txn_id) {
+                    Some(txn_id) => self.retire_in(cx, tracker, txn_id, state.outcome.as_ref(), before),
+                    // It is settled, and what was told before is not in force any more.
+                    None if tracker.is_settled() => return false,
+                    None => cx.close_with(consumer, unknown()),
+                }
+                true
+            }
+            // It says something else now, of no transaction.
+            (_, Some(txn_id)) => {
+                if let Some(work) = self.withdraw(cx, key, txn_id) {
+                    self.undo(cx, vec![work]);
+                }
+                false
+            }
+            (_, None) => false,
+        }
+    }
+
+    fn retire_in(
+        &mut self,
+        cx: &mut Context<'_>,
+        tracker: &Tracker,
+        txn_id: TxnId,
+        outcome: Option<&DeliveryState>,
+        before: Option<TxnId>,
+    ) {
+        let consumer = tracker.sender();
+        let session = cx.session_of(consumer);
+        if let Some(before) = before {
+            //= 4.4.2-03
+            if before != txn_id {
+                let text = "an outcome was told in another transaction that is not discharged";
+                let control = session
+                    .and_then(|session| self.transactions.sessions.get_mut(&session))
+                    .and_then(|resource| resource.control_of(txn_id.as_bytes()).ok());
+                if let Some(control) = control {
+                    self.close_control(cx, control, error(condition::TRANSACTION_ROLLBACK, text));
+                }
+                return;
+            }
+            return self.change_work(session, tracker, txn_id, outcome);
+        }
+        let Some(outcome) = outcome.cloned() else { return };
+        let Some(address) = self.attached(cx, consumer.into()).and_then(|link| link.address.clone()) else {
+            return;
+        };
+        let held = self.change(&address, |node| {
+            node.queue.hold(consumer, tracker.tag()).map(|held| (Place(address.clone(), node.number), held))
+        });
+        let Some(Some((queue, held))) = held else {
+            // A copy, of which nothing depends on the outcome.
+            let _ = cx.settle(tracker.id());
+            return;
+        };
+        let work = Work::Retire { queue, held, outcome, tracker: tracker.clone() };
+        self.transactions.retired.insert((consumer, tracker.tag()), txn_id);
+        if let Err(error) = self.enlist(cx, session, txn_id.as_bytes(), work) {
+            self.fail(session, txn_id, &error);
+        }
+    }
+
+    /// The outcome of a message that was retired in the same transaction before is another now, or it is settled.
+    fn change_work(
+        &mut self,
+        session: Option<SessionId>,
+        told: &Tracker,
+        txn_id: TxnId,
+        changed: Option<&DeliveryState>,
+    ) {
+        let resource = session.and_then(|session| self.transactions.sessions.get_mut(&session));
+        let Some(Ok(work)) = resource.map(|resource| resource.work(txn_id.as_bytes())) else { return };
+        for work in work {
+            if let Work::Retire { tracker, outcome, .. } = work
+                && tracker.id() == told.id()
+            {
+                tracker.clone_from(told);
+                if let Some(changed) = changed {
+                    outcome.clone_from(changed);
+                }
+            }
+        }
+    }
+
+    /// Takes the work on a message that is out for delivery off its transaction.
+    fn withdraw(&mut self, cx: &Context<'_>, key: (SenderId, DeliveryTag), txn_id: TxnId) -> Option<Work> {
+        let session = cx.session_of(key.0)?;
+        let work = self.transactions.sessions.get_mut(&session)?.work(txn_id.as_bytes()).ok()?;
+        let is_meant = |work: &Work| matches!(work, Work::Retire { tracker, .. } if (tracker.sender(), tracker.tag()) == key);
+        let at = work.iter().position(is_meant)?;
+        Some(work.remove(at))
+    }
+
+    fn enlist(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: Option<SessionId>,
+        txn_id: &[u8],
+        work: Work,
+    ) -> Result<(), Error> {
+        let resource = session.and_then(|session| self.transactions.sessions.get_mut(&session));
+        let (error, work) = match resource {
+            Some(resource) => match resource.enlist(txn_id, work) {
+                Ok(()) => return Ok(()),
+                Err((error, work)) => (error, work),
+            },
+            None => (unknown(), work),
+        };
+        self.undo(cx, vec![work]);
+        Err(error)
+    }
+
+    fn fail(&mut self, session: Option<SessionId>, txn_id: TxnId, error: &Error) {
+        let resource = session.and_then(|session| self.transactions.sessions.get_mut(&session));
+        if let Some(resource) = resource {
+            let error = Error { condition: condition::TRANSACTION_ROLLBACK, ..error.clone() };
+            resource.fail(txn_id.as_bytes(), error);
+        }
+    }
+
+    fn known(&mut self, session: Option<SessionId>, txn_id: &[u8]) -> Option<TxnId> {
+        let resource = self.transactions.sessions.get_mut(&session?)?;
+        resource.control_of(txn_id).ok()?;
+        TxnId::new(txn_id)
+    }
+
+    fn is_there(&self, Place(address, number): &Place) -> bool {
+        self.queues.get(address).is_some_and(|node| node.number == *number)
+    }
+
+    /// Does the work of a transaction that commits.
+    fn carry_out(&mut self, cx: &mut Context<'_>, work: Vec<Work>) {
+        let mut touched = BTreeSet::new();
+        for work in work {
+            match work {
+                Work::Post { queue: Place(address, _), stored, delivery } => {
+                    if let Some(expires) = stored.expires {
+                        self.look_at(cx, expires);
+                    }
+                    self.change(&address, |node| node.queue.publish(stored));
+                    // Gone, unless the receiver settles second: then this is the outcome that was presumed.
+                    //= 4.4.4.1-07
+                    let _ = cx.accept(delivery);
+                    touched.insert(address);
+                }
+                Work::Retire { queue: Place(address, _), held, outcome, tracker } => {
+                    let (consumer, tag) = (tracker.sender(), tracker.tag());
+                    self.transactions.retired.remove(&(consumer, tag));
+                    //= 4.4.2-04
+                    self.change(&address, |node| node.queue.apply(consumer, held, Some(&outcome)));
+                    let _ = cx.settle(tracker.id());
+                    touched.insert(address);
+                }
+            }
+        }
+        for address in touched {
+            self.deliver(cx, &address);
+        }
+    }
+
+    /// Takes back the work of a transaction that is rolled back.
+    fn undo(&mut self, cx: &mut Context<'_>, work: Vec<Work>) {
+        let mut touched = BTreeSet::new();
+        for work in work {
+            if let Work::Retire { tracker, .. } = &work {
+                self.transactions.retired.remove(&(tracker.sender(), tracker.tag()));
+            }
+            if !self.is_there(work.queue()) {
+                continue;
+            }
+            let Place(address, _) = work.queue().clone();
+            self.change(&address, |node| match work {
+                Work::Post { stored, .. } => node.queue.give_up(&stored),
+                //= 4.4.4.2-01 4.4.4.2-02
+                Work::Retire { held, tracker, .. } if tracker.is_settled() => {
+                    node.queue.apply(tracker.sender(), held, None);
+                }
+                //= 4.4.2-05
+                Work::Retire { held, tracker, .. } => {
+                    node.queue.restore(tracker.sender(), tracker.tag(), held);
+                }
+            });
+            touched.insert(address);
+        }
+        for address in touched {
+            self.deliver(cx, &address);
+        }
+    }
+}
+
+fn unknown() -> Error {
+    error(condition::TRANSACTION_UNKNOWN_ID, "there is no transaction of this id in this session")
+}
