@@ -394,7 +394,14 @@ impl Core {
         };
         let lost: Vec<Key> =
             self.controls.iter().filter(|(_, control)| is_lost(control)).map(|(key, _)| *key).collect();
-        lost.into_iter().flat_map(|link| self.lose_control(link, error)).collect()
+        let mut told = Vec::new();
+        for link in lost {
+            told.extend(self.lose_control(link, error));
+            // It is gone with them, and does not come back.
+            //= 4.2-01
+            self.free_link(link);
+        }
+        told
     }
 
     fn lose_control(&mut self, link: Key, error: Option<&Error>) -> Vec<Told> {
