@@ -207,15 +207,16 @@ impl Core {
         }
         let key = self.links.insert(LinkEntry::ours(connection, session, settings));
         match self.sessions.get_mut(session) {
-            Some(entry) if entry.stage <= Stage::Open => {
+            Some(entry) => {
                 entry.links += 1;
+                let is_open = entry.stage <= Stage::Open;
                 match self.connections.get_mut(connection) {
+                    _ if !is_open => self.fail_link(key, Misuse::SessionNotOpen),
                     Some(peer) if peer.stage > Stage::Open => self.fail_link(key, Misuse::ConnectionClosed),
                     Some(peer) if peer.engine.is_none() => peer.pending.push(Pending::Link(key)),
                     _ => self.attach(key),
                 }
             }
-            Some(_) => self.fail_link(key, Misuse::SessionNotOpen),
             None => self.fail_link(key, Misuse::Gone),
         }
         key

@@ -2,6 +2,8 @@
 
 use std::{boxed::Box, format};
 
+use core::time::Duration;
+
 use super::*;
 use crate::{
     codec::Map,
@@ -109,6 +111,33 @@ fn h_02_a_link_whose_session_is_closed_meanwhile_is_not_answered() {
 }
 
 //= 3.5.3-11
+#[test]
+fn a_link_made_on_a_session_that_is_being_closed_fails() {
+    let log = Log::default();
+    let mut world = World::new();
+    world.add(server(|_, _| {}));
+    world.add(Script {
+        log: log.clone(),
+        ..client(|cx| {
+            let connection = cx.connect(here());
+            let session = cx.create_session(connection);
+            cx.schedule(Duration::from_secs(1), move |cx| {
+                cx.close(session);
+                cx.create_sender(session, "late");
+            });
+            cx.schedule(Duration::from_secs(2), move |cx| cx.close(connection));
+        })
+    });
+    assert!(!world.run(), "the server listens on");
+    log.assert(&[
+        "connection opened",
+        "link error amqp:illegal-state",
+        "link closed",
+        "connection closed",
+        "stop",
+    ]);
+}
+
 #[test]
 fn l_02_filters_that_the_peer_dropped_are_told_after_attach() {
     let log = Log::default();
