@@ -550,6 +550,14 @@ fn h_08_without_a_coordinator_nothing_is_declared() {
     scripted.0.send(Detach { closed: true, ..detach(CONTROL) });
     scripted.log(&[]);
 
+    // There is no session for it.
+    let mut scripted = Scripted::new();
+    scripted.0.run(|program, cx| {
+        let sessions: Vec<_> = (0..256).map(|_| cx.create_session(program.connection.unwrap())).collect();
+        cx.declare_transaction(*sessions.last().unwrap());
+    });
+    scripted.log(&["session closed", "not declared amqp:illegal-state"]);
+
     // The declare is rejected.
     let mut scripted = Scripted::new();
     scripted.declare();

@@ -106,7 +106,9 @@ impl Dispatcher<'_> {
                 let id = SessionId(key);
                 if let Some(session) = self.core.sessions.get(key) {
                     let connection = session.connection;
-                    self.lose_transactions(connection, Some(key), Some(&error));
+                    for told in self.core.lose_transactions(connection, Some(key), Some(&error)) {
+                        self.transaction(&told);
+                    }
                 }
                 self.call(At::Session(key), |handler, cx| {
                     handler.on_session_error(cx, id, &error);
