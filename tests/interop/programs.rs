@@ -55,6 +55,14 @@ fn table() -> Vec<Row> {
         Row { programs: "helloworld", tried: hello_world, expected: all },
         Row { programs: "simple_send, simple_recv", tried: send_and_receive, expected: all },
         Row {
+            programs: "tx_send, tx_recv",
+            tried: commit,
+            expected: || {
+                let refused = || Does::Refused("amqp:not-implemented".into());
+                [All, All, refused(), refused()]
+            },
+        },
+        Row {
             programs: "server, client",
             tried: request_and_response,
             expected: || [All, All, Does::Refused("amqp:not-implemented".into()), All],
@@ -81,6 +89,19 @@ fn send_and_receive(broker: &Broker) -> Does {
     let url = broker.queue("simple");
     assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
     assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
+    All
+}
+
+fn commit(broker: &Broker) -> Does {
+    let url = broker.queue("transactions");
+    let options = ["-a", &url, "-m", &MESSAGES.to_string(), "-b", "10"];
+    let (sent, received_all) = (example("tx_send", options).end(), example("tx_recv", options));
+    if !sent.status.success() {
+        assert_eq!(refusal(&received_all.end()), refusal(&sent));
+        return refusal(&sent);
+    }
+    assert_eq!(sent.lines, ["all messages committed"]);
+    assert_eq!(received_all.succeed(), received(MESSAGES));
     All
 }
 

@@ -1,4 +1,4 @@
-//! Transactions: our programs and Proton's through the brokers that know them, and what a broker rolls back.
+//! Transactions: our programs with Proton's through the brokers that know them, and what a broker rolls back.
 
 use std::time::Duration;
 
@@ -32,15 +32,6 @@ fn brokers() -> impl Iterator<Item = Broker> {
 }
 
 #[test]
-fn our_programs_commit_through_each_broker() {
-    for broker in brokers() {
-        let url = broker.queue("transactions");
-        assert_eq!(ours("tx_send", &url).succeed(), COMMITTED);
-        assert_eq!(ours("tx_recv", &url).succeed(), received(COUNT));
-    }
-}
-
-#[test]
 fn our_programs_and_protons_commit_through_each_broker() {
     let Some(proton) = Proton::installed() else { return };
     for broker in brokers() {
@@ -49,19 +40,6 @@ fn our_programs_and_protons_commit_through_each_broker() {
         assert_eq!(proton.example("tx_recv.py", &options(&url), None).succeed(), received(COUNT));
         assert_eq!(proton.example("tx_send.py", &options(&url), None).succeed(), COMMITTED);
         assert_eq!(ours("tx_recv", &url).succeed(), received(COUNT));
-    }
-}
-
-#[test]
-fn a_broker_without_transactions_ends_the_programs_with_one_line() {
-    for broker in [Broker::proton(), Broker::rabbitmq()].into_iter().flatten() {
-        let url = broker.queue("no-transactions");
-        for name in ["tx_send", "tx_recv"] {
-            let ended = ours(name, &url).end();
-            assert!(!ended.status.success());
-            assert_eq!(ended.errors.lines().count(), 1, "{}", ended.errors);
-            assert!(ended.errors.contains("amqp:not-implemented"), "{}", ended.errors);
-        }
     }
 }
 
