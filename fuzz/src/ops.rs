@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use amqp1_engine::{
     Config, Connection, DeliveryId, DisconnectReason, Event, Instant, LinkConfig, LinkId, LinkState, Misuse,
     Resumption, SendError, SessionConfig, SessionId, SessionState,
+    txn::TxnId,
     types::{DeliveryState, DeliveryTag, ReceiverSettleMode, Role, SenderSettleMode},
 };
 use amqp1_tests::Audit;
@@ -40,18 +41,21 @@ enum Act {
     SetCredit { link: u8, count: u8 },
     Drain { link: u8 },
     Send { link: u8, size: u16, settled: bool },
+    Post { link: u8, size: u16, settled: bool },
     Start { link: u8, size: u16, settled: bool },
     Write { link: u8, size: u16 },
     Finish { link: u8 },
     Abort { link: u8 },
     Take { delivery: u8 },
     Update { delivery: u8, outcome: Outcome },
+    Presume { delivery: u8, outcome: Outcome },
     Settle { delivery: u8 },
     SettleSent { delivery: u8 },
     Detach { link: u8 },
     Resume { link: u8 },
     Close { link: u8 },
     End { session: u8 },
+    WriteDispositions { session: u8 },
     Carry { bytes: u16 },
     Poll { events: u8 },
 }
@@ -62,6 +66,7 @@ enum Outcome {
     Reject,
     Release,
     Modify,
+    InTransaction,
 }
 
 /// Carries the plan out, then lets everything come to its end.
@@ -134,6 +139,13 @@ impl Pair {
             Act::Send { link, size, settled } => {
                 let link = pick(&end.links, link)?;
                 let id = end.connection.sender(link)?.send(tag, settled, payload(&tag, size))?;
+                sizes.insert(tag, size.into());
+                end.sent.push(id);
+            }
+            Act::Post { link, size, settled } => {
+                let link = pick(&end.links, link)?;
+                let mut sender = end.connection.sender(link)?;
+                let id = sender.post(transaction(), tag, settled, 0, payload(&tag, size))?;
                 sizes.insert(tag, size.into());
                 end.sent.push(id);
             }
@@ -316,6 +328,10 @@ impl End {
                 let id = pick(&self.received, delivery)?;
                 connection.receiver(id.link())?.update(id, outcome.state())?;
             }
+            Act::Presume { delivery, ref outcome } => {
+                let id = pick(&self.received, delivery)?;
+                connection.delivery_mut(id)?.presume(transaction(), outcome.state())?;
+            }
             Act::Settle { delivery } => {
                 let id = pick(&self.received, delivery)?;
                 connection.receiver(id.link())?.settle(id)?;
@@ -330,6 +346,9 @@ impl End {
             Act::Resume { link } => resume(connection, pick(&self.links, link)?)?,
             Act::Close { link } => close(connection, pick(&self.links, link)?)?,
             Act::End { session } => connection.session(pick(&self.sessions, session)?)?.end(None)?,
+            Act::WriteDispositions { session } => {
+                connection.session(pick(&self.sessions, session)?)?.write_dispositions();
+            }
             _ => {}
         }
         Ok(())
@@ -489,6 +508,11 @@ fn payload(tag: &DeliveryTag, size: u16) -> Vec<u8> {
     vec![fill(tag); size.into()]
 }
 
+/// A transaction that nobody discharges.
+fn transaction() -> TxnId {
+    TxnId::new(b"transaction").expect("it is short")
+}
+
 /// The byte that a delivery is made of.
 fn fill(tag: &DeliveryTag) -> u8 {
     tag.as_bytes().last().copied().unwrap_or_default()
@@ -501,6 +525,7 @@ impl Outcome {
             Self::Reject => DeliveryState::Rejected(None),
             Self::Release => DeliveryState::Released,
             Self::Modify => DeliveryState::Modified(Box::default()),
+            Self::InTransaction => transaction().state(Some(DeliveryState::Accepted)),
         }
     }
 }
