@@ -372,28 +372,34 @@ fn what_is_sent_again_over_a_link_attached_again_is_a_new_delivery() {
     });
 }
 
-//= 3.4.6-11
+//= 2.6.13-01 3.4.6-11
 #[test]
-fn what_arrived_in_part_is_forgotten_when_its_link_is_detached() {
+fn what_arrived_in_part_is_forgotten_when_its_link_is_detached_unless_the_sender_was_told_that_it_is_kept() {
     each_way(|way| {
-        let mut linked = way.linked();
-        linked.credit(10);
-        linked.send(Transfer { more: true, ..first(NEAR.peer_sender, 0) }.on(NEAR.peer).with("half"));
-        let (id, _) = linked.delivery();
-        let state = DeliveryState::Received(Received { section_number: 0, section_offset: 4 });
-        linked.engine_receiver().update(id, state).unwrap();
-        expect!(linked, Disposition { settled: false, .. });
-        linked.send(detach(NEAR.peer_sender).on(NEAR.peer));
-        let link = linked.receiver;
-        linked.expect_event(Event::Aborted(id));
-        linked.expect_event(Event::LinkDetached { link, closed: false, error: None });
-        assert_eq!(linked.engine_receiver().delivery(id).err(), Some(Misuse::Gone));
-        linked.engine_receiver().detach().unwrap();
-        linked.expect(detach(NEAR.engine_receiver));
+        for kept in [false, true] {
+            let mut linked = way.linked();
+            linked.credit(10);
+            linked.send(Transfer { more: true, ..first(NEAR.peer_sender, 0) }.on(NEAR.peer).with("half"));
+            let (id, _) = linked.delivery();
+            if kept {
+                let state = DeliveryState::Received(Received::new(0, 4));
+                linked.engine_receiver().update(id, state).unwrap();
+                expect!(linked, Disposition { settled: false, .. });
+            }
+            linked.send(detach(NEAR.peer_sender).on(NEAR.peer));
+            let link = linked.receiver;
+            linked.expect_event(Event::Aborted(id));
+            linked.expect_event(Event::LinkDetached { link, closed: false, error: None });
+            assert_eq!(linked.engine_receiver().delivery(id).err(), Some(Misuse::Gone));
+            linked.engine_receiver().detach().unwrap();
+            linked.expect(detach(NEAR.engine_receiver));
 
-        linked.engine_receiver().attach(LinkConfig::receiver("", "there")).unwrap();
-        expect!(linked, Attach { unsettled: None, incomplete_unsettled: false, role: Role::Receiver, .. });
-        linked.session_is_fine();
+            linked.engine_receiver().attach(LinkConfig::receiver("", "there")).unwrap();
+            let named = expect!(linked, Attach { unsettled, incomplete_unsettled: false, role: Role::Receiver, .. }
+                => unsettled.map_or(0, |map| map.len()));
+            assert_eq!(named, usize::from(kept));
+            linked.session_is_fine();
+        }
     });
 }
 
