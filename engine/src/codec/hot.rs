@@ -508,6 +508,19 @@ mod tests {
             mod $test {
                 use super::*;
 
+                /// Judges `list` by hand where that can be done, by itself and in the place of another, and in the general form.
+                fn judge(list: &[u8], mut other: $type) -> Result<(), TestCaseError> {
+                    let bytes = [&[code::DESCRIBED, code::SMALLULONG, $type::CODE as u8], list].concat();
+                    let general = $type::parse_fields(list);
+                    prop_assert_eq!(&$type::parse(&bytes), &general);
+                    let read = other.parse_from(&bytes);
+                    match general {
+                        Ok((rest, value)) => prop_assert_eq!((read, other), (Ok(rest), value)),
+                        Err(error) => prop_assert_eq!(read, Err(error.into())),
+                    }
+                    Ok(())
+                }
+
                 proptest! {
                     #[test]
                     fn writes_the_same(value in arbitrary::<$type>(), before in prop::collection::vec(any::<u8>(), 0..9)) {
@@ -518,13 +531,12 @@ mod tests {
                     }
 
                     #[test]
-                    fn reads_the_same(value in arbitrary::<$type>(), payload: Vec<u8>) {
+                    fn reads_the_same(value in arbitrary::<$type>(), payload: Vec<u8>, other in arbitrary::<$type>()) {
                         let mut bytes = Vec::new();
                         value.encode(&mut bytes);
                         bytes.extend_from_slice(&payload);
-                        let read = $type::parse_fields(&bytes[3..]);
-                        prop_assert_eq!(&read, &$type::parse_fields(&bytes[3..]));
-                        prop_assert_eq!(read, Ok((payload.as_slice(), value)));
+                        prop_assert_eq!($type::parse(&bytes), Ok((payload.as_slice(), value)));
+                        judge(&bytes[3..], other)?;
                     }
 
                     #[test]
@@ -533,6 +545,7 @@ mod tests {
                         payload: Vec<u8>,
                         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
                         keep: prop::sample::Index,
+                        other in arbitrary::<$type>(),
                     ) {
                         let mut bytes = Vec::new();
                         value.encode(&mut bytes);
@@ -542,9 +555,9 @@ mod tests {
                         for (place, byte) in changes {
                             bytes[place.index(list)] = byte;
                         }
-                        prop_assert_eq!($type::parse_fields(&bytes), $type::parse_fields(&bytes));
+                        judge(&bytes, other.clone())?;
                         bytes.truncate(keep.index(bytes.len()));
-                        prop_assert_eq!($type::parse_fields(&bytes), $type::parse_fields(&bytes));
+                        judge(&bytes, other)?;
                     }
 
                     /// Any constructor for any field, in sequence.
@@ -554,6 +567,7 @@ mod tests {
                         count in prop::option::of(0u8..14),
                         size in prop::option::of(any::<u8>()),
                         payload: Vec<u8>,
+                        other in arbitrary::<$type>(),
                     ) {
                         let count = count.unwrap_or(fields.len() as u8);
                         let fields = fields.concat();
@@ -561,7 +575,7 @@ mod tests {
                         let mut bytes = Vec::from([code::LIST8, size, count]);
                         bytes.extend_from_slice(&fields);
                         bytes.extend_from_slice(&payload);
-                        prop_assert_eq!($type::parse_fields(&bytes), $type::parse_fields(&bytes));
+                        judge(&bytes, other)?;
                     }
                 }
             }
