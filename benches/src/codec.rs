@@ -1,6 +1,6 @@
 //! The codec cases: what is encoded and decoded once per iteration.
 
-use std::str::FromStr;
+use std::{hint::black_box, str::FromStr};
 
 use amqp1_engine::{
     Serial,
@@ -114,6 +114,7 @@ fn read_transfer(codec: &mut Codec, encoded: &[u8]) -> Result<u64, DecodeError> 
     let payload = transfer.parse_from(encoded)?;
     codec.received.clear();
     codec.received.extend_from_slice(payload);
+    let transfer = black_box(&transfer);
     let tag = transfer.delivery_tag.map_or(0, |tag| tag.as_bytes().len());
     Ok(u64::from(transfer.delivery_id.map_or(0, Serial::get)) + tag as u64)
 }
@@ -121,12 +122,13 @@ fn read_transfer(codec: &mut Codec, encoded: &[u8]) -> Result<u64, DecodeError> 
 fn read_flow(encoded: &[u8]) -> Result<u64, DecodeError> {
     let mut flow = Flow::new(0, Serial::new(0), 0);
     flow.parse_from(encoded)?;
-    Ok(flow.next_outgoing_id.get().into())
+    Ok(black_box(&flow).next_outgoing_id.get().into())
 }
 
 fn read_disposition(encoded: &[u8]) -> Result<u64, DecodeError> {
     let mut disposition = Disposition::new(Role::Sender, Serial::new(0));
     disposition.parse_from(encoded)?;
+    let disposition = black_box(&disposition);
     let accepted = disposition.state == Some(DeliveryState::Accepted);
     Ok(u64::from(disposition.first.get()) + u64::from(accepted))
 }

@@ -71,10 +71,10 @@ impl Hot for Transfer {
         Self::new(Handle(0))
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn read<'a>(&mut self, input: &'a [u8]) -> Option<&'a [u8]> {
         let mut room;
-        let mut fields = Reader::begin(window!(input, room), 0x14)?;
+        let mut fields = Reader::begin(window!(input, room), 0x14, 1)?;
         if self.state.is_some() {
             return None;
         }
@@ -111,13 +111,14 @@ impl Hot for Flow {
         Self::new(0, Serial::new(0), 0)
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn read<'a>(&mut self, input: &'a [u8]) -> Option<&'a [u8]> {
         let mut room;
-        let mut fields = Reader::begin(window!(input, room), 0x13)?;
+        let mut fields = Reader::begin(window!(input, room), 0x13, 4)?;
         if self.properties.is_some() {
             return None;
         }
+        self.available = None;
         (self.drain, self.echo) = (false, false);
         fields.uint(&mut self.next_incoming_id)?;
         self.incoming_window = fields.number()?;
@@ -126,9 +127,11 @@ impl Hot for Flow {
         fields.uint(&mut self.handle)?;
         fields.uint(&mut self.delivery_count)?;
         fields.uint(&mut self.link_credit)?;
-        fields.uint(&mut self.available)?;
-        fields.flag(&mut self.drain)?;
-        fields.flag(&mut self.echo)?;
+        if fields.has_more() {
+            fields.uint(&mut self.available)?;
+            fields.flag(&mut self.drain)?;
+            fields.flag(&mut self.echo)?;
+        }
         fields.end(input)
     }
 
@@ -159,10 +162,10 @@ impl Hot for Disposition {
         Self::new(Role::Sender, Serial::new(0))
     }
 
-    #[inline(never)]
+    #[inline(always)]
     fn read<'a>(&mut self, input: &'a [u8]) -> Option<&'a [u8]> {
         let mut room;
-        let mut fields = Reader::begin(window!(input, room), 0x15)?;
+        let mut fields = Reader::begin(window!(input, room), 0x15, 2)?;
         if self.state.is_some() {
             return None;
         }
@@ -204,11 +207,21 @@ const ACCEPTED: [u8; 4] = [code::DESCRIBED, code::SMALLULONG, 0x24, code::LIST0]
 /// The encoding of [`DeliveryState::Released`].
 const RELEASED: [u8; 4] = [code::DESCRIBED, code::SMALLULONG, 0x26, code::LIST0];
 
-/// More than the longest list that is written here, a flow of eight numbers, and its last word need.
+/// What the longest list and a word behind its last byte take.
 const ROOM: usize = 64;
 
 /// `descriptor, list8, size, count`.
 const HEAD: usize = 6;
+
+const _: () = {
+    const UINT: usize = 1 + size_of::<u32>();
+    const FLAG: usize = 1;
+    const TRANSFER: usize = HEAD + 2 * UINT + 2 + DeliveryTag::MAX + UINT + 2 * FLAG;
+    const FLOW: usize = HEAD + 8 * UINT + 2 * FLAG;
+    const DISPOSITION: usize = HEAD + FLAG + 2 * UINT + FLAG + ACCEPTED.len() + FLAG;
+    const WORD: usize = size_of::<u64>();
+    assert!(TRANSFER + WORD - 1 <= ROOM && FLOW + WORD - 1 <= ROOM && DISPOSITION + WORD - 1 <= ROOM);
+};
 
 /// Writes fields in words of fixed size, of which the next field overwrites what was not meant.
 struct Writer<'a> {
@@ -321,8 +334,8 @@ fn pad<const N: usize>(list: &[u8], room: &mut [u8; ROOM]) -> bool {
 
 /// Reads fields in the encodings that peers use; what is `None` then is for the general form to look at.
 ///
-/// It reads from a window of fixed size that begins with the descriptor, and ahead of the list's end:
-/// [`end`](Self::end) sees whether a field lay there.
+/// It reads from a window of fixed size that begins with the descriptor and that no list of known fields fills, also
+/// behind the end of the list: [`end`](Self::end) sees whether a field lay there.
 struct Reader<'a> {
     window: &'a [u8; ROOM],
     at: usize,
@@ -332,15 +345,15 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads the descriptor and the head of a list8.
+    /// Reads the descriptor and the head of a list8 that has so many fields at least.
     #[inline(always)]
-    fn begin(window: &'a [u8; ROOM], descriptor: u8) -> Option<Self> {
+    fn begin(window: &'a [u8; ROOM], descriptor: u8, at_least: u8) -> Option<Self> {
         let [a, b, c, d, _, count, ..] = *window;
         let begins = [a, b, c, d] == [code::DESCRIBED, code::SMALLULONG, descriptor, code::LIST8];
-        begins.then_some(Self { window, at: HEAD, count, read: 0 })
+        (begins && count >= at_least).then_some(Self { window, at: HEAD, count, read: 0 })
     }
 
-    /// The bytes from here on; other ones where the window is too short, which [`end`](Self::end) notices.
+    /// The bytes from here on.
     #[inline(always)]
     fn ahead<const N: usize>(&self) -> &'a [u8; N] {
         let from = self.at.min(ROOM - N);
@@ -353,6 +366,12 @@ impl<'a> Reader<'a> {
         let bytes = self.ahead();
         self.at += N;
         bytes
+    }
+
+    /// Whether there is another field.
+    #[inline(always)]
+    fn has_more(&self) -> bool {
+        self.read < self.count
     }
 
     /// Goes on to the next field; whether there is one.
@@ -433,9 +452,6 @@ impl<'a> Reader<'a> {
                 let [len] = *self.bytes();
                 let end = self.at + usize::from(len);
                 *field = Some(DeliveryTag::from_padded(*self.bytes(), len)?);
-                if self.at > ROOM {
-                    return None;
-                }
                 self.at = end;
             }
             code::NULL => *field = None,
@@ -469,7 +485,7 @@ impl<'a> Reader<'a> {
     #[inline(always)]
     fn end(self, input: &[u8]) -> Option<&[u8]> {
         let end = usize::from(self.window[HEAD - 2]) + HEAD - 1;
-        if self.count <= self.read && self.at == end && self.at <= ROOM { input.get(self.at..) } else { None }
+        if self.count <= self.read && self.at == end { input.get(self.at..) } else { None }
     }
 }
 
