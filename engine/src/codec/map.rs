@@ -100,11 +100,7 @@ impl Map {
 impl Encode for Map {
     fn encode(&self, out: &mut Vec<u8>) {
         let map = write::Compound::begin(out, code::MAP8);
-        let mut values = write::Values::begin(out, self.len());
-        for (key, value) in &self.0 {
-            values.entry(key, value);
-        }
-        values.end();
+        write::items(out, &self.0);
         map.end(out, self.0.len() * 2);
     }
 }

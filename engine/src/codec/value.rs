@@ -208,11 +208,7 @@ impl Encode for Value {
 impl Encode for [Value] {
     fn encode(&self, out: &mut Vec<u8>) {
         let list = write::Compound::begin(out, code::LIST8);
-        let mut values = write::Values::begin(out, self.len());
-        for item in self {
-            values.item(item);
-        }
-        values.end();
+        write::items(out, self);
         list.end_list(out, self.len());
     }
 }

@@ -107,9 +107,12 @@ impl Room<'_> {
 }
 
 /// What is written into a [`Room`] if it is short, as most values are, and else in its general form.
-pub(crate) trait Short: Encode {
-    /// Writes the value if it is short.
+pub(crate) trait Short {
+    /// Writes the value if it is short; otherwise there may be a part of it in the room.
     fn write_short(&self, room: &mut Room<'_>) -> bool;
+
+    /// Writes any value in its general form.
+    fn write_long(&self, out: &mut Vec<u8>);
 
     /// As [`write_short`](Self::write_short), where nearly all values are strings.
     #[inline(always)]
@@ -123,12 +126,20 @@ impl Short for StrRef<'_> {
     fn write_short(&self, room: &mut Room<'_>) -> bool {
         room.variable(code::STRING8, self.as_bytes())
     }
+
+    fn write_long(&self, out: &mut Vec<u8>) {
+        self.encode(out);
+    }
 }
 
 impl Short for SymbolRef<'_> {
     #[inline(always)]
     fn write_short(&self, room: &mut Room<'_>) -> bool {
         room.variable(code::SYMBOL8, self.as_bytes())
+    }
+
+    fn write_long(&self, out: &mut Vec<u8>) {
+        self.encode(out);
     }
 }
 
@@ -177,6 +188,10 @@ macro_rules! short {
                 }
                 true
             }
+
+            fn write_long(&self, out: &mut Vec<u8>) {
+                self.encode(out);
+            }
         }
     };
 }
@@ -184,74 +199,55 @@ macro_rules! short {
 short!(Value, Value);
 short!(ValueRef, ValueRef<'_>);
 
-/// For how many values room is made at a time.
-const MANY: usize = 16;
-
-/// Writes values one behind the other into [`Room`] that is made for many of them at a time.
-pub(crate) struct Values<'a> {
-    out: &'a mut Vec<u8>,
-    /// Where what was written ends; room is behind it.
-    at: usize,
-}
-
-impl<'a> Values<'a> {
+/// A key and its value, one behind the other.
+impl<K: Short, V: Short> Short for (K, V) {
     #[inline(always)]
-    pub(crate) fn begin(out: &'a mut Vec<u8>, count: usize) -> Self {
-        let at = out.len();
-        out.resize(at + ROOM * count.min(MANY), 0);
-        Self { out, at }
+    fn write_short(&self, room: &mut Room<'_>) -> bool {
+        self.0.write_key(room) && self.1.write_short(room)
     }
 
-    /// There is none when all of it was used: then a value in its general form makes more.
-    #[inline(always)]
-    fn room(&mut self) -> Option<Room<'_>> {
-        let bytes = self.out.get_mut(self.at..self.at + ROOM)?;
-        Some(Room { bytes: bytes.try_into().ok()?, at: 0 })
-    }
-
-    /// Writes an entry of a map.
-    #[inline(always)]
-    pub(crate) fn entry(&mut self, key: &impl Short, value: &impl Short) {
-        if let Some(mut room) = self.room()
-            && key.write_key(&mut room)
-        {
-            let is_short = value.write_short(&mut room);
-            self.at += room.at;
-            if is_short {
-                return;
-            }
-        } else {
-            self.at = write_long(self.out, self.at, key);
-        }
-        self.at = write_long(self.out, self.at, value);
-    }
-
-    /// Writes an item of a list.
-    #[inline(always)]
-    pub(crate) fn item(&mut self, value: &Value) {
-        if let Some(mut room) = self.room()
-            && value.write_short(&mut room)
-        {
-            self.at += room.at;
-        } else {
-            self.at = write_long(self.out, self.at, value);
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn end(self) {
-        self.out.truncate(self.at);
+    fn write_long(&self, out: &mut Vec<u8>) {
+        self.0.write_long(out);
+        self.1.write_long(out);
     }
 }
 
-/// Writes any value at `at`, behind which there is nothing but room, and makes room behind it, where it ends.
+/// Writes the items of a list, or the entries of a map, one behind the other.
+#[inline]
+pub(crate) fn items<T: Short>(out: &mut Vec<u8>, mut items: &[T]) {
+    // What of `out` is not written yet, which ends at `len`.
+    let mut room: &mut [u8] = &mut [];
+    let mut len = out.len();
+    while let [item, rest @ ..] = items {
+        let Some(bytes) = room.first_chunk_mut() else {
+            let at = len - room.len();
+            make_room(out, at, items.len());
+            len = out.len();
+            room = &mut out[at..];
+            continue;
+        };
+        let mut front = Room { bytes, at: 0 };
+        if item.write_short(&mut front) {
+            let written = front.at;
+            room = &mut core::mem::take(&mut room)[written..];
+        } else {
+            let at = len - room.len();
+            out.truncate(at);
+            item.write_long(out);
+            len = out.len();
+            room = &mut [];
+        }
+        items = rest;
+    }
+    let end = len - room.len();
+    out.truncate(end);
+}
+
+/// Makes room at `at` for so many short items, or for the first of them.
 #[inline(never)]
-fn write_long(out: &mut Vec<u8>, at: usize, value: &impl Encode) -> usize {
-    out.truncate(at);
-    value.encode(out);
-    let at = out.len();
-    out.resize(at + ROOM * MANY, 0);
-    at
+fn make_room(out: &mut Vec<u8>, at: usize, items: usize) {
+    const MANY: usize = 16;
+    out.resize(at + ROOM * items.min(MANY), 0);
 }
 
 /// Size and bytes of a variable-width value, without a constructor.
@@ -320,7 +316,41 @@ impl Compound {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::String;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::codec::sample::arbitrary;
+
+    proptest! {
+        /// Short and long ones in any order, more than there is room for at a time.
+        #[test]
+        fn items_are_written_one_behind_the_other(
+            items in prop::collection::vec((text(), prop_oneof![4 => text(), 1 => arbitrary::<Value>()]), 0..60),
+            before in prop::collection::vec(any::<u8>(), 0..9),
+        ) {
+            let mut expected = before.clone();
+            for (key, value) in &items {
+                key.encode(&mut expected);
+                value.encode(&mut expected);
+            }
+            let mut written = before.clone();
+            super::items(&mut written, &items);
+            prop_assert_eq!(&written, &expected);
+
+            let values: Vec<Value> = items.into_iter().flat_map(|(key, value)| [key, value]).collect();
+            let mut written = before;
+            super::items(&mut written, &values);
+            prop_assert_eq!(written, expected);
+        }
+    }
+
+    /// A text, most often a short one.
+    fn text() -> impl Strategy<Value = Value> {
+        (0usize..36, any::<char>())
+            .prop_map(|(len, char)| String::from_iter(core::iter::repeat_n(char, len)).into())
+    }
 
     #[test]
     fn a_compound_widens_at_256() {

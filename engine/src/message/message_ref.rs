@@ -4,7 +4,7 @@ use super::{BodyRef, PropertiesRef, section};
 use crate::{
     codec::{
         Encode, StrRef, SymbolRef, ValueRef, code,
-        write::{Compound, Short, Values},
+        write::{Compound, Short, items},
     },
     types::Header,
 };
@@ -85,11 +85,7 @@ fn write_map(out: &mut Vec<u8>, code: u8, entries: &[(impl Short, ValueRef<'_>)]
     }
     out.extend_from_slice(&[code::DESCRIBED, code::SMALLULONG, code]);
     let map = Compound::begin(out, code::MAP8);
-    let mut values = Values::begin(out, entries.len());
-    for (key, value) in entries {
-        values.entry(key, value);
-    }
-    values.end();
+    items(out, entries);
     map.end(out, 2 * entries.len());
 }
 
