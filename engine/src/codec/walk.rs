@@ -237,26 +237,27 @@ pub struct MapIter<'a> {
 }
 
 impl<'a> MapIter<'a> {
-    /// Reads a key that is no short string, as nearly all are.
-    #[inline(never)]
-    fn read_rare_key(input: &'a [u8]) -> Result<(ValueRef<'a>, &'a [u8]), DecodeError> {
-        let mut rest = input;
-        Ok((ValueRef::read(&mut rest)?, rest))
-    }
-
+    /// Reads an entry whose key is a short string, as nearly all are.
     #[inline(always)]
     fn read_entry(&mut self) -> Result<(ValueRef<'a>, ValueRef<'a>), DecodeError> {
-        let (key, mut rest) = if let [code::STRING8, len, rest @ ..] = self.input
-            && let Some((text, rest)) = rest.split_at_checked(usize::from(*len))
+        if let [code::STRING8, len, rest @ ..] = self.input
+            && let Some((text, mut rest)) = rest.split_at_checked(usize::from(*len))
             && let Ok(text) = StrRef::read(text)
         {
-            (ValueRef::String(text), rest)
-        } else {
-            Self::read_rare_key(self.input)?
-        };
-        let value = ValueRef::read(&mut rest)?;
+            let value = ValueRef::read(&mut rest)?;
+            self.input = rest;
+            return Ok((ValueRef::String(text), value));
+        }
+        let (entry, rest) = Self::read_rare_entry(self.input)?;
         self.input = rest;
-        Ok((key, value))
+        Ok(entry)
+    }
+
+    /// Reads any entry.
+    #[inline(never)]
+    fn read_rare_entry(mut input: &'a [u8]) -> Result<((ValueRef<'a>, ValueRef<'a>), &'a [u8]), DecodeError> {
+        let entry = (ValueRef::read(&mut input)?, ValueRef::read(&mut input)?);
+        Ok((entry, input))
     }
 }
 
