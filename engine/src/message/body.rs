@@ -109,8 +109,8 @@ impl Default for Body {
 impl Encode for Body {
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Data(parts) if parts.is_empty() => section::write(out, section::DATA, &b""[..]),
-            Self::Data(parts) => parts.iter().for_each(|part| section::write(out, section::DATA, part)),
+            Self::Data(parts) if parts.is_empty() => section::write_data(out, b""),
+            Self::Data(parts) => parts.iter().for_each(|part| section::write_data(out, part)),
             Self::Sequence(lists) if lists.is_empty() => {
                 section::write(out, section::SEQUENCE, &[][..] as &[Value])
             }

@@ -39,7 +39,15 @@ impl Message {
     //= 3.2.4-10 3.2.4-11 3.2.4-12 3.2.4-13 3.2.4-14 3.2.4-X1
     #[must_use]
     pub fn new(body: impl Into<Body>) -> Self {
-        Self { body: body.into(), ..Self::default() }
+        Self {
+            header: None,
+            delivery_annotations: None,
+            message_annotations: None,
+            properties: None,
+            application_properties: None,
+            body: body.into(),
+            footer: None,
+        }
     }
 
     /// Reads a message that takes all of `encoded`; large binaries of the body are shared, the rest is copied.
@@ -243,7 +251,7 @@ impl Message {
             return None;
         };
         self.encode_front(out);
-        front.iter().for_each(|part| section::write(out, section::DATA, part));
+        front.iter().for_each(|part| section::write_data(out, part));
         section::write_data_head(out, last.len() as u32);
         Some(last.clone())
     }

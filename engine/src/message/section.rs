@@ -121,6 +121,9 @@ pub(super) fn repeated<'a, T: 'a>(
     parse: impl Fn(&'a [u8]) -> Parsed<'a, T>,
 ) -> impl Iterator<Item = T> {
     core::iter::from_fn(move || {
+        if input.is_empty() {
+            return None;
+        }
         let (content, _) = parse::descriptor(input).ok()?;
         let (rest, item) = parse(content).ok()?;
         input = rest;
@@ -133,6 +136,16 @@ pub(super) fn repeated<'a, T: 'a>(
 pub(super) fn write(out: &mut Vec<u8>, code: u8, content: &(impl Encode + ?Sized)) {
     out.extend_from_slice(&[code::DESCRIBED, code::SMALLULONG, code]);
     content.encode(out);
+}
+
+/// Writes a data section.
+#[inline]
+pub(super) fn write_data(out: &mut Vec<u8>, octets: &[u8]) {
+    match u8::try_from(octets.len()) {
+        Ok(len) => out.extend_from_slice(&[code::DESCRIBED, code::SMALLULONG, DATA, code::BINARY8, len]),
+        Err(_) => write_data_head(out, octets.len() as u32),
+    }
+    out.extend_from_slice(octets);
 }
 
 /// Writes a data section but for its `length` octets, which may be more than the short encoding takes.

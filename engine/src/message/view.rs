@@ -282,7 +282,7 @@ impl<'a> From<ValueRef<'a>> for BodyRef<'a> {
 impl Encode for BodyRef<'_> {
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Data(data) => data.iter().for_each(|part| section::write(out, section::DATA, part)),
+            Self::Data(data) => data.iter().for_each(|part| section::write_data(out, part)),
             Self::Sequence(lists) => {
                 lists.iter().for_each(|list| section::write(out, section::SEQUENCE, &ValueRef::List(list)));
             }
