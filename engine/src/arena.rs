@@ -21,6 +21,13 @@ impl Key {
     }
 }
 
+/// Names nothing: no arena grows so far.
+impl Default for Key {
+    fn default() -> Self {
+        Self { index: u32::MAX, generation: NonZeroU32::MIN }
+    }
+}
+
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.generation.get() {

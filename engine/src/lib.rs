@@ -92,8 +92,8 @@ mod session;
 pub use session::{Session, SessionId, SessionState};
 mod link;
 pub use link::{
-    DeliveryId, DeliveryMut, IncomingDelivery, LinkId, LinkState, OutgoingDelivery, Receiver, Resumption,
-    Sender, TerminusState, UnsettledMap,
+    Batch, Deliveries, DeliveryId, DeliveryMut, IncomingDelivery, LinkId, LinkState, OutgoingDelivery,
+    Receiver, Resumption, Sender, TerminusState, UnsettledMap, Update,
 };
 
 pub mod txn;

@@ -6,6 +6,7 @@ mod lifecycle;
 mod links;
 mod pressure;
 mod record;
+mod runs;
 mod sasl;
 mod settle;
 mod socket;

@@ -7,12 +7,12 @@ use alloc::{
 };
 
 use super::{
-    Events,
+    DeliveryRun, Events,
     output::MIN_MAX_FRAME_SIZE,
     state::{ConnectionProgress, Progress},
 };
 use crate::{
-    Config, Instant,
+    Config, DeliveryId, Event, Instant, LinkId,
     arena::Key,
     link::{Recovery, Untaken},
     record::Tape,
@@ -70,6 +70,21 @@ impl Common {
         if let Some(tape) = &mut self.tape {
             record(tape);
         }
+    }
+
+    /// Polls the next event, and all of its run, if it is one of the deliveries of this link.
+    ///
+    /// What of it is not handed on must be [put back](Events::put_back).
+    pub(crate) fn poll_run(&mut self, link: LinkId, of: fn(DeliveryId) -> Event) -> Option<DeliveryRun> {
+        let run = self.events.pop_run(link, of)?;
+        if self.tape.is_none() {
+            return Some(run);
+        }
+        // A recording has each event where it is handed on.
+        let first = DeliveryId::new(link.0, run.next);
+        self.events.put_back(of(first.plus(1)), run.len - 1);
+        self.record(|tape| tape.event(Some(&of(first))));
+        Some(DeliveryRun::one(first))
     }
 
     /// Whether one side has closed the connection, or is about to.

@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, collections::VecDeque};
 
-use crate::{DeliveryId, DisconnectReason, LinkId, SessionId, Violation, types::Error};
+use crate::{DeliveryId, DisconnectReason, LinkId, Serial, SessionId, Violation, types::Error};
 
 /// Something that happened; polled from [`Connection::poll_event`](crate::Connection::poll_event).
 ///
@@ -72,15 +72,48 @@ pub enum Event {
 /// The events that wait to be polled, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    queue: VecDeque<Event>,
+    queue: VecDeque<Queued>,
+    pushed: u64,
     polled: u64,
     /// Which of them tell an end, of what; the oldest first.
     endings: VecDeque<(EventNumber, Ended)>,
 }
 
+/// An event and those like it behind it, of the deliveries whose ids follow: most events are of a run of deliveries.
+#[derive(Debug)]
+struct Queued {
+    event: Event,
+    more: u32,
+}
+
 /// The place of an event among all that a connection ever had: none by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct EventNumber(u64);
+
+/// Deliveries of a link whose ids follow each other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DeliveryRun {
+    pub(crate) next: Serial,
+    pub(crate) len: u32,
+}
+
+impl DeliveryRun {
+    pub(crate) const fn one(id: DeliveryId) -> Self {
+        Self { next: id.number(), len: 1 }
+    }
+}
+
+impl Iterator for DeliveryRun {
+    type Item = Serial;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Serial> {
+        self.len = self.len.checked_sub(1)?;
+        let id = self.next;
+        self.next = id.next();
+        Some(id)
+    }
+}
 
 /// What has ended, and is forgotten once its user has seen the event.
 #[derive(Debug, Clone, Copy)]
@@ -95,43 +128,123 @@ impl EventNumber {
     pub(crate) const fn is_some(self) -> bool {
         self.0 > 0
     }
+
+    /// That of an event so many behind this one.
+    #[inline]
+    pub(crate) const fn plus(self, n: u32) -> Self {
+        Self(self.0 + n as u64)
+    }
+}
+
+impl Queued {
+    /// Whether `event` is of the delivery behind the last one here.
+    #[inline(always)]
+    fn goes_on_with(&self, event: &Event) -> bool {
+        match (&self.event, event) {
+            (Event::Delivery(first), Event::Delivery(id)) | (Event::Updated(first), Event::Updated(id)) => {
+                first.plus(self.more.wrapping_add(1)) == *id
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes the first event of several.
+    #[inline(always)]
+    fn take_first(&mut self) -> Option<Event> {
+        self.more = self.more.checked_sub(1)?;
+        match &mut self.event {
+            Event::Delivery(id) => Some(Event::Delivery(id.step())),
+            Event::Updated(id) => Some(Event::Updated(id.step())),
+            _ => None,
+        }
+    }
 }
 
 impl Events {
+    /// How many events wait.
     #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.queue.len()
+    pub(crate) const fn len(&self) -> usize {
+        (self.pushed - self.polled) as usize
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.pushed == self.polled
     }
 
     /// Whether there is an event, and nothing that has ended is to be forgotten before it is polled.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        !self.queue.is_empty() && self.endings.is_empty()
+        !self.is_empty() && self.endings.is_empty()
+    }
+
+    /// The number that the next event will have.
+    #[inline]
+    pub(crate) const fn next_number(&self) -> EventNumber {
+        EventNumber(self.pushed + 1)
     }
 
     #[inline(always)]
     pub(crate) fn push(&mut self, event: Event) -> EventNumber {
-        let number = EventNumber(self.polled + self.queue.len() as u64 + 1);
-        match &event {
+        self.push_run(event, 1)
+    }
+
+    /// Adds an event of a delivery, and as many of those behind it as make `count`; gives the number of the first.
+    #[inline(always)]
+    pub(crate) fn push_run(&mut self, first: Event, count: u32) -> EventNumber {
+        let number = self.next_number();
+        self.pushed += u64::from(count);
+        match self.queue.back_mut() {
+            Some(last) if last.goes_on_with(&first) => last.more += count,
+            _ => self.push_other(number, Queued { event: first, more: count.saturating_sub(1) }),
+        }
+        number
+    }
+
+    #[inline(never)]
+    fn push_other(&mut self, number: EventNumber, queued: Queued) {
+        match &queued.event {
             Event::SessionEnded { session, .. } => self.endings.push_back((number, Ended::Session(*session))),
             Event::LinkDetached { link, .. } | Event::LinkTooLarge(link) => {
                 self.endings.push_back((number, Ended::Link(*link)));
             }
             _ => {}
         }
-        self.queue.push_back(event);
-        number
+        self.queue.push_back(queued);
     }
 
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Event> {
-        let event = self.queue.pop_front()?;
+        let event = match self.queue.front_mut()?.take_first() {
+            Some(event) => event,
+            None => self.queue.pop_front()?.event,
+        };
         self.polled += 1;
         Some(event)
+    }
+
+    /// Takes the next event, and all of its run, if it is one of the deliveries of this link.
+    ///
+    /// What of it is not handed on must be [put back](Self::put_back).
+    #[inline(never)]
+    pub(crate) fn pop_run(&mut self, link: LinkId, of: fn(DeliveryId) -> Event) -> Option<DeliveryRun> {
+        let front = self.queue.front()?;
+        let (Event::Delivery(first) | Event::Updated(first)) = front.event else { return None };
+        if first.link() != link || front.event != of(first) || !self.endings.is_empty() {
+            return None;
+        }
+        let run = DeliveryRun { next: first.number(), len: front.more + 1 };
+        self.queue.pop_front();
+        self.polled += u64::from(run.len);
+        Some(run)
+    }
+
+    /// Takes back the rest of a run, whose first event is this.
+    pub(crate) fn put_back(&mut self, first: Event, len: u32) {
+        if let Some(more) = len.checked_sub(1) {
+            self.polled -= u64::from(len);
+            self.queue.push_front(Queued { event: first, more });
+        }
     }
 
     /// Whether an event was told and not polled yet: a second one of the same meaning says nothing new.

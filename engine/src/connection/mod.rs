@@ -9,7 +9,7 @@ use crate::{
     SessionState, Side,
     arena::{Arena, Key},
     codec::Str,
-    link::{DeliveryId, DeliveryMut, LinkEndpoint, OutgoingDelivery},
+    link::{Deliveries, DeliveryId, DeliveryMut, LinkEndpoint, OutgoingDelivery},
     numbers::{NumberPool, NumberTable},
     sasl::Identity,
     session::{SessionEndpoint, state::SessionStep},
@@ -27,7 +27,7 @@ pub(crate) mod state;
 mod timeout;
 pub(crate) use common::Common;
 pub use event::Event;
-pub(crate) use event::{EventNumber, Events};
+pub(crate) use event::{DeliveryRun, EventNumber, Events};
 pub(crate) use output::check_state_fits;
 pub(crate) use run::Run;
 pub use state::ConnectionState;
@@ -340,6 +340,18 @@ impl Connection {
     #[inline]
     pub fn delivery_mut(&mut self, id: DeliveryId) -> Result<DeliveryMut<'_>, Misuse> {
         DeliveryMut::find(self, id)
+    }
+
+    /// The delivery of an [`Event::Delivery`], and those that the next events tell of, as long as they are of the same link:
+    /// these events are polled with them. Each is lent in turn, and found for less than by
+    /// [`delivery_mut`](Self::delivery_mut).
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::Gone`] when the link is gone, or not one on which we receive.
+    #[inline]
+    pub fn deliveries(&mut self, first: DeliveryId) -> Result<Deliveries<'_>, Misuse> {
+        Deliveries::new(self, first)
     }
 
     /// Our role on a link.

@@ -1,6 +1,6 @@
 //! Transfers that follow each other on one link, which is nearly all that a busy connection receives.
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
 use crate::{
     codec::{code, frame::FRAME_HEADER_LEN, hot::Hot},
@@ -96,8 +96,5 @@ pub(super) fn tail(block: &Bytes, end: usize, len: usize) -> Bytes {
         // An empty payload keeps no block from being freed.
         return Bytes::new();
     }
-    let mut payload = block.clone();
-    payload.truncate(end);
-    payload.advance(end - len);
-    payload
+    block.slice(end - len..end)
 }

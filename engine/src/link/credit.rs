@@ -109,14 +109,21 @@ impl ReceiverCredit {
     #[inline]
     pub(crate) fn received(&mut self) -> Result<(), CreditViolation> {
         if self.link_credit > 0 {
-            self.link_credit -= 1;
+            self.received_many(1);
         } else if self.withdrawn > 0 {
             self.withdrawn -= 1;
+            self.delivery_count = self.delivery_count.map(Serial::next);
         } else {
             return Err(CreditViolation);
         }
-        self.delivery_count = self.delivery_count.map(Serial::next);
         Ok(())
+    }
+
+    /// Counts deliveries; the caller has asked for [credit](Self::link_credit).
+    #[inline]
+    pub(crate) fn received_many(&mut self, count: u32) {
+        self.link_credit = self.link_credit.saturating_sub(count);
+        self.delivery_count = self.delivery_count.map(|id| id.plus(count));
     }
 
     /// Takes the sender's view of its delivery count: a drain advances it past what was not used.

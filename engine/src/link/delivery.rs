@@ -23,6 +23,20 @@ impl DeliveryId {
         Self { link: LinkId(link), number }
     }
 
+    /// That of the delivery so many ids behind on the same link, if that is one of this link.
+    #[inline]
+    pub(crate) const fn plus(self, n: u32) -> Self {
+        Self { link: self.link, number: self.number.plus(n) }
+    }
+
+    /// Goes on to the next id; gives this one.
+    #[inline]
+    pub(crate) const fn step(&mut self) -> Self {
+        let id = *self;
+        *self = self.plus(1);
+        id
+    }
+
     /// The link it travels on.
     #[must_use]
     pub const fn link(self) -> LinkId {
@@ -36,7 +50,7 @@ impl DeliveryId {
     }
 }
 
-/// What the receiver has told of a delivery that we sent. What takes memory is shared by all that a disposition names:
+/// What the receiver of a delivery has told of it. What takes memory is shared by all that a disposition names:
 /// it is the peer that says how many.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Told {
@@ -62,7 +76,17 @@ impl Told {
         }
     }
 
-    fn state(&self) -> Option<&DeliveryState> {
+    /// Whether it is the outcome of the delivery (§3.4).
+    #[inline]
+    pub(crate) fn is_outcome(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Accepted => true,
+            Self::Else(state) => state.is_outcome(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> Option<&DeliveryState> {
         static ACCEPTED: DeliveryState = DeliveryState::Accepted;
         match self {
             Self::Nothing => None,
@@ -95,7 +119,7 @@ impl From<Told> for Option<DeliveryState> {
 }
 
 /// A delivery that we sent, until it is settled.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct OutgoingDelivery {
     pub(crate) link: Key,
     pub(crate) tag: DeliveryTag,
@@ -124,7 +148,7 @@ impl OutgoingDelivery {
 }
 
 /// A delivery that we receive, until it is settled and its payload taken.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct IncomingDelivery {
     pub(crate) link: Key,
     pub(crate) payload: Payload,
@@ -145,12 +169,21 @@ pub struct IncomingDelivery {
     /// It is complete and its payload was not taken.
     pub(crate) unread: bool,
     /// Our state, while the sender has not settled.
-    pub(crate) state: Option<DeliveryState>,
+    pub(crate) state: Told,
     /// Shared by all that a disposition names.
     pub(crate) remote_state: Option<Arc<DeliveryState>>,
 }
 
 impl IncomingDelivery {
+    /// Begins a delivery in the place of an old one, which held no payload or state any more.
+    #[inline(always)]
+    pub(crate) fn begin(&mut self, link: Key, tag: &DeliveryTag, message_format: u32, second: bool) {
+        (self.link, self.tag, self.message_format) = (link, *tag, message_format);
+        (self.size, self.empty_frames, self.told) = (0, 0, EventNumber::default());
+        (self.complete, self.unread) = (false, false);
+        (self.settled, self.remote_settled, self.second) = (false, false, second);
+    }
+
     /// The delivery-tag (§2.8.7).
     #[must_use]
     pub fn tag(&self) -> &DeliveryTag {
@@ -184,7 +217,7 @@ impl IncomingDelivery {
     /// The state that we have told, if it is not settled yet.
     #[must_use]
     pub fn state(&self) -> Option<&DeliveryState> {
-        self.state.as_ref()
+        self.state.state()
     }
 
     /// Payload bytes that have arrived in all.

@@ -5,8 +5,8 @@ use core::ops::Deref;
 
 use super::{DeliveryId, IncomingDelivery, path::ReceivePath, settle};
 use crate::{
-    Connection, Misuse, SessionState,
-    connection::check_state_fits,
+    Connection, Event, LinkId, Misuse, SessionState,
+    connection::{DeliveryRun, check_state_fits},
     message::Payload,
     types::{DeliveryState, Error, Modified, ReceiverSettleMode},
 };
@@ -22,6 +22,47 @@ pub struct DeliveryMut<'a> {
     slot: usize,
     /// The sender has settled it and the payload was taken: there is nothing left to do.
     spent: bool,
+}
+
+/// Deliveries that have arrived on one link one after the other: see [`Connection::deliveries`].
+#[derive(Debug)]
+pub struct Deliveries<'a> {
+    path: ReceivePath<'a>,
+    /// Of events that were polled.
+    run: DeliveryRun,
+}
+
+impl<'a> Deliveries<'a> {
+    #[inline(always)]
+    pub(crate) fn new(connection: &'a mut Connection, first: DeliveryId) -> Result<Self, Misuse> {
+        let path = connection.receive_path(first.link().0).ok_or(Misuse::Gone)?;
+        Ok(Self { path, run: DeliveryRun::one(first) })
+    }
+
+    /// The next of them; none when the next event is of another kind or link. One that was settled meanwhile is passed over.
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend")]
+    #[inline(always)]
+    pub fn next(&mut self) -> Option<DeliveryMut<'_>> {
+        loop {
+            let Some(number) = self.run.next() else {
+                self.run = self.path.common.poll_run(LinkId(self.path.key), Event::Delivery)?;
+                continue;
+            };
+            let Some(slot) = self.path.session.incoming.find(number) else { continue };
+            if self.path.session.incoming.at(slot).is_some_and(|delivery| delivery.link == self.path.key) {
+                let id = DeliveryId::new(self.path.key, number);
+                return Some(DeliveryMut { path: self.path.reborrow(), id, slot, spent: false });
+            }
+        }
+    }
+}
+
+impl Drop for Deliveries<'_> {
+    /// The events of what was not lent wait again.
+    fn drop(&mut self) {
+        let next = DeliveryId::new(self.path.key, self.run.next);
+        self.path.common.events.put_back(Event::Delivery(next), self.run.len);
+    }
 }
 
 impl<'a> DeliveryMut<'a> {
@@ -66,7 +107,20 @@ impl<'a> DeliveryMut<'a> {
     /// As [`update`](Self::update).
     #[inline(always)]
     pub fn accept(mut self) -> Result<(), Misuse> {
-        self.change(DeliveryState::Accepted)
+        let delivery = self.delivery();
+        let is_taken = delivery.complete && !delivery.unread;
+        if !is_taken || delivery.settled || delivery.second || delivery.state.is_some() {
+            return self.change(DeliveryState::Accepted);
+        }
+        let remote_settled = delivery.remote_settled;
+        self.path.common.record(|tape| tape.call("update", &[&self.id, &DeliveryState::Accepted]));
+        if !remote_settled {
+            self.tell(true, Some(&DeliveryState::Accepted));
+        }
+        self.path.remove(self.slot);
+        // Nothing of it is left that is to be dropped.
+        core::mem::forget(self);
+        Ok(())
     }
 
     /// Says that the message is invalid (§3.4.3).
@@ -120,8 +174,8 @@ impl<'a> DeliveryMut<'a> {
         //= 3.4.6-22
         let delivery = self.delivery();
         let theirs = delivery.remote_state().filter(|state| state.is_terminal());
-        let state = theirs.or(delivery.state.as_ref()).cloned();
-        self.end(state)
+        let state = theirs.or(delivery.state.state()).cloned();
+        self.end(state.as_ref())
     }
 
     #[inline(never)]
@@ -130,25 +184,25 @@ impl<'a> DeliveryMut<'a> {
         check_state_fits(&state, self.path.common.outgoing_frame_size)?;
         let delivery = self.delivery();
         //= 3.4-02
-        if delivery.state.as_ref().is_some_and(DeliveryState::is_terminal) {
+        if delivery.state.is_terminal() {
             return Err(Misuse::StateNotAllowed);
         }
         let mode = if delivery.second { ReceiverSettleMode::Second } else { ReceiverSettleMode::First };
         if state.is_outcome() && settle::receiver_settles_first(mode, delivery.remote_settled) {
-            return self.end(Some(state));
+            return self.end(Some(&state));
         }
         if delivery.settled {
             return Err(Misuse::Settled);
         }
         if !delivery.remote_settled {
-            delivery.state = Some(state.clone());
-            self.tell(false, Some(state));
+            delivery.state = Some(state.clone()).into();
+            self.tell(false, Some(&state));
         }
         Ok(())
     }
 
     #[inline(always)]
-    pub(super) fn end(&mut self, state: Option<DeliveryState>) -> Result<(), Misuse> {
+    pub(super) fn end(&mut self, state: Option<&DeliveryState>) -> Result<(), Misuse> {
         let delivery = self.delivery();
         if delivery.settled {
             return Err(Misuse::Settled);
@@ -162,7 +216,7 @@ impl<'a> DeliveryMut<'a> {
     }
 
     #[inline(always)]
-    pub(super) fn tell(&mut self, settled: bool, state: Option<DeliveryState>) {
+    pub(super) fn tell(&mut self, settled: bool, state: Option<&DeliveryState>) {
         if self.path.session.state == SessionState::Mapped {
             self.path.session.as_receiver.push(self.id.number(), settled, state);
             self.path.mark_session();

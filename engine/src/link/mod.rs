@@ -13,10 +13,12 @@ use crate::{
 
 mod accessors;
 pub(crate) mod attach;
+mod batch;
 pub(crate) mod credit;
 mod delivery;
 mod delivery_mut;
 mod filters;
+mod intake;
 mod kept;
 mod path;
 mod receiver;
@@ -32,6 +34,8 @@ pub(crate) mod terminus;
 mod terminus_state;
 mod transactional;
 mod unsettled_map;
+mod updates;
+pub use batch::Batch;
 pub use delivery::{DeliveryId, IncomingDelivery, OutgoingDelivery};
 pub use receiver::Receiver;
 pub use resume::Resumption;
@@ -39,11 +43,12 @@ pub use sender::Sender;
 pub use state::LinkState;
 pub use terminus_state::TerminusState;
 pub use unsettled_map::UnsettledMap;
+pub use updates::Update;
 
 use accessors::link_accessors;
 use credit::{ReceiverCredit, SenderCredit};
 pub(crate) use delivery::Told;
-pub use delivery_mut::DeliveryMut;
+pub use delivery_mut::{Deliveries, DeliveryMut};
 pub(crate) use kept::KeptAttach;
 pub(crate) use path::Untaken;
 pub(crate) use recovery::Recovery;

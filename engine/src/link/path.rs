@@ -1,6 +1,6 @@
 //! The ways of deliveries through a connection: a link, its session, and what is common to all, each borrowed for itself.
 
-use super::{IncomingDelivery, LinkEnd, LinkEndpoint, ReceiverEnd, SenderEnd};
+use super::{IncomingDelivery, LinkEnd, LinkEndpoint, ReceiverEnd, SenderEnd, Told};
 use crate::{
     Connection,
     arena::Key,
@@ -67,6 +67,20 @@ impl SendPath<'_> {
 }
 
 impl ReceivePath<'_> {
+    /// The same for a shorter time.
+    #[inline(always)]
+    pub(super) fn reborrow(&mut self) -> ReceivePath<'_> {
+        ReceivePath { key: self.key, link: self.link, session: self.session, common: self.common }
+    }
+
+    #[inline]
+    pub(super) fn receiver(&self) -> &ReceiverEnd {
+        match &self.link.end {
+            LinkEnd::Receiver(end) => end,
+            LinkEnd::Sender(_) => unreachable!("a path is made for receivers only"),
+        }
+    }
+
     #[inline]
     pub(super) fn end(&mut self) -> &mut ReceiverEnd {
         match &mut self.link.end {
@@ -97,13 +111,21 @@ impl ReceivePath<'_> {
             self.common.untaken.release(delivery, &mut self.session.window);
         }
         if delivery.complete {
-            self.link.tags.remove(&delivery.tag);
-            self.link.live -= 1;
-            self.session.incoming.remove(slot);
+            self.remove(slot);
         } else {
             delivery.settled = true;
         }
         self.offer_window();
+    }
+
+    /// Forgets a delivery that holds no payload.
+    #[inline(always)]
+    pub(super) fn remove(&mut self, slot: usize) {
+        let Some(delivery) = self.session.incoming.at_mut(slot) else { return };
+        (delivery.state, delivery.remote_state) = (Told::Nothing, None);
+        self.link.tags.remove(&delivery.tag);
+        self.link.live -= 1;
+        self.session.incoming.remove(slot);
     }
 }
 

@@ -4,13 +4,12 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use bytes::Bytes;
 
-use super::{DeliveryId, IncomingDelivery, LinkEnd, LinkEndpoint, insert_tag, path::ReceivePath, settle};
+use super::{DeliveryId, LinkEnd, LinkEndpoint, insert_tag, path::ReceivePath, settle};
 use crate::{
     Connection, Event, LinkId, Serial, SessionId, Violation,
     arena::Key,
     codec::{Symbol, ValueRef, composite::Fields, error::Place},
-    connection::{EventNumber, Run},
-    message::Payload,
+    connection::Run,
     session::{SessionEndpoint, window::WindowViolation},
     types::{Handle, ReceiverSettleMode, Transfer, condition},
 };
@@ -40,8 +39,7 @@ impl Connection {
         let mut judged = path.transfer(&transfer, payload);
         while judged.is_ok()
             && !path.common.trace.is_on()
-            && !path.common.is_full()
-            && let Some(payload) = run.next(&mut transfer)
+            && let Some(payload) = path.take_plain(&mut transfer, &mut run)
         {
             judged = path.transfer(&transfer, payload);
         }
@@ -262,22 +260,7 @@ impl ReceivePath<'_> {
         }
         self.link.live += 1;
         let (slot, vacant) = self.session.incoming.vacant(number);
-        *vacant = Some(IncomingDelivery {
-            link: key,
-            payload: Payload::new(),
-            tag: *tag,
-            message_format,
-            size: 0,
-            empty_frames: 0,
-            complete: false,
-            remote_settled: false,
-            settled: false,
-            second,
-            told: EventNumber::default(),
-            unread: false,
-            state: None,
-            remote_state: None,
-        });
+        vacant.begin(key, tag, message_format, second);
         Ok((number, slot))
     }
 
@@ -368,7 +351,7 @@ impl ReceivePath<'_> {
             delivery.unread = complete;
             if complete {
                 self.common.untaken.messages += 1;
-                self.session.window.hold();
+                self.session.window.hold(1);
             }
             if !self.common.events.waits(delivery.told) {
                 delivery.told = self.common.events.push(Event::Delivery(DeliveryId::new(self.key, number)));

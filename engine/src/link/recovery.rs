@@ -367,7 +367,7 @@ impl SendPath<'_> {
         };
         self.write_delivery(number, transfer, Bytes::new(), None);
         if !stays && !aborted && !settled {
-            self.session.as_sender.push(number, true, state);
+            self.session.as_sender.push(number, true, state.as_ref());
             let session = self.link.session;
             self.common.mark_session(session, self.session);
         }
@@ -476,7 +476,7 @@ impl ReceivePath<'_> {
                 second: mode == ReceiverSettleMode::Second,
                 told: EventNumber::default(),
                 unread: false,
-                state,
+                state: state.into(),
                 remote_state: theirs.filter(|_| is_over).cloned().map(Arc::new),
             },
         );
@@ -498,7 +498,7 @@ impl ReceivePath<'_> {
         let Some(delivery) = self.session.incoming.get(number).filter(|delivery| !delivery.settled) else {
             return;
         };
-        if let Some(state @ DeliveryState::Received(_)) = &delivery.state {
+        if let Some(state @ DeliveryState::Received(_)) = delivery.state() {
             let none = || Box::new(Recovery { local: UnsettledMap::new(), is_cut: false, remote: None });
             let recovery = self.common.recoveries.entry(self.key).or_insert_with(none);
             recovery.local.insert(delivery.tag, Some(state.clone()));
@@ -511,7 +511,7 @@ impl ReceivePath<'_> {
         let knows = delivery.remote_settled || delivery.remote_state.is_some();
         if !knows && self.session.state == SessionState::Mapped {
             let state = delivery.state.clone();
-            self.session.as_receiver.push(number, false, state);
+            self.session.as_receiver.push(number, false, state.state());
             self.mark_session();
         }
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::{
-    DeliveryId, LinkEnd, OutgoingDelivery, SenderEnd, Waiting, link_accessors, sending::NewDelivery,
+    Batch, DeliveryId, LinkEnd, OutgoingDelivery, SenderEnd, Waiting, link_accessors, sending::NewDelivery,
 };
 use crate::{
     Blocked, Connection, LinkId, Misuse, Resumption, SendError,
@@ -105,6 +105,15 @@ impl Sender<'_> {
             .record(|tape| tape.call("send_message", &[&self.id, &tag, &settled, &message]));
         let delivery = NewDelivery { tag: &tag, settled, message_format: 0, finished: true };
         self.connection.send_message(self.id.0, delivery, message)
+    }
+
+    /// To send several messages one after the other, for less than a call of [`send`](Self::send) each.
+    ///
+    /// # Errors
+    ///
+    /// What [`send`](Self::send) gives while the link is not attached by both sides.
+    pub fn batch(&mut self) -> Result<Batch<'_>, SendError> {
+        self.connection.batch(self.id.0)
     }
 
     /// Starts a delivery that is written in pieces: the first transfer goes out with `piece` (§2.6.14).

@@ -6,8 +6,7 @@ use core::ops::Range;
 use bytes::Bytes;
 
 use super::{
-    DeliveryId, LinkEnd, OutgoingDelivery, Told, insert_tag, path::SendPath, settle,
-    transactional::POST_STATE,
+    Batch, DeliveryId, OutgoingDelivery, Told, insert_tag, path::SendPath, settle, transactional::POST_STATE,
 };
 use crate::{
     Blocked, Connection, Event, LinkId, LinkState, Misuse, SendError, Serial, SessionState,
@@ -112,6 +111,11 @@ impl Connection {
         self.open_send_path(key)?.send_payload(delivery, payload)
     }
 
+    /// The way out for several deliveries.
+    pub(super) fn batch(&mut self, key: Key) -> Result<Batch<'_>, SendError> {
+        Ok(Batch::new(self.open_send_path(key)?))
+    }
+
     /// Encodes the message straight into the output as a new delivery.
     pub(super) fn send_message(
         &mut self,
@@ -168,28 +172,14 @@ impl Connection {
         if let Some(state) = &state {
             check_state_fits(state, self.common.outgoing_frame_size)?;
         }
-        let path = self.send_path(id.link().0).ok_or(Misuse::Gone)?;
-        let number = id.number();
-        let slot = path.session.outgoing.find(number).ok_or(Misuse::Gone)?;
-        let delivery = path.session.outgoing.at_mut(slot).filter(|delivery| delivery.link == path.key);
-        let delivery = delivery.ok_or(Misuse::Gone)?;
-        let LinkEnd::Sender(end) = &path.link.end else { return Err(Misuse::WrongRole) };
-        if end.unfinished.as_ref().is_some_and(|unfinished| unfinished.number == number) {
+        let mut path = self.send_path(id.link().0).ok_or(Misuse::Gone)?;
+        let slot = path.find(id).ok_or(Misuse::Gone)?;
+        if path.is_unfinished(id.number()) {
             return Err(Misuse::Unfinished);
         }
-        let told = core::mem::take(&mut delivery.remote_state);
-        let tell = !delivery.remote_settled
-            && matches!(path.session.state, SessionState::Mapped | SessionState::EndReceived);
-        path.link.tags.remove(&delivery.tag);
-        path.link.live -= 1;
-        let full = path.session.outgoing.len() >= path.common.config.limits.unsettled;
-        path.session.outgoing.remove(slot);
-        let session = path.link.session;
-        if tell {
-            path.session.as_sender.push(number, true, state);
-            self.mark_session(session);
-        }
-        if full {
+        let (session, was_full) = (path.link.session, path.is_unsettled_full());
+        let told = path.settle(slot, id.number(), state.as_ref());
+        if was_full {
             self.wake_session(session);
         }
         Ok(told.into())
@@ -251,15 +241,37 @@ impl SendPath<'_> {
             Some(Blocked::Credit)
         } else if !self.session.window.can_send() {
             Some(Blocked::Window)
-        } else if self.session.outgoing.len() >= self.common.config.limits.unsettled
-            || !self.session.outgoing.takes(self.session.next_delivery_id)
-        {
+        } else if self.is_unsettled_full() || !self.session.outgoing.takes(self.session.next_delivery_id) {
             Some(Blocked::Unsettled)
-        } else if self.common.outbox.len() >= self.common.config.limits.output_high_water {
+        } else if self.is_output_full() {
             Some(Blocked::Output)
         } else {
             None
         }
+    }
+
+    /// Whether the session holds as many unsettled deliveries as it may.
+    #[inline(always)]
+    pub(super) fn is_unsettled_full(&self) -> bool {
+        self.session.outgoing.len() >= self.common.config.limits.unsettled
+    }
+
+    /// How many deliveries may be sent as far as the link and its session are concerned: none unless both are open.
+    pub(super) fn room(&self) -> usize {
+        if !self.is_ready() || self.sender().unfinished.is_some() || self.link.incomplete_unsettled {
+            return 0;
+        }
+        let session = &*self.session;
+        let credit = self.sender().credit.link_credit().min(session.window.remote_incoming_window());
+        let unsettled = self.common.config.limits.unsettled.saturating_sub(session.outgoing.len());
+        let ids = session.outgoing.room_for_ids(session.next_delivery_id);
+        unsettled.min(credit.min(ids) as usize)
+    }
+
+    /// Whether so much waits for the socket that no more is to be written.
+    #[inline(always)]
+    pub(super) fn is_output_full(&self) -> bool {
+        self.common.outbox.len() >= self.common.config.limits.output_high_water
     }
 
     /// What keeps the user from going on: with the delivery that it has started, else with a new one.
@@ -271,7 +283,7 @@ impl SendPath<'_> {
         };
         if !unfinished.rest.is_empty() || !self.session.window.can_send() {
             Some(Blocked::Window)
-        } else if self.common.outbox.len() >= self.common.config.limits.output_high_water {
+        } else if self.is_output_full() {
             Some(Blocked::Output)
         } else {
             None
@@ -379,9 +391,42 @@ impl SendPath<'_> {
         self.forget(number);
     }
 
+    /// The slot of a delivery of this link.
+    #[inline(always)]
+    pub(super) fn find(&self, id: DeliveryId) -> Option<usize> {
+        let slot = self.session.outgoing.find(id.number())?;
+        self.session.outgoing.at(slot).filter(|delivery| delivery.link == self.key)?;
+        Some(slot)
+    }
+
+    /// Whether more of a delivery is to be written.
+    #[inline(always)]
+    pub(super) fn is_unfinished(&self, number: Serial) -> bool {
+        self.sender().unfinished.as_ref().is_some_and(|unfinished| unfinished.number == number)
+    }
+
+    /// Settles a delivery that is written and forgets it: gives what the receiver has last told. The receiver hears of it
+    /// unless it has settled already.
+    #[inline(always)]
+    pub(super) fn settle(&mut self, slot: usize, number: Serial, state: Option<&DeliveryState>) -> Told {
+        let Some(delivery) = self.session.outgoing.at_mut(slot) else { return Told::Nothing };
+        let told = core::mem::take(&mut delivery.remote_state);
+        let tell = !delivery.remote_settled
+            && matches!(self.session.state, SessionState::Mapped | SessionState::EndReceived);
+        self.link.tags.remove(&delivery.tag);
+        self.link.live -= 1;
+        self.session.outgoing.remove(slot);
+        if tell {
+            self.session.as_sender.push(number, true, state);
+            self.common.mark_session(self.link.session, self.session);
+        }
+        told
+    }
+
     fn forget(&mut self, number: Serial) {
         let Some(slot) = self.session.outgoing.find(number) else { return };
-        if let Some(delivery) = self.session.outgoing.at(slot) {
+        if let Some(delivery) = self.session.outgoing.at_mut(slot) {
+            delivery.remote_state = Told::Nothing;
             self.link.live -= 1;
             self.link.tags.remove(&delivery.tag);
             self.session.outgoing.remove(slot);
@@ -414,17 +459,27 @@ impl SendPath<'_> {
     }
 
     #[inline(always)]
-    fn send_payload(&mut self, delivery: NewDelivery<'_>, payload: Bytes) -> Result<DeliveryId, SendError> {
+    pub(super) fn send_payload(
+        &mut self,
+        delivery: NewDelivery<'_>,
+        payload: Bytes,
+    ) -> Result<DeliveryId, SendError> {
         self.check(delivery.settled, payload.len())?;
         let number = self.register(delivery.tag, delivery.settled)?;
         if delivery.finished && payload.len() + TRANSFER_HEAD <= self.common.outgoing_frame_size {
-            let first = self.first(number, &delivery, false);
-            self.write_transfer(|out| first.write(out), payload);
+            self.write_whole(number, &delivery, payload);
             self.wait_if_full();
         } else {
             self.send_in_pieces(number, delivery, &[], payload);
         }
         Ok(DeliveryId::new(self.key, number))
+    }
+
+    /// Writes a delivery of one transfer.
+    #[inline(always)]
+    pub(super) fn write_whole(&mut self, number: Serial, delivery: &NewDelivery<'_>, payload: Bytes) {
+        let first = self.first(number, delivery, false);
+        self.write_transfer(|out| first.write(out), payload);
     }
 
     /// Sends the first piece of a delivery that needs more than one transfer, and what follows it as far as it may.
@@ -479,13 +534,26 @@ impl SendPath<'_> {
     }
 
     #[inline]
-    fn send_message(
+    pub(super) fn send_message(
         &mut self,
         delivery: NewDelivery<'_>,
         message: &Message,
     ) -> Result<DeliveryId, SendError> {
         self.check(delivery.settled, 0)?;
         let number = self.register(delivery.tag, delivery.settled)?;
+        self.write_message(number, delivery, message)?;
+        self.wait_if_full();
+        Ok(DeliveryId::new(self.key, number))
+    }
+
+    /// Writes a delivery that was registered, or takes it back when it is larger than the receiver takes.
+    #[inline(always)]
+    pub(super) fn write_message(
+        &mut self,
+        number: Serial,
+        delivery: NewDelivery<'_>,
+        message: &Message,
+    ) -> Result<(), SendError> {
         let first = self.first(number, &delivery, false);
         let mut start = 0;
         let mut tail = None;
@@ -514,14 +582,13 @@ impl SendPath<'_> {
                     self.send_in_pieces(number, delivery, &[], front.into());
                 }
             }
-            return Ok(DeliveryId::new(self.key, number));
+            return Ok(());
         }
         if let Some(tail) = tail {
             self.common.outbox.share(&range, tail);
         }
         self.transfer_written(range);
-        self.wait_if_full();
-        Ok(DeliveryId::new(self.key, number))
+        Ok(())
     }
 
     /// Writes one transfer: a small payload is copied behind it, a large one shared.
@@ -553,7 +620,7 @@ impl SendPath<'_> {
     }
 
     fn continue_delivery(&mut self, piece: Bytes, finish: bool) -> Result<(), SendError> {
-        let output_full = self.common.outbox.len() >= self.common.config.limits.output_high_water;
+        let output_full = self.is_output_full();
         let size = self.started()?.size + piece.len() as u64;
         self.check_size(size)?;
         if !piece.is_empty() {

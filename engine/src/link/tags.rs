@@ -80,6 +80,10 @@ fn follow(highest_len: &mut u8, big_endian: &mut u64, little_endian: &mut u64, t
     let Some(bytes) = bytes.first_chunk() else { return false };
     let unused = 64 - 8 * u32::from(len);
     let big = u64::from_be_bytes(*bytes) >> unused;
+    if *little_endian == u64::MAX && len == *highest_len && big > *big_endian {
+        *big_endian = big;
+        return true;
+    }
     let little = u64::from_le_bytes(*bytes) << unused;
     let longer = len > *highest_len;
     let in_big_endian = longer || big > *big_endian;

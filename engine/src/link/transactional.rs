@@ -78,19 +78,19 @@ impl DeliveryMut<'_> {
         let state = txn_id.state(Some(outcome));
         check_state_fits(&state, self.path.common.outgoing_frame_size)?;
         let delivery = self.delivery();
-        if !is_outcome || delivery.state.as_ref().is_some_and(DeliveryState::is_terminal) {
+        if !is_outcome || delivery.state.is_terminal() {
             return Err(Misuse::StateNotAllowed);
         }
         let mode = if delivery.second { ReceiverSettleMode::Second } else { ReceiverSettleMode::First };
         if settle::receiver_settles_first(mode, delivery.remote_settled) {
-            return self.end(Some(state));
+            return self.end(Some(&state));
         }
         if delivery.settled {
             return Err(Misuse::Settled);
         }
         if !delivery.remote_settled {
-            delivery.state = Some(state.clone());
-            self.tell(false, Some(state));
+            delivery.state = Some(state.clone()).into();
+            self.tell(false, Some(&state));
         }
         Ok(())
     }

@@ -47,16 +47,16 @@ pub(crate) struct Dispositions {
 
 impl Dispositions {
     #[inline(always)]
-    pub(crate) fn push(&mut self, id: Serial, settled: bool, state: Option<DeliveryState>) {
+    pub(crate) fn push(&mut self, id: Serial, settled: bool, state: Option<&DeliveryState>) {
         match self.batches.back_mut() {
-            Some(batch) if batch.joins(id, settled, state.as_ref()) => batch.extend(id),
-            _ => self.begin(Batch { first: id, last: id, settled, state }),
+            Some(batch) if batch.joins(id, settled, state) => batch.extend(id),
+            _ => self.begin(id, settled, state),
         }
     }
 
     #[inline(never)]
-    fn begin(&mut self, batch: Batch) {
-        self.batches.push_back(batch);
+    fn begin(&mut self, id: Serial, settled: bool, state: Option<&DeliveryState>) {
+        self.batches.push_back(Batch { first: id, last: id, settled, state: state.cloned() });
     }
 
     pub(crate) fn pop(&mut self) -> Option<Batch> {
@@ -78,10 +78,10 @@ mod tests {
     fn w16_adjoining_equal_states_become_one_range_across_the_wrap() {
         let mut dispositions = Dispositions::default();
         for id in [0xffff_fffe, 0xffff_ffff, 0, 1] {
-            dispositions.push(Serial::new(id), true, Some(DeliveryState::Accepted));
+            dispositions.push(Serial::new(id), true, Some(&DeliveryState::Accepted));
         }
-        dispositions.push(Serial::new(2), true, Some(DeliveryState::Released));
-        dispositions.push(Serial::new(4), true, Some(DeliveryState::Released));
+        dispositions.push(Serial::new(2), true, Some(&DeliveryState::Released));
+        dispositions.push(Serial::new(4), true, Some(&DeliveryState::Released));
         let ranges: Vec<_> = drain(dispositions).iter().map(|b| (b.first.get(), b.last.get())).collect();
         assert_eq!(ranges, [(0xffff_fffe, 1), (2, 2), (4, 4)]);
     }
@@ -98,7 +98,7 @@ mod tests {
             let mut dispositions = Dispositions::default();
             let mut model = BTreeMap::new();
             for (id, n) in ids {
-                dispositions.push(Serial::new(id), n == 0, state(n));
+                dispositions.push(Serial::new(id), n == 0, state(n).as_ref());
                 model.insert(id, (n == 0, state(n)));
             }
             let mut told = BTreeMap::new();

@@ -6,6 +6,7 @@ use super::window::WindowState;
 use crate::{
     Connection, DeliveryId, Event, LinkId, Serial, SessionId, Violation,
     arena::Key,
+    connection::Events,
     link::{LinkEnd, LinkEndpoint, Told, Waiting},
     types::{DeliveryState, Disposition, Flow, Role, condition},
 };
@@ -148,6 +149,7 @@ impl Connection {
         let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
         //= 2.7.6-01 2.7.6-04
         // Their receivers speak of what we sent, their senders of what we receive.
+        let mut updates = Updates::default();
         let events = &mut self.common.events;
         match disposition.role {
             Role::Receiver => {
@@ -159,7 +161,7 @@ impl Connection {
                             delivery.remote_state = told.clone();
                         }
                         delivery.remote_settled = disposition.settled;
-                        events.push(Event::Updated(DeliveryId::new(delivery.link, number)));
+                        updates.add(DeliveryId::new(delivery.link, number), events);
                     }
                 });
             }
@@ -173,11 +175,36 @@ impl Connection {
                             delivery.remote_state.clone_from(&told);
                         }
                         delivery.remote_settled = disposition.settled;
-                        events.push(Event::Updated(DeliveryId::new(delivery.link, number)));
+                        updates.add(DeliveryId::new(delivery.link, number), events);
                     }
                 });
             }
         }
+        updates.push(events);
         Ok(())
+    }
+}
+
+/// Gathers the events of a disposition: a run of deliveries of one link becomes one.
+#[derive(Default)]
+struct Updates {
+    first: Option<DeliveryId>,
+    count: u32,
+}
+
+impl Updates {
+    #[inline(always)]
+    fn add(&mut self, id: DeliveryId, events: &mut Events) {
+        if self.first.is_none_or(|first| first.plus(self.count) != id) {
+            self.push(events);
+            *self = Self { first: Some(id), count: 0 };
+        }
+        self.count += 1;
+    }
+
+    fn push(&self, events: &mut Events) {
+        if let Some(first) = self.first {
+            events.push_run(Event::Updated(first), self.count);
+        }
     }
 }

@@ -18,7 +18,8 @@ use crate::Serial;
 /// holes they are squeezed out, so the size follows what is held and never the span of the ids. A range
 /// of a disposition walks what is held, whatever span the peer names.
 ///
-/// A delivery keeps its slot until others are added or removed.
+/// A delivery keeps its slot until others are added or removed. A slot that is free keeps its old value, to be written over:
+/// so nothing is made, moved or dropped for each delivery. Whatever in it should not be kept is taken out before.
 #[derive(Debug)]
 pub(crate) struct Unsettled<T> {
     /// The ring: none, or a power of two.
@@ -33,15 +34,25 @@ pub(crate) struct Unsettled<T> {
 #[derive(Debug)]
 struct Slot<T> {
     id: Serial,
-    value: Option<T>,
+    is_held: bool,
+    value: T,
+}
+
+impl<T> Slot<T> {
+    #[inline(always)]
+    fn held(&self) -> Option<&T> {
+        if self.is_held { Some(&self.value) } else { None }
+    }
 }
 
 /// Below this many slots holes are not worth squeezing out.
 const COMPACT_ABOVE: usize = 64;
+/// An id has an order to as many that follow it (§2.8.10).
+const HALF_CIRCLE: u32 = u32::MAX >> 1;
 /// The first slots that are made.
 const SLOTS: usize = 4;
 
-impl<T> Unsettled<T> {
+impl<T: Default> Unsettled<T> {
     pub(crate) const fn new() -> Self {
         Self { slots: Vec::new(), front: 0, used: 0, live: 0 }
     }
@@ -68,17 +79,23 @@ impl<T> Unsettled<T> {
         self.front().is_none_or(|front| id.distance_from(front.id) > 0)
     }
 
+    /// How many ids from `id` on may be added.
+    #[inline(always)]
+    pub(crate) fn room_for_ids(&self, id: Serial) -> u32 {
+        self.front().map_or(u32::MAX, |front| HALF_CIRCLE.saturating_sub(steps(front.id, id).wrapping_sub(1)))
+    }
+
     /// Adds a delivery; gives its slot. Its id follows all ids that were added before.
     #[inline(always)]
     pub(crate) fn push(&mut self, id: Serial, value: T) -> usize {
         let (index, slot) = self.vacant(id);
-        *slot = Some(value);
+        *slot = value;
         index
     }
 
-    /// Makes the slot of a new delivery, to be filled in place.
+    /// Makes the slot of a new delivery, whose old value is to be written over.
     #[inline(always)]
-    pub(crate) fn vacant(&mut self, id: Serial) -> (usize, &mut Option<T>) {
+    pub(crate) fn vacant(&mut self, id: Serial) -> (usize, &mut T) {
         if self.used == self.slots.len() {
             self.grow();
         }
@@ -86,7 +103,7 @@ impl<T> Unsettled<T> {
         self.used += 1;
         self.live += 1;
         let slot = &mut self.slots[index];
-        slot.id = id;
+        (slot.id, slot.is_held) = (id, true);
         (index, &mut slot.value)
     }
 
@@ -96,7 +113,7 @@ impl<T> Unsettled<T> {
         self.slots.rotate_left(self.front);
         self.front = 0;
         let slots = (self.slots.len() * 2).max(SLOTS);
-        self.slots.resize_with(slots, || Slot { id: Serial::new(0), value: None });
+        self.slots.resize_with(slots, || Slot { id: Serial::new(0), is_held: false, value: T::default() });
     }
 
     /// The slot of a delivery, if it is held.
@@ -105,7 +122,7 @@ impl<T> Unsettled<T> {
         let steps = steps(self.front()?.id, id);
         let index = self.nth(steps as usize);
         match self.slots.get(index) {
-            Some(slot) if (steps as usize) < self.used && slot.id == id => slot.value.as_ref().map(|_| index),
+            Some(slot) if (steps as usize) < self.used && slot.id == id => slot.is_held.then_some(index),
             _ => self.search(id),
         }
     }
@@ -115,7 +132,7 @@ impl<T> Unsettled<T> {
         let n = self.first_at_or_after(steps(self.front()?.id, id));
         let index = self.nth(n);
         let slot = self.slots.get(index).filter(|slot| n < self.used && slot.id == id)?;
-        slot.value.as_ref().map(|_| index)
+        slot.is_held.then_some(index)
     }
 
     /// How many slots lie between the front and the first id that is so many steps or more behind the front's: all ids
@@ -146,13 +163,14 @@ impl<T> Unsettled<T> {
     /// The delivery of a slot.
     #[inline(always)]
     pub(crate) fn at(&self, index: usize) -> Option<&T> {
-        self.slots.get(index)?.value.as_ref()
+        self.slots.get(index)?.held()
     }
 
     /// The delivery of a slot.
     #[inline(always)]
     pub(crate) fn at_mut(&mut self, index: usize) -> Option<&mut T> {
-        self.slots.get_mut(index)?.value.as_mut()
+        let slot = self.slots.get_mut(index)?;
+        if slot.is_held { Some(&mut slot.value) } else { None }
     }
 
     #[inline]
@@ -163,8 +181,8 @@ impl<T> Unsettled<T> {
     /// Forgets the delivery of a slot: whether there was one.
     #[inline(always)]
     pub(crate) fn remove(&mut self, index: usize) -> bool {
-        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.value.is_some()) else { return false };
-        slot.value = None;
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.is_held) else { return false };
+        slot.is_held = false;
         self.live -= 1;
         if index == self.front {
             self.drop_front_holes();
@@ -176,7 +194,7 @@ impl<T> Unsettled<T> {
 
     #[inline(always)]
     fn drop_front_holes(&mut self) {
-        while self.front().is_some_and(|slot| slot.value.is_none()) {
+        while self.front().is_some_and(|slot| !slot.is_held) {
             self.front = self.nth(1);
             self.used -= 1;
         }
@@ -203,8 +221,8 @@ impl<T> Unsettled<T> {
         for n in self.places(first, last) {
             let index = self.nth(n);
             let slot = &mut self.slots[index];
-            if let Some(value) = &mut slot.value {
-                f(slot.id, value);
+            if slot.is_held {
+                f(slot.id, &mut slot.value);
             }
         }
     }
@@ -215,12 +233,12 @@ impl<T> Unsettled<T> {
         for n in 0..self.used {
             let index = self.nth(n);
             let slot = &mut self.slots[index];
-            if slot.value.as_mut().is_some_and(&mut keep) {
+            if slot.is_held && keep(&mut slot.value) {
                 let to = self.nth(kept);
                 self.slots.swap(index, to);
                 kept += 1;
             } else {
-                slot.value = None;
+                (slot.is_held, slot.value) = (false, T::default());
             }
         }
         self.used = kept;
@@ -229,7 +247,7 @@ impl<T> Unsettled<T> {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Serial, &T)> {
         let slots = (0..self.used).map(|n| &self.slots[self.nth(n)]);
-        slots.filter_map(|slot| Some((slot.id, slot.value.as_ref()?)))
+        slots.filter_map(|slot| Some((slot.id, slot.held()?)))
     }
 }
 
@@ -251,7 +269,7 @@ mod tests {
         ids
     }
 
-    fn remove<T>(unsettled: &mut Unsettled<T>, id: Serial) -> bool {
+    fn remove<T: Default>(unsettled: &mut Unsettled<T>, id: Serial) -> bool {
         unsettled.find(id).is_some_and(|index| unsettled.remove(index))
     }
 

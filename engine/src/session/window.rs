@@ -80,26 +80,38 @@ impl SessionWindow {
         Ok(())
     }
 
+    /// How many transfers the peer may still send.
+    #[inline]
+    pub(crate) const fn incoming_window(&self) -> u32 {
+        self.incoming_window
+    }
+
     /// Counts an incoming `transfer`.
-    //= 2.5.6-04
     #[inline]
     pub(crate) fn transfer_received(&mut self) -> Result<(), WindowViolation> {
         if self.incoming_window == 0 {
             return Err(WindowViolation);
         }
-        self.incoming_window -= 1;
-        self.next_incoming_id = self.next_incoming_id.map(Serial::next);
-        self.remote_outgoing_window = self.remote_outgoing_window.saturating_sub(1);
+        self.transfers_received(1);
         Ok(())
     }
 
-    /// A delivery has arrived whole: it takes room until the user has taken it.
+    /// Counts incoming transfers; the caller has asked for the [window](Self::incoming_window).
+    //= 2.5.6-04
+    #[inline]
+    pub(crate) fn transfers_received(&mut self, count: u32) {
+        self.incoming_window = self.incoming_window.saturating_sub(count);
+        self.next_incoming_id = self.next_incoming_id.map(|id| id.plus(count));
+        self.remote_outgoing_window = self.remote_outgoing_window.saturating_sub(count);
+    }
+
+    /// Deliveries have arrived whole: they take room until the user has taken them.
     ///
     /// The transfers of one that is still arriving take none: the user can do nothing about them, and a large message
     /// in many small frames would close the window on itself.
     #[inline]
-    pub(crate) fn hold(&mut self) {
-        self.held = self.held.saturating_add(1);
+    pub(crate) fn hold(&mut self, count: u32) {
+        self.held = self.held.saturating_add(count);
     }
 
     /// The user has taken, or the engine has dropped, a delivery that was held.
@@ -226,7 +238,7 @@ mod tests {
         window.begun(remote(None, 10, 0));
         for _ in 0..4 {
             window.transfer_received().unwrap();
-            window.hold();
+            window.hold(1);
         }
         assert!(!window.wants_flow(), "the user has taken nothing");
         window.released();

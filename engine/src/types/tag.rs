@@ -9,7 +9,7 @@ use core::{
 use crate::codec::{Decode, DecodeErrorKind, Encode, code, parse};
 
 /// The sender's name for a delivery: up to 32 bytes, unique among the unsettled deliveries of a link (§2.8.7).
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct DeliveryTag {
     len: u8,
     /// What lies behind `len` means nothing.
