@@ -200,7 +200,7 @@ impl SendingEnd {
         while let Some(event) = self.connection.poll_event() {
             match event {
                 Event::Sendable(link) => self.ready.push_back(link),
-                Event::Updated(id) => self.settle(id),
+                Event::Updated(first) => self.settle(first),
                 _ => {}
             }
         }
@@ -220,23 +220,27 @@ impl SendingEnd {
     /// Sends what is the turn of a link.
     fn send(&mut self, link: LinkId) -> Result<(), SendError> {
         let mut sender = self.connection.sender(link)?;
+        let mut batch = sender.batch()?;
         let end = self.count.min(self.sent.saturating_add(self.turn));
         while self.sent < end {
             let tag = DeliveryTag::from(self.sent);
             match &self.raw {
-                Some(bytes) => sender.send(tag, self.settled, bytes.clone())?,
-                None => sender.send_message(tag, self.settled, &Message::new(self.body.clone()))?,
+                Some(bytes) => batch.send(tag, self.settled, bytes.clone())?,
+                None => batch.send_message(tag, self.settled, &Message::new(self.body.clone()))?,
             };
             self.sent += 1;
         }
         Ok(())
     }
 
-    fn settle(&mut self, id: DeliveryId) {
-        let Ok(mut sender) = self.connection.sender(id.link()) else { return };
-        if matches!(sender.settle(id, None), Ok(Some(DeliveryState::Accepted))) {
-            self.acked += 1;
-        }
+    fn settle(&mut self, first: DeliveryId) {
+        let acked = &mut self.acked;
+        let taken = self.connection.take_updates(first, |update| {
+            if update.settled && matches!(update.state, Some(DeliveryState::Accepted)) {
+                *acked += 1;
+            }
+        });
+        taken.expect("the link is not given up");
     }
 }
 
@@ -286,7 +290,7 @@ impl ReceivingEnd {
                         receiver.set_credit(self.credit);
                     }
                 }
-                Event::Delivery(id) => self.receive(id),
+                Event::Delivery(first) => self.receive(first),
                 _ => {}
             }
         }
@@ -299,25 +303,25 @@ impl ReceivingEnd {
         }
     }
 
-    fn receive(&mut self, id: DeliveryId) {
-        let Ok(mut delivery) = self.connection.delivery_mut(id) else { return };
-        if !delivery.is_complete() {
-            return;
+    fn receive(&mut self, first: DeliveryId) {
+        let Ok(mut deliveries) = self.connection.deliveries(first) else { return };
+        while let Some(mut delivery) = deliveries.next() {
+            if !delivery.is_complete() {
+                continue;
+            }
+            let mut payload = delivery.take();
+            let payload = payload.contiguous();
+            self.bytes += if self.raw { payload.len() as u64 } else { body_len(payload) };
+            self.received += 1;
+            if self.unsettled == 0 {
+                delivery.accept().expect("it is complete");
+            } else {
+                self.held.push_back(delivery.id());
+            }
         }
-        let mut payload = delivery.take();
-        let payload = payload.contiguous();
-        self.bytes += if self.raw { payload.len() as u64 } else { body_len(payload) };
-        self.received += 1;
-        if self.received_on.last() != Some(&id.link()) {
-            self.received_on.push(id.link());
-        }
-        if self.unsettled == 0 {
-            delivery.accept().expect("it is complete");
-        } else {
-            drop(delivery);
-            self.held.push_back(id);
-            self.settle_oldest();
-        }
+        drop(deliveries);
+        self.received_on.push(first.link());
+        self.settle_oldest();
     }
 
     /// Accepts what is held beyond what is to be left; at the end all of it.
