@@ -107,6 +107,7 @@ impl Default for Body {
 }
 
 impl Encode for Body {
+    #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Data(parts) if parts.is_empty() => section::write_data(out, b""),

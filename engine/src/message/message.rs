@@ -246,17 +246,18 @@ impl Message {
             self.encode(out);
             return None;
         };
+        self.encode_front(out);
         let Some((last, front)) = parts.split_last().filter(|(last, _)| last.len() >= SHARE_FROM) else {
-            self.encode(out);
+            self.body.encode(out);
             return None;
         };
-        self.encode_front(out);
         front.iter().for_each(|part| section::write_data(out, part));
         section::write_data_head(out, last.len() as u32);
         Some(last.clone())
     }
 
     /// Writes what stands in front of the body.
+    #[inline]
     fn encode_front(&self, out: &mut Vec<u8>) {
         if let Some(header) = &self.header {
             header.encode(out);

@@ -36,7 +36,7 @@ impl Payload {
     }
 
     /// Adds `chunk` at the end.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, chunk: Bytes) {
         if !chunk.is_empty() {
             match self.first {

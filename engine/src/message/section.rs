@@ -30,6 +30,7 @@ pub(super) struct Sections<'a> {
 pub(super) const END: u8 = 0;
 
 impl<'a> Sections<'a> {
+    #[inline(always)]
     pub(super) fn new(input: &'a [u8]) -> Result<Self, DecodeError> {
         let mut sections = Self { input, content: input, code: END };
         sections.advance(input)?;

@@ -79,6 +79,7 @@ impl<'a> MessageView<'a> {
     /// # Errors
     ///
     /// When it is no message: a section is cut, unknown or where it may not be, or there is no body.
+    #[inline(always)]
     pub fn scan(encoded: &'a [u8]) -> Result<Self, DecodeError> {
         let mut sections = Sections::new(encoded)?;
         let header = sections.optional(section::HEADER, list)?;
@@ -199,6 +200,7 @@ fn list(input: &[u8]) -> Parsed<'_, &[u8]> {
 }
 
 impl<'a> BodyRef<'a> {
+    #[inline(always)]
     fn read(sections: &mut Sections<'a>) -> Result<Self, DecodeError> {
         Ok(match sections.code() {
             section::DATA => {
