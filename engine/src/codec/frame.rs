@@ -57,9 +57,14 @@ pub(crate) fn begin_sasl_frame(out: &mut Vec<u8>) -> usize {
 #[inline]
 fn begin(out: &mut Vec<u8>, frame_type: u8, channel: u16) -> usize {
     let start = out.len();
-    let [high, low] = channel.to_be_bytes();
-    out.extend_from_slice(&[0, 0, 0, 0, 2, frame_type, high, low]);
+    out.extend_from_slice(&header(0, frame_type, channel));
     start
+}
+
+/// A frame header without an extended one.
+#[inline(always)]
+pub(crate) const fn header(size: u32, frame_type: u8, channel: u16) -> [u8; FRAME_HEADER_LEN] {
+    ((size as u64) << 32 | 2 << 24 | (frame_type as u64) << 16 | channel as u64).to_be_bytes()
 }
 
 /// Puts the size of the frame that begins at `start` and ends with `out` in its header.

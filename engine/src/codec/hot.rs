@@ -5,7 +5,10 @@
 
 use alloc::vec::Vec;
 
-use super::code;
+use super::{
+    code,
+    frame::{self, FRAME_HEADER_LEN},
+};
 use crate::{
     Serial,
     types::{DeliveryState, DeliveryTag, Disposition, Flow, Handle, Role, Transfer},
@@ -17,8 +20,8 @@ macro_rules! write_list {
         let out: &mut Vec<u8> = $out;
         let start = out.len();
         out.extend_from_slice(&[0; ROOM]);
-        if let Some(room) = out.last_chunk_mut() {
-            let mut $list = Writer { room, at: HEAD, count: 0, kept: (0, HEAD) };
+        if let Some(room) = out.last_chunk_mut::<ROOM>() {
+            let mut $list = Writer::new(room);
             $fields
             let end = $list.finish($descriptor);
             out.truncate(start + end);
@@ -50,19 +53,48 @@ pub(crate) struct FirstTransfer<'a> {
 }
 
 impl FirstTransfer<'_> {
+    /// Writes a frame that ends with so many bytes of payload, up to these.
+    #[inline(always)]
+    pub(crate) fn write_frame(&self, out: &mut Vec<u8>, channel: u16, payload_len: usize) {
+        let start = out.len();
+        out.extend_from_slice(&[0; FRAME_HEADER_LEN + ROOM]);
+        let Some((header, room)) = out.last_chunk_mut::<{ FRAME_HEADER_LEN + ROOM }>().map(split_header)
+        else {
+            return;
+        };
+        let mut list = Writer::new(room);
+        self.write_fields(&mut list);
+        let end = FRAME_HEADER_LEN + list.finish(Transfer::CODE as u8);
+        let size = (end + payload_len) as u32;
+        *header = frame::header(size, 0, channel);
+        out.truncate(start + end);
+    }
+
+    #[inline(always)]
+    fn write_fields(&self, list: &mut Writer<'_>) {
+        list.uint(self.handle.0);
+        list.uint(self.delivery_id.get());
+        list.tag(self.delivery_tag);
+        list.uint(self.message_format);
+        list.bool(self.settled);
+        list.flag(self.more);
+    }
+
     /// Writes it, descriptor included.
     //= 3.4.1-02 3.4.6-02 3.4.6-13
     #[inline(always)]
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         write_list!(out, 0x14, |list| {
-            list.uint(self.handle.0);
-            list.uint(self.delivery_id.get());
-            list.tag(self.delivery_tag);
-            list.uint(self.message_format);
-            list.bool(self.settled);
-            list.flag(self.more);
+            self.write_fields(&mut list);
         });
     }
+}
+
+/// The header and what follows it.
+#[inline(always)]
+fn split_header(bytes: &mut [u8; FRAME_HEADER_LEN + ROOM]) -> (&mut [u8; FRAME_HEADER_LEN], &mut [u8; ROOM]) {
+    let (header, rest) = bytes.split_at_mut(FRAME_HEADER_LEN);
+    (header.try_into().expect("it has this length"), rest.try_into().expect("it has this length"))
 }
 
 impl Hot for Transfer {
@@ -232,7 +264,12 @@ struct Writer<'a> {
     kept: (u8, usize),
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    #[inline(always)]
+    fn new(room: &'a mut [u8; ROOM]) -> Self {
+        Self { room, at: HEAD, count: 0, kept: (0, HEAD) }
+    }
+
     /// Writes what stands before the fields; gives where they end.
     #[inline(always)]
     fn finish(self, descriptor: u8) -> usize {

@@ -117,7 +117,7 @@ impl<'p, 'a> Intake<'p, 'a> {
         }
         let (_, vacant) = self.path.session.incoming.vacant(number);
         vacant.begin(self.path.key, tag, message_format, self.second);
-        vacant.payload = payload.into();
+        vacant.payload.push(payload);
         (vacant.size, vacant.told) = (len as u64, self.told.plus(self.taken));
         (vacant.complete, vacant.unread, vacant.remote_settled) = (true, true, settled);
         self.next = number.next();

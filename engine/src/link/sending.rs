@@ -479,7 +479,11 @@ impl SendPath<'_> {
     #[inline(always)]
     pub(super) fn write_whole(&mut self, number: Serial, delivery: &NewDelivery<'_>, payload: Bytes) {
         let first = self.first(number, delivery, false);
-        self.write_transfer(|out| first.write(out), payload);
+        if payload.len() > COPY_UP_TO {
+            return self.write_transfer(|out| first.write(out), payload);
+        }
+        let range = self.common.outbox.first_transfer(self.channel(), &first, &payload);
+        self.transfer_written(range);
     }
 
     /// Sends the first piece of a delivery that needs more than one transfer, and what follows it as far as it may.

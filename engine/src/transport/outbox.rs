@@ -5,7 +5,10 @@ use core::ops::Range;
 
 use bytes::{Buf, Bytes};
 
-use crate::{codec::frame, record::Tape};
+use crate::{
+    codec::{frame, hot::FirstTransfer},
+    record::Tape,
+};
 
 /// The bytes on their way out.
 ///
@@ -64,6 +67,20 @@ impl Outbox {
         let start = frame::begin_frame(&mut self.buffer, channel);
         body(&mut self.buffer);
         frame::end_frame(&mut self.buffer, start);
+        start..self.buffer.len()
+    }
+
+    /// Writes the frame of a first transfer and, behind it, a copy of its payload; gives its place in the buffer.
+    #[inline(always)]
+    pub(crate) fn first_transfer(
+        &mut self,
+        channel: u16,
+        transfer: &FirstTransfer<'_>,
+        payload: &[u8],
+    ) -> Range<usize> {
+        let start = self.buffer.len();
+        transfer.write_frame(&mut self.buffer, channel, payload.len());
+        self.buffer.extend_from_slice(payload);
         start..self.buffer.len()
     }
 
@@ -127,15 +144,16 @@ impl Buf for Outbox {
 
     #[cfg(feature = "std")]
     fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
-        let mut filled = 0;
-        let mut read = self.read;
+        let (mut filled, mut read) = (0, self.read);
+        // No more of them find a slice.
+        let most = slices.len();
         let mut push = |chunk: &'a [u8], filled: &mut usize| {
             if !chunk.is_empty() && *filled < slices.len() {
                 slices[*filled] = std::io::IoSlice::new(chunk);
                 *filled += 1;
             }
         };
-        for shared in &self.shared {
+        for shared in self.shared.iter().take(most) {
             push(&self.buffer[read..shared.at], &mut filled);
             push(&shared.bytes, &mut filled);
             read = shared.at;
@@ -155,12 +173,13 @@ impl Buf for Outbox {
             match self.shared.front_mut() {
                 Some(shared) if shared.at == self.read => {
                     let step = count.min(shared.bytes.len());
-                    shared.bytes.advance(step);
+                    if step == shared.bytes.len() {
+                        self.shared.pop_front();
+                    } else {
+                        shared.bytes.advance(step);
+                    }
                     self.shared_len -= step;
                     count -= step;
-                    if shared.bytes.is_empty() {
-                        self.shared.pop_front();
-                    }
                 }
                 front => {
                     let end = front.map_or(self.buffer.len(), |shared| shared.at);
