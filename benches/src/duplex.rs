@@ -1,6 +1,6 @@
 //! Both ends of links in one process, wired memory to memory: what the protocol itself costs.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, io::IoSlice};
 
 use amqp1_engine::{
     Blocked, Config, Connection, DeliveryId, Event, Instant, LinkConfig, LinkId, SendError, SessionConfig,
@@ -12,6 +12,8 @@ use bytes::{Buf, Bytes, BytesMut};
 
 /// What a socket would take or give at once.
 const SOCKET: usize = 64 * 1024;
+/// What a driver gives a vectored write.
+const SLICES: usize = 64;
 
 /// What is sent, and how.
 #[derive(Debug, Clone)]
@@ -140,11 +142,15 @@ fn shovel(from: &mut Connection, to: &mut Connection, wire: &mut BytesMut) -> bo
     wire.reserve(SOCKET);
     let mut room = SOCKET;
     while room > 0 && transmit.has_remaining() {
-        let chunk = transmit.chunk();
-        let step = chunk.len().min(room);
-        wire.extend_from_slice(&chunk[..step]);
-        transmit.advance(step);
-        room -= step;
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = transmit.chunks_vectored(&mut slices);
+        let before = room;
+        for slice in &slices[..filled] {
+            let step = slice.len().min(room);
+            wire.extend_from_slice(&slice[..step]);
+            room -= step;
+        }
+        transmit.advance(before - room);
     }
     to.handle_input(wire, Instant::ZERO);
     true
