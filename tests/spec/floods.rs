@@ -7,6 +7,7 @@ use amqp1_tests::prelude::*;
 fn c4_begins_and_attaches_as_small_and_as_many_as_they_can_be() {
     each_way(|way| {
         let mut peer = way.opened();
+        peer.makes_endpoints(256 + 4 * 1_024);
         peer.send_all((0..256).map(|channel| begin(0, 1, 1).on(channel)));
         for channel in 0..4 {
             let link = |handle| Attach::new(format!("{channel} {handle}"), Handle(handle), Role::Receiver);

@@ -31,6 +31,11 @@ impl Peer<Memory> {
         self.wire.held()
     }
 
+    /// From here on the peer makes so many sessions and links, each of which takes memory.
+    pub fn makes_endpoints(&mut self, count: usize) {
+        self.wire.endpoints = count;
+    }
+
     /// Lets time pass.
     pub fn advance(&mut self, time: Duration) {
         self.wire.advance(time);
