@@ -70,7 +70,8 @@ impl<'p, 'a> Intake<'p, 'a> {
         let told = path.common.events.next_number();
         let end = path.receiver();
         let room = (room as u32).min(end.credit.link_credit()).min(path.session.window.incoming_window());
-        let is_busy = end.dropping || end.unfinished.is_some() || end.credit.is_draining() || detaches || recovers;
+        let is_busy =
+            end.dropping || end.unfinished.is_some() || end.credit.is_draining() || detaches || recovers;
         (room > 0 && byte_room > 0 && !is_busy).then_some(Self {
             next,
             taken: 0,
