@@ -7,12 +7,12 @@ use alloc::{
 };
 
 use super::{
-    DeliveryRun, Events,
+    DeliveryRun, EventOf, Events,
     output::MIN_MAX_FRAME_SIZE,
     state::{ConnectionProgress, Progress},
 };
 use crate::{
-    Config, DeliveryId, Event, Instant, LinkId,
+    Config, DeliveryId, Instant, LinkId,
     arena::Key,
     link::{Recovery, Untaken},
     record::Tape,
@@ -75,16 +75,22 @@ impl Common {
     /// Polls the next event, and all of its run, if it is one of the deliveries of this link.
     ///
     /// What of it is not handed on must be [put back](Events::put_back).
-    pub(crate) fn poll_run(&mut self, link: LinkId, of: fn(DeliveryId) -> Event) -> Option<DeliveryRun> {
+    #[inline(always)]
+    pub(crate) fn poll_run(&mut self, link: LinkId, of: EventOf) -> Option<DeliveryRun> {
         let run = self.events.pop_run(link, of)?;
         if self.tape.is_none() {
             return Some(run);
         }
-        // A recording has each event where it is handed on.
+        Some(self.record_run(link, of, run))
+    }
+
+    /// A recording has each event where it is handed on: all but the first are put back.
+    #[cold]
+    fn record_run(&mut self, link: LinkId, of: EventOf, run: DeliveryRun) -> DeliveryRun {
         let first = DeliveryId::new(link.0, run.next);
-        self.events.put_back(of(first.plus(1)), run.len - 1);
-        self.record(|tape| tape.event(Some(&of(first))));
-        Some(DeliveryRun::one(first))
+        self.events.put_back(of.event(first.plus(1)), run.len - 1);
+        self.record(|tape| tape.event(Some(&of.event(first))));
+        DeliveryRun::one(first)
     }
 
     /// Whether one side has closed the connection, or is about to.

@@ -90,6 +90,24 @@ struct Queued {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct EventNumber(u64);
 
+/// The two kinds of events that come in runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum EventOf {
+    /// [`Event::Delivery`].
+    Delivery,
+    /// [`Event::Updated`].
+    Update,
+}
+
+impl EventOf {
+    pub(crate) const fn event(self, id: DeliveryId) -> Event {
+        match self {
+            Self::Delivery => Event::Delivery(id),
+            Self::Update => Event::Updated(id),
+        }
+    }
+}
+
 /// Deliveries of a link whose ids follow each other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DeliveryRun {
@@ -226,11 +244,14 @@ impl Events {
     /// Takes the next event, and all of its run, if it is one of the deliveries of this link.
     ///
     /// What of it is not handed on must be [put back](Self::put_back).
-    #[inline(never)]
-    pub(crate) fn pop_run(&mut self, link: LinkId, of: fn(DeliveryId) -> Event) -> Option<DeliveryRun> {
+    #[inline(always)]
+    pub(crate) fn pop_run(&mut self, link: LinkId, of: EventOf) -> Option<DeliveryRun> {
         let front = self.queue.front()?;
-        let (Event::Delivery(first) | Event::Updated(first)) = front.event else { return None };
-        if first.link() != link || front.event != of(first) || !self.endings.is_empty() {
+        let first = match (&front.event, of) {
+            (Event::Delivery(first), EventOf::Delivery) | (Event::Updated(first), EventOf::Update) => *first,
+            _ => return None,
+        };
+        if first.link() != link || !self.endings.is_empty() {
             return None;
         }
         let run = DeliveryRun { next: first.number(), len: front.more + 1 };

@@ -27,7 +27,7 @@ pub(crate) mod state;
 mod timeout;
 pub(crate) use common::Common;
 pub use event::Event;
-pub(crate) use event::{DeliveryRun, EventNumber, Events};
+pub(crate) use event::{DeliveryRun, EventNumber, EventOf, Events};
 pub(crate) use output::check_state_fits;
 pub(crate) use run::Run;
 pub use state::ConnectionState;

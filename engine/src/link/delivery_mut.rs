@@ -6,7 +6,7 @@ use core::ops::Deref;
 use super::{DeliveryId, IncomingDelivery, path::ReceivePath, settle};
 use crate::{
     Connection, Event, LinkId, Misuse, SessionState,
-    connection::{DeliveryRun, check_state_fits},
+    connection::{DeliveryRun, EventOf, check_state_fits},
     message::Payload,
     types::{DeliveryState, Error, Modified, ReceiverSettleMode},
 };
@@ -45,7 +45,7 @@ impl<'a> Deliveries<'a> {
     pub fn next(&mut self) -> Option<DeliveryMut<'_>> {
         loop {
             let Some(number) = self.run.next() else {
-                self.run = self.path.common.poll_run(LinkId(self.path.key), Event::Delivery)?;
+                self.run = self.path.common.poll_run(LinkId(self.path.key), EventOf::Delivery)?;
                 continue;
             };
             let Some(slot) = self.path.session.incoming.find(number) else { continue };
@@ -60,8 +60,10 @@ impl<'a> Deliveries<'a> {
 impl Drop for Deliveries<'_> {
     /// The events of what was not lent wait again.
     fn drop(&mut self) {
-        let next = DeliveryId::new(self.path.key, self.run.next);
-        self.path.common.events.put_back(Event::Delivery(next), self.run.len);
+        if self.run.len > 0 {
+            let next = DeliveryId::new(self.path.key, self.run.next);
+            self.path.common.events.put_back(Event::Delivery(next), self.run.len);
+        }
     }
 }
 

@@ -38,8 +38,10 @@ impl ReceivePath<'_> {
         if self.common.is_full() {
             return None;
         }
-        let Some(mut intake) = Intake::new(self) else { return run.next(transfer) };
-        let mut left = None;
+        // Where links take turns there is nothing to be asked for.
+        let first = run.next(transfer)?;
+        let Some(mut intake) = Intake::new(self) else { return Some(first) };
+        let mut left = intake.take(transfer, first);
         while left.is_none()
             && intake.has_room()
             && let Some(payload) = run.next(transfer)

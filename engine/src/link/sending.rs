@@ -113,7 +113,9 @@ impl Connection {
 
     /// The way out for several deliveries.
     pub(super) fn batch(&mut self, key: Key) -> Result<Batch<'_>, SendError> {
-        Ok(Batch::new(self.open_send_path(key)?))
+        let is_ready = self.send_path(key).is_some_and(|path| path.is_ready());
+        let path = if is_ready { self.send_path(key) } else { Some(self.open_send_path(key)?) };
+        Ok(Batch::new(path.ok_or(Misuse::Gone)?))
     }
 
     /// Encodes the message straight into the output as a new delivery.

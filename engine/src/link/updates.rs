@@ -1,7 +1,11 @@
 //! What the receiver tells of the deliveries that we sent (§2.6.12).
 
 use super::{DeliveryId, path::SendPath};
-use crate::{Connection, Event, LinkId, Misuse, connection::DeliveryRun, types::DeliveryState};
+use crate::{
+    Connection, LinkId, Misuse,
+    connection::{DeliveryRun, EventOf},
+    types::DeliveryState,
+};
 
 /// What the receiver has told of a delivery that we sent: see [`Connection::take_updates`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +20,7 @@ pub struct Update {
 }
 
 impl Connection {
-    /// Tells `on_update` what the receiver has told of the delivery of an [`Event::Updated`], and of those that the next events
+    /// Tells `on_update` what the receiver has told of the delivery of an [`Event::Updated`](crate::Event::Updated), and of those that the next events
     /// tell of as long as they are of the same link, which polls these events. Deliveries that are over are settled, as
     /// by [`Sender::settle`](crate::Sender::settle) without a state, and forgotten.
     ///
@@ -40,7 +44,7 @@ impl Connection {
                     on_update(update);
                 }
             }
-            match path.common.poll_run(LinkId(path.key), Event::Updated) {
+            match path.common.poll_run(LinkId(path.key), EventOf::Update) {
                 Some(next) => run = next,
                 None => break,
             }
