@@ -14,7 +14,10 @@ use crate::{
     codec::{Map, Str, Symbol},
     message::{Message, Payload},
     sasl::Identity,
-    types::{Attach, DeliveryState, DeliveryTag, Error, Modified, Open, Role, Source, Target, TargetKind},
+    types::{
+        Attach, DeliveryState, DeliveryTag, Error, Modified, Open, Role, Source, Target, TargetKind,
+        capability,
+    },
 };
 
 /// The container, as a callback sees it.
@@ -376,6 +379,14 @@ impl Context<'_> {
         self.core.connections.get(connection.0)?.engine.as_ref()?.remote_open()
     }
 
+    /// Whether the peer takes messages for any of its nodes on one link (AMQP Anonymous Terminus): then a sender that is
+    /// made on the connection without an address is such a link, and each message says `to` whom it goes.
+    #[must_use]
+    pub fn has_anonymous_relay(&self, connection: ConnectionId) -> bool {
+        let open = self.remote_open(connection);
+        open.is_some_and(|open| open.offered_capabilities.contains(&capability::ANONYMOUS_RELAY))
+    }
+
     /// As whom the peer, or this side, has authenticated; none without SASL.
     #[must_use]
     pub fn identity(&self, connection: ConnectionId) -> Option<&Identity> {
@@ -449,6 +460,13 @@ impl Context<'_> {
     #[must_use]
     pub fn remote_attach(&self, link: impl Into<Link>) -> Option<Attach> {
         self.core.remote_attach(link.into().key())?.read()
+    }
+
+    /// Whether the peer has detached a link and not closed it: its terminus stays, and it may attach the link again under its
+    /// name (§2.6.4). Answer with [`detach`](Self::detach) to do the same.
+    #[must_use]
+    pub fn is_suspended(&self, link: impl Into<Link>) -> bool {
+        self.core.is_suspended(link.into().key())
     }
 
     /// Whether an object takes commands: it was not closed by this side.

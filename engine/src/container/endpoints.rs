@@ -12,7 +12,7 @@ use crate::{
     Config, Connection, DisconnectReason, Instant, LinkId, Misuse, Receiver, Sender, SessionConfig,
     arena::Key,
     codec::{Map, Str},
-    link::{KeptAttach, LinkEndpoint},
+    link::{DetachKind, KeptAttach, LinkEndpoint},
     sasl::{Channel, Sasl},
     types::{Error, Role, SenderSettleMode, condition},
 };
@@ -382,6 +382,10 @@ impl Core {
 
     pub(super) fn remote_attach(&self, key: Key) -> Option<&KeptAttach> {
         self.link_endpoint(key)?.remote_attach.as_ref()
+    }
+
+    pub(super) fn is_suspended(&self, key: Key) -> bool {
+        self.link_endpoint(key).is_some_and(|link| link.received_detach == Some(DetachKind::Suspended))
     }
 
     pub(super) fn flow_properties(&self, key: Key) -> Option<&Map> {

@@ -8,7 +8,7 @@ use crate::{
     codec::{Described, Map, Str, Symbol},
     types::{
         Attach, Coordinator, DeliveryState, LifetimePolicy, ReceiverSettleMode, Role, SenderSettleMode,
-        Source, Target, TargetKind, TerminusDurability, TerminusExpiryPolicy, distribution_mode,
+        Source, Target, TargetKind, TerminusDurability, TerminusExpiryPolicy, capability, distribution_mode,
     },
 };
 
@@ -452,7 +452,7 @@ pub struct Shared;
 
 impl LinkOption for Shared {
     fn apply(self, link: &mut LinkSettings) {
-        link.source.capabilities.push(Symbol::from_static("shared"));
+        link.source.capabilities.push(capability::SHARED);
     }
 }
 
@@ -462,7 +462,7 @@ pub struct Global;
 
 impl LinkOption for Global {
     fn apply(self, link: &mut LinkSettings) {
-        link.source.capabilities.push(Symbol::from_static("global"));
+        link.source.capabilities.push(capability::GLOBAL);
     }
 }
 

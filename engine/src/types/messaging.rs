@@ -131,6 +131,18 @@ pub mod distribution_mode {
     pub const COPY: Symbol = Symbol::from_static("copy");
 }
 
+/// What a peer or a terminus may be capable of, by names from outside the specification.
+pub mod capability {
+    use crate::codec::Symbol;
+
+    /// Of a connection: a sender may attach to no address, and each message says where `to` (AMQP Anonymous Terminus).
+    pub const ANONYMOUS_RELAY: Symbol = Symbol::from_static("ANONYMOUS-RELAY");
+    /// Of a source: links share its messages.
+    pub const SHARED: Symbol = Symbol::from_static("shared");
+    /// Of a source: its name is one for all containers.
+    pub const GLOBAL: Symbol = Symbol::from_static("global");
+}
+
 /// Names a message (§3.2.11 to §3.2.14).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MessageId {

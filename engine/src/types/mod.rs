@@ -10,7 +10,7 @@ pub(crate) mod descriptor;
 mod messaging;
 pub use messaging::{
     Header, LifetimePolicy, MessageId, Modified, Properties, Received, Source, Target, TargetKind,
-    distribution_mode,
+    capability, distribution_mode,
 };
 mod performative;
 pub use performative::Performative;

@@ -14,7 +14,7 @@ use amqp1_engine::{
     Instant, LinkConfig,
     codec::Str,
     container::{Address, ConnectionOptions},
-    types::{Open, Role},
+    types::{Open, Role, Target, capability},
 };
 
 use super::{
@@ -192,6 +192,19 @@ impl Connection {
     /// connection is over.
     pub fn sender(&self, address: impl Into<Str>) -> Result<Sender, Error> {
         self.attach_sender(LinkConfig::sender(self.link_name(), address))
+    }
+
+    /// Makes a link that sends to any node of the peer: each message says `to` whom it goes.
+    ///
+    /// # Errors
+    /// [`Error::NotSupported`] where the peer does not offer that (AMQP Anonymous Terminus), else as
+    /// [`sender`](Self::sender).
+    pub fn anonymous_sender(&self) -> Result<Sender, Error> {
+        if !self.remote_open()?.offered_capabilities.contains(&capability::ANONYMOUS_RELAY) {
+            return Err(Error::NotSupported("a link to all its nodes"));
+        }
+        let target = Some(Box::new(Target::default().into()));
+        self.attach_sender(LinkConfig { target, ..LinkConfig::sender(self.link_name(), "") })
     }
 
     /// Makes a link that receives from `address`, with up to 10 messages on their way ahead of

@@ -39,6 +39,8 @@ pub enum Error {
     ///
     /// What was begun is not undone: a message whose outcome did not come in time may have arrived.
     TimedOut(Waiting),
+    /// The peer does not offer this.
+    NotSupported(&'static str),
 }
 
 /// What a call was waiting for when its deadline came.
@@ -61,6 +63,8 @@ pub enum Waiting {
     Message,
     /// The sender's settling of a message that was accepted.
     Settlement,
+    /// The response to a request.
+    Response,
     /// The peer's answer to a detach or close.
     Close,
 }
@@ -124,6 +128,7 @@ impl fmt::Display for Error {
             Self::Misuse(misuse) => misuse.fmt(f),
             Self::NotAccepted(outcome) => write!(f, "the message was not accepted: {outcome}"),
             Self::Aborted => f.write_str("the sender gave the message up"),
+            Self::NotSupported(what) => write!(f, "the peer does not offer {what}"),
             Self::TimedOut(waiting) => write!(f, "timed out waiting for {waiting}"),
         }
     }
@@ -139,6 +144,7 @@ impl fmt::Display for Waiting {
             Self::Credit => "the receiver to take more messages",
             Self::Outcome => "the outcome of a message",
             Self::Message => "a message",
+            Self::Response => "the response to a request",
             Self::Settlement => "the sender to settle a message",
             Self::Close => "the peer to answer a close",
         })

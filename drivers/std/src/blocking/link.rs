@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use amqp1_engine::LinkId;
+use amqp1_engine::{Instant, LinkId};
 
 use super::{
     Connection,
@@ -40,8 +40,22 @@ impl LinkHandle {
         waiting: Waiting,
         look: impl FnMut(&mut State) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
-        let shared = self.shared();
-        shared.wait(shared.deadline(shared.timeout), waiting, look)
+        self.wait_until(self.deadline(), waiting, look)
+    }
+
+    /// When a call that is given no time of its own has to be back.
+    pub(super) fn deadline(&self) -> Instant {
+        self.shared().deadline(self.shared().timeout)
+    }
+
+    /// Waits until `look` finds what it wants or fails, or the deadline comes.
+    pub(super) fn wait_until<T>(
+        &self,
+        deadline: Instant,
+        waiting: Waiting,
+        look: impl FnMut(&mut State) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        self.shared().wait(deadline, waiting, look)
     }
 
     /// Closes the link and waits for the peer's answer.

@@ -3,8 +3,8 @@
 use std::{io, mem, time::Duration};
 
 use amqp1_engine::{
-    DeliveryId,
-    codec::DecodeError,
+    DeliveryId, Instant,
+    codec::{DecodeError, Symbol},
     message::{Message, MessageView},
     types::{self, Attach, DeliveryState, Modified, ReceiverSettleMode},
 };
@@ -41,8 +41,13 @@ impl Receiver {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Delivery, Error> {
+        self.recv_until(self.link.shared().deadline(timeout), Waiting::Message)
+    }
+
+    /// The same, with a deadline, and a name for what is waited for.
+    pub(super) fn recv_until(&self, deadline: Instant, waiting: Waiting) -> Result<Delivery, Error> {
         let link = self.link.id();
-        let arrived = self.next(timeout, |state| {
+        let arrived = self.next(deadline, waiting, |state| {
             if !state.gather(link) {
                 return None;
             }
@@ -74,8 +79,9 @@ impl Receiver {
     /// ```
     pub fn stream(&self) -> Result<MessageReader, Error> {
         let link = self.link.id();
-        let mut arrived =
-            self.next(self.link.shared().timeout, |state| state.links.get_mut(&link)?.arrived.pop_front())?;
+        let mut arrived = self.next(self.link.deadline(), Waiting::Message, |state| {
+            state.links.get_mut(&link)?.arrived.pop_front()
+        })?;
         let unread = mem::take(&mut arrived.payload).into_bytes();
         let complete = arrived.complete;
         Ok(MessageReader { delivery: Delivery::new(self.link.clone(), arrived), unread, complete })
@@ -94,6 +100,22 @@ impl Receiver {
         })
     }
 
+    /// The filters that this side asked for and the peer does without (§3.5.1): messages may come that they would keep away.
+    ///
+    /// # Errors
+    /// Why the link cannot be used.
+    pub fn dropped_filters(&self) -> Result<Vec<Symbol>, Error> {
+        let link = self.link.id();
+        self.link.shared().tell(|state| {
+            state.link_alive(link)?;
+            Ok(state.engine.receiver(link)?.dropped_filters())
+        })
+    }
+
+    pub(super) fn link(&self) -> &LinkHandle {
+        &self.link
+    }
+
     /// Closes the link and waits for the peer to do so, too. Deliveries that are not settled go back to the sender.
     ///
     /// # Errors
@@ -106,11 +128,12 @@ impl Receiver {
     /// Waits for a message that `look` finds, and lets more come in its place.
     fn next(
         &self,
-        timeout: Duration,
+        deadline: Instant,
+        waiting: Waiting,
         mut look: impl FnMut(&mut State) -> Option<Arrived>,
     ) -> Result<Arrived, Error> {
-        let (link, shared) = (self.link.id(), self.link.shared());
-        shared.wait(shared.deadline(timeout), Waiting::Message, |state| {
+        let link = self.link.id();
+        self.link.wait_until(deadline, waiting, |state| {
             if let Some(arrived) = look(state) {
                 state.top_up(link);
                 return Ok(Some(arrived));

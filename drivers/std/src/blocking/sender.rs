@@ -3,7 +3,7 @@
 use std::{fmt, io};
 
 use amqp1_engine::{
-    self as engine, DeliveryId, Misuse, SendError,
+    self as engine, DeliveryId, Instant, Misuse, SendError,
     message::Message,
     types::{self, Attach, DeliveryState, DeliveryTag, Modified, SenderSettleMode},
 };
@@ -44,9 +44,13 @@ impl Sender {
     /// [`Error::TimedOut`] when the receiver takes no message in time, [`Error::Refused`], or why the link cannot be
     /// used.
     pub fn submit(&self, message: impl Into<Message>) -> Result<Submitted, Error> {
-        let message = message.into();
+        self.submit_until(&message.into(), self.link.deadline())
+    }
+
+    /// The same, with a deadline of its own.
+    pub(super) fn submit_until(&self, message: &Message, deadline: Instant) -> Result<Submitted, Error> {
         let (id, settled) =
-            self.start(|mut sender, tag, settled| sender.send_message(tag, settled, &message))?;
+            self.start(deadline, |mut sender, tag, settled| sender.send_message(tag, settled, message))?;
         Ok(Submitted { link: self.link.clone(), id, open: !settled })
     }
 
@@ -58,8 +62,9 @@ impl Sender {
     /// # Errors
     /// [`Error::TimedOut`] when the receiver takes no message in time, or why the link cannot be used.
     pub fn stream(&self) -> Result<MessageWriter, Error> {
-        let (id, settled) =
-            self.start(|mut sender, tag, settled| sender.start(tag, settled, 0, Bytes::new()))?;
+        let (id, settled) = self.start(self.link.deadline(), |mut sender, tag, settled| {
+            sender.start(tag, settled, 0, Bytes::new())
+        })?;
         Ok(MessageWriter { link: self.link.clone(), id, settled, open: true })
     }
 
@@ -114,9 +119,10 @@ impl Sender {
     /// Starts a delivery once there is credit: its id, and whether it was sent settled.
     fn start(
         &self,
+        deadline: Instant,
         mut start: impl FnMut(engine::Sender<'_>, DeliveryTag, bool) -> Result<DeliveryId, SendError>,
     ) -> Result<(DeliveryId, bool), Error> {
-        when_possible(&self.link, |state| {
+        when_possible(&self.link, deadline, |state| {
             let sender = state.engine.sender(self.link.id())?;
             let link = state.links.get_mut(&self.link.id()).ok_or(Misuse::Gone)?;
             let settled = sender.snd_settle_mode() == SenderSettleMode::Settled;
@@ -130,9 +136,10 @@ impl Sender {
 /// Waits while nothing but a lack of credit or room stands in the way of sending.
 fn when_possible<T>(
     link: &LinkHandle,
+    deadline: Instant,
     mut send: impl FnMut(&mut State) -> Result<T, SendError>,
 ) -> Result<T, Error> {
-    link.wait(Waiting::Credit, |state| {
+    link.wait_until(deadline, Waiting::Credit, |state| {
         state.link_alive(link.id())?;
         match send(state) {
             Ok(sent) => Ok(Some(sent)),
@@ -209,12 +216,18 @@ impl Submitted {
     ///
     /// # Errors
     /// [`Error::TimedOut`], or why the link cannot be used: then the message may have arrived.
-    pub fn outcome(mut self) -> Result<Outcome, Error> {
+    pub fn outcome(self) -> Result<Outcome, Error> {
+        let deadline = self.link.deadline();
+        self.outcome_until(deadline)
+    }
+
+    /// The same, with a deadline of its own.
+    pub(super) fn outcome_until(mut self, deadline: Instant) -> Result<Outcome, Error> {
         if !self.open {
             return Ok(Outcome::Settled);
         }
         let (id, link) = (self.id, self.link.id());
-        let outcome = self.link.wait(Waiting::Outcome, |state| {
+        let outcome = self.link.wait_until(deadline, Waiting::Outcome, |state| {
             let decided = state.engine.sender(link).and_then(|sender| sender.delivery(id).map(is_decided));
             match decided {
                 Ok(true) => Ok(Some(Outcome::new(state.engine.sender(link)?.settle(id, None)?))),
@@ -254,7 +267,9 @@ impl MessageWriter {
     pub fn write_piece(&mut self, piece: impl Into<Bytes>) -> Result<(), Error> {
         let piece = piece.into();
         let link = self.link.id();
-        when_possible(&self.link, |state| state.engine.sender(link)?.write(piece.clone()))
+        when_possible(&self.link, self.link.deadline(), |state| {
+            state.engine.sender(link)?.write(piece.clone())
+        })
     }
 
     /// Ends the message and waits for what the receiver makes of it.
@@ -263,7 +278,7 @@ impl MessageWriter {
     /// As [`Submitted::outcome`].
     pub fn finish(mut self) -> Result<Outcome, Error> {
         let link = self.link.id();
-        when_possible(&self.link, |state| state.engine.sender(link)?.finish())?;
+        when_possible(&self.link, self.link.deadline(), |state| state.engine.sender(link)?.finish())?;
         self.open = false;
         Submitted { link: self.link.clone(), id: self.id, open: !self.settled }.outcome()
     }
