@@ -1,6 +1,8 @@
-//! Listens, takes N messages as a container on the standard library's driver, and accepts them.
+//! Takes N messages as a container on the standard library's driver, and accepts them: of who connects, or of the queue
+//! `bench` of a broker, into which `std-send` sends.
 //!
 //! `std-recv --listen HOST:PORT --count N --credit C`
+//! `std-recv --connect HOST:PORT --count N --credit C`
 
 use std::{process::ExitCode, time::Instant};
 
@@ -9,6 +11,8 @@ use amqp1_std::{BodyRef, ConnectionId, Container, Context, Delivery, Handler, Kn
 
 struct Receive {
     address: Url,
+    /// Connects instead of listening.
+    connects: bool,
     credit: u32,
     count: u64,
     listener: Option<ListenerId>,
@@ -24,10 +28,15 @@ impl Handler for &mut Receive {
     }
 
     fn on_start(&mut self, cx: &mut Context<'_>) {
-        self.listener = Some(cx.listen(&self.address));
+        if self.connects {
+            let connection = cx.connect(&self.address);
+            cx.create_receiver(connection, "bench");
+        } else {
+            self.listener = Some(cx.listen(&self.address));
+        }
     }
 
-    fn on_message(&mut self, _: &mut Context<'_>, delivery: &Delivery<'_>) {
+    fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
         if self.first.is_none() {
             self.first = Some(Instant::now());
         }
@@ -37,6 +46,9 @@ impl Handler for &mut Receive {
         self.received += 1;
         if self.received == self.count {
             self.last = Some(Instant::now());
+            if self.connects {
+                cx.close(delivery.connection());
+            }
         }
     }
 
@@ -52,8 +64,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<bool, String> {
+    let connects = args.get("--connect").is_some();
+    let at = if connects { "--connect" } else { "--listen" };
     let mut receive = Receive {
-        address: args.parse("--listen", "127.0.0.1:5672".parse().map_err(|error| format!("{error}"))?)?,
+        connects,
+        address: args.parse(at, "127.0.0.1:5672".parse().map_err(|error| format!("{error}"))?)?,
         credit: args.parse("--credit", 100)?,
         count: args.parse("--count", 1)?,
         listener: None,
