@@ -458,19 +458,6 @@ fn k11_a_selector_that_cannot_be_read_is_refused_with_the_place_of_the_fault() {
     send_all(&connection, "q", &["the session goes on"]);
 }
 
-#[test]
-fn k11_a_lifetime_policy_that_is_none_is_refused() {
-    let broker = start();
-    // Sent as it is by a peer that does not judge its own attach.
-    let connection = connect(broker.address());
-    for policy in [Value::from(7_u64), Described::new(0x7777_u64, Vec::<Value>::new()).into()] {
-        let properties = Some(Map::new().with(name("lifetime-policy"), policy));
-        let dynamic = Source { dynamic: true, dynamic_node_properties: properties, ..Source::default() };
-        let error = connection.attach_receiver(receiver("in vain", dynamic), 1).unwrap_err();
-        assert!(matches!(error, Error::Misuse(_)), "{error:?}");
-    }
-}
-
 fn coloured(connection: &Connection, queue: &str, colours: &[&str]) {
     let sender = connection.sender(queue).unwrap();
     for &colour in colours {

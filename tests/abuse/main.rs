@@ -83,6 +83,11 @@ fn bytes_of(frames: impl IntoIterator<Item = Frame>) -> Vec<u8> {
     })
 }
 
+/// How often what is short by default is to be repeated.
+fn times() -> usize {
+    std::env::var("AMQP1_CASES").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
 fn open_files() -> usize {
     std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
@@ -195,8 +200,7 @@ fn a3_peers_that_connect_and_reset_leave_nothing_open() {
         bytes_of([open("gone").into()]),
         bytes_of([open("gone").into(), begin(0, 10, 10).into(), attach("link", 0, Role::Sender).into()]),
     ];
-    let times = std::env::var("AMQP1_CASES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
-    for n in 0..1_000 * times {
+    for n in 0..1_000 * times() {
         let mut socket = TcpStream::connect(broker.address()).unwrap();
         socket.write_all(&stages[n % 4]).unwrap();
         // Dropped with nothing to wait for, it is reset.
@@ -244,7 +248,7 @@ fn a3_nodes_are_made_on_request_up_to_a_limit() {
         let config = LinkConfig { source, ..LinkConfig::receiver(format!("{n}"), "") };
         connection.attach_receiver(config, 1)
     };
-    for round in 0..20 {
+    for round in 0..20 * times() {
         let nodes: Vec<_> = (0..100).map(|n| dynamic(n).unwrap()).collect();
         match dynamic(100) {
             Err(Error::Detached(Some(error))) => {

@@ -1,6 +1,6 @@
 //! K, M: what a node makes of termini and messages. The node is the broker of the examples.
 
-use amqp1_engine::message::Message;
+use amqp1_engine::{codec::Described, message::Message};
 use amqp1_examples::broker::{Broker, RunningBroker};
 use amqp1_tests::{Socket, prelude::*};
 
@@ -86,6 +86,68 @@ fn k11_a_dynamic_terminus_with_an_address_is_refused() {
     peer.send(Attach { target: Some(Box::new(target.into())), ..attach("in", 0, Role::Sender) });
     expect!(peer, Attach { target: None, .. });
     refused(&mut peer, &condition::INVALID_FIELD);
+}
+
+#[test]
+fn k11_a_lifetime_that_is_none_of_the_four_is_refused() {
+    for policy in [Value::Ulong(7), Described::new(0x2f_u64, Vec::<Value>::new()).into(), "for ever".into()] {
+        let properties = || Some(Map::new().with(Symbol::from_static("lifetime-policy"), policy.clone()));
+        let (_broker, mut peer) = begun();
+        let source = Source { dynamic: true, dynamic_node_properties: properties(), ..Source::default() };
+        peer.send(Attach { source: Some(source.into()), ..attach("out", 0, Role::Receiver) });
+        expect!(peer, Attach { source: None, .. });
+        refused(&mut peer, &condition::INVALID_FIELD);
+
+        let (_broker, mut peer) = begun();
+        let target = Target { dynamic: true, dynamic_node_properties: properties(), ..Target::default() };
+        peer.send(Attach { target: Some(Box::new(target.into())), ..attach("in", 0, Role::Sender) });
+        expect!(peer, Attach { target: None, .. });
+        refused(&mut peer, &condition::INVALID_FIELD);
+    }
+}
+
+#[test]
+fn k11_unknown_modes_capabilities_and_filters_are_not_in_force() {
+    let (_broker, mut peer) = begun();
+    let name = Symbol::from_static;
+    let source = Source {
+        address: Some("q".into()),
+        distribution_mode: Some(name("share")),
+        capabilities: vec![name("unheard-of")],
+        filter: Some(Map::new().with(name("odd"), Described::new(name("odd:filter"), 1u8))),
+        durable: TerminusDurability::UnsettledState,
+        ..Source::default()
+    };
+    peer.send(Attach { source: Some(source.into()), ..attach("out", 0, Role::Receiver) });
+    let source = expect!(peer, Attach { source: Some(source), .. } => source);
+    assert_eq!(source.distribution_mode, Some(name("move")));
+    assert_eq!(
+        (source.capabilities.len(), source.filter, source.durable),
+        (0, None, TerminusDurability::None)
+    );
+}
+
+#[test]
+fn c12_a_link_and_a_session_may_end_with_any_error() {
+    let (_broker, mut peer) = producer(Source::default());
+    let long = Some("why ".repeat(15 * 1024).into());
+    let error = |description| {
+        let condition = Symbol::from_static("nobody:knows-it");
+        Some(Error { condition, description, info: None })
+    };
+    peer.send(Detach { closed: true, error: error(long.clone()), ..detach(0) });
+    expect!(peer, Detach { closed: true, .. });
+    let source = Source { address: Some("q".into()), ..Source::default() };
+    peer.send(Attach { source: Some(source.clone().into()), ..attach("out", 0, Role::Receiver) });
+    expect!(peer, Attach { source: Some(_), .. });
+    peer.send(End { error: error(None) });
+    expect!(peer, End { .. });
+    peer.send(begin(0, 100, 100));
+    expect!(peer, Begin { .. });
+    peer.send(Attach { source: Some(source.into()), ..attach("out", 0, Role::Receiver) });
+    expect!(peer, Attach { source: Some(_), .. });
+    peer.send(Close { error: error(long) });
+    expect!(peer, Close { .. });
 }
 
 //= 3.5.3-02 3.5.3-03 3.5.4-02 3.5.4-03
@@ -202,6 +264,83 @@ fn m1_what_is_no_message_is_rejected_or_its_link_closed_where_the_source_knows_n
     let (_broker, mut peer) = producer(outcomes(&["amqp:accepted:list"]));
     peer.send(first(0, 0).with("no message"));
     refused(&mut peer, &condition::DECODE_ERROR);
+}
+
+//= 3.5.6-04
+#[test]
+fn a_durable_subscription_is_detached_and_attached_again_on_its_session() {
+    let (_broker, mut peer) = begun();
+    let source = Source {
+        address: Some("topic://t".into()),
+        expiry_policy: TerminusExpiryPolicy::Never,
+        ..Source::default()
+    };
+    let target = Target { address: Some("topic://t".into()), ..Target::default() };
+    peer.send(Attach { target: Some(Box::new(target.into())), ..attach("in", 0, Role::Sender) });
+    expect!(peer, Attach { .. });
+    expect!(peer, Flow { .. });
+    for sent in 0..3 {
+        peer.send(Attach { source: Some(source.clone().into()), ..attach("mine", 1, Role::Receiver) });
+        let in_force = expect!(peer, Attach { source: Some(source), .. } => source);
+        assert_eq!(in_force.expiry_policy, TerminusExpiryPolicy::Never);
+        if sent > 0 {
+            let again = Flow { next_incoming_id: Some(Serial::new(sent - 1)), ..credit(1, sent) };
+            peer.send(again);
+            let frame = peer.expect_frame("Transfer");
+            assert_eq!(frame.payload, bytes(&Message::from("meanwhile")));
+            let Performative::Transfer(transfer) = frame.performative else {
+                panic!("{:?}", frame.performative)
+            };
+            let id = transfer.delivery_id.unwrap().get();
+            peer.send(settled(Role::Receiver, id, DeliveryState::Accepted));
+        }
+        peer.send(detach(1));
+        expect!(peer, Detach { closed: false, .. });
+        peer.send(first(0, sent).with(bytes(&Message::from("meanwhile"))));
+        peer.expect(settled(Role::Receiver, sent, DeliveryState::Accepted));
+    }
+}
+
+//= 3.2.5-02 3.2.10-01
+#[test]
+fn m2_maps_with_keys_or_values_that_they_may_not_have_are_rejected_and_the_link_lives() {
+    let (_broker, mut peer) = producer(Source::default());
+    let body = [0x00, 0x53, 0x77, 0x40];
+    let sections: [&[u8]; 4] = [
+        // A symbol as the name of an application property, and a list as its value.
+        &[0x00, 0x53, 0x74, 0xc1, 5, 2, 0xa3, 1, b'k', 0x40],
+        &[0x00, 0x53, 0x74, 0xc1, 5, 2, 0xa1, 1, b'k', 0x45],
+        // A string as the key of an annotation, for all nodes and for this one.
+        &[0x00, 0x53, 0x72, 0xc1, 5, 2, 0xa1, 1, b'k', 0x40],
+        &[0x00, 0x53, 0x71, 0xc1, 5, 2, 0xa1, 1, b'k', 0x40],
+    ];
+    for (id, section) in (0..).zip(sections) {
+        peer.send(first(0, id).with([section, &body].concat()));
+        let state = expect!(peer, Disposition { settled: true, state: Some(state), .. } => state);
+        let DeliveryState::Rejected(Some(error)) = state else { panic!("{state:?}") };
+        assert_eq!(error.condition, condition::DECODE_ERROR);
+    }
+    peer.send(first(0, 4).with(bytes(&Message::from("still here"))));
+    peer.expect(settled(Role::Receiver, 4, DeliveryState::Accepted));
+}
+
+#[test]
+fn m4_a_delivery_count_at_its_end_counts_no_further() {
+    let (_broker, mut peer) = producer(Source::default());
+    let mut message = Message::from("old");
+    message.header_mut().delivery_count = Some(u32::MAX);
+    peer.send(first(0, 0).with(bytes(&message)));
+    peer.expect(settled(Role::Receiver, 0, DeliveryState::Accepted));
+    let (transfer, payload) = consumed(&mut peer, 1);
+    assert_eq!(payload, bytes(&message));
+    let failed = Modified { delivery_failed: Some(true), ..Modified::default() };
+    let id = transfer.delivery_id.unwrap().get();
+    peer.send(settled(Role::Receiver, id, DeliveryState::Modified(Box::new(failed))));
+    let again =
+        Flow { delivery_count: Some(Serial::new(1)), next_incoming_id: Some(Serial::new(1)), ..credit(1, 1) };
+    peer.send(again);
+    let frame = peer.expect_frame("Transfer");
+    assert_eq!(frame.payload, bytes(&message));
 }
 
 //= 4.4.3-03

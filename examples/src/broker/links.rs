@@ -11,55 +11,80 @@ use amqp1_engine::{
 use super::{
     Bound, Broker, Lifetime, Node, Queue,
     termini::{Asked, Wanted, error},
+    topics::is_topic,
 };
 
 /// A link that is open.
 pub(super) struct Attached {
     pub(super) session: SessionId,
-    /// Its queue's address; none for a producer to all queues.
+    /// The address of its queue or, for a producer, of its topic; none for a producer to all.
     pub(super) address: Option<Str>,
-    /// The queue whose lack of room keeps credit from it.
+    /// The queue whose lack of room kept credit from it last.
     pub(super) stalled_at: Option<Str>,
     name: (Str, Str, bool),
 }
 
 impl Broker {
-    /// Answers a link that a peer attached: the address of its queue, none for all queues.
+    /// Answers a link that a peer attached: the address of its queue or, for a producer, of its topic; none for all.
     pub(super) fn open(&mut self, cx: &mut Context<'_>, link: Link) -> Result<Option<Str>, Error> {
         let asked = Asked::of(cx, link)?;
-        let (address, lifetime) = match &asked.node {
+        let (address, queue) = match &asked.node {
             Wanted::Any => {
                 let _ = cx.open_link(link, ());
                 return Ok(None);
             }
-            Wanted::Queue(address) => (address.clone(), Lifetime::USED),
-            Wanted::Dynamic(policy) => (self.new_address(cx, link), Lifetime::made_for(link, *policy)),
+            Wanted::Queue(topic) if is_topic(topic) && link.receiver().is_some() => {
+                let topic = topic.clone();
+                let _ = cx.open_link(link, asked.target(topic.clone()));
+                return Ok(Some(topic));
+            }
+            Wanted::Queue(topic) if is_topic(topic) => {
+                (topic.clone(), self.subscribe(cx, link, topic, &asked)?)
+            }
+            Wanted::Queue(address) => {
+                if !self.queues.contains_key(address) {
+                    self.make(address, Lifetime::USED)?;
+                }
+                (address.clone(), address.clone())
+            }
+            Wanted::Dynamic(policy) => {
+                let address = self.new_address(cx, link);
+                self.make(&address, Lifetime::made_for(link, *policy))?;
+                (address.clone(), address)
+            }
         };
-        if !self.queues.contains_key(&address) && self.queues.len() >= self.limits.queues {
+        if let Some(node) = self.queues.get_mut(&queue) {
+            node.links.insert(link);
+            if let Link::Sender(consumer) = link {
+                node.queue.subscribe(consumer, asked.interest.clone());
+            }
+        }
+        // Fails only where the link is gone again, and then that is told.
+        let _ = match link {
+            Link::Sender(_) => cx.open_link(link, asked.source(address)),
+            Link::Receiver(_) => cx.open_link(link, asked.target(address)),
+        };
+        Ok(Some(queue))
+    }
+
+    /// Makes a queue of an address that none has.
+    pub(super) fn make(&mut self, address: &Str, lifetime: Lifetime) -> Result<(), Error> {
+        if self.queues.len() >= self.limits.queues {
             let description = format!("there are {} queues already: use one of them", self.queues.len());
             return Err(error(condition::RESOURCE_LIMIT_EXCEEDED, description));
         }
-        let limits = self.limits;
         self.made += 1;
-        let number = self.made;
-        let node = self.queues.entry(address.clone()).or_insert_with(|| Node {
-            number,
-            queue: Queue::new(limits.queue, limits.failures),
+        let node = Node {
+            number: self.made,
+            queue: Queue::new(self.limits.queue, self.limits.failures),
             lifetime,
+            subscription: None,
             links: BTreeSet::new(),
             stalled: BTreeSet::new(),
             draining: BTreeSet::new(),
-        });
-        node.links.insert(link);
-        // Fails only where the link is gone again, and then that is told.
-        let _ = match link {
-            Link::Sender(consumer) => {
-                node.queue.subscribe(consumer, asked.interest.clone());
-                cx.open_link(link, asked.source(address.clone()))
-            }
-            Link::Receiver(_) => cx.open_link(link, asked.target(address.clone())),
         };
-        Ok(Some(address))
+        self.queues.insert(address.clone(), node);
+        Ok(())
     }
 
     /// An address that tells for whom the queue was made.
@@ -126,7 +151,7 @@ impl Broker {
     }
 
     fn leave(&mut self, cx: &mut Context<'_>, address: &Str, link: Link) {
-        self.change(address, |node| {
+        self.deliver_after(cx, address, |node| {
             node.links.remove(&link);
             node.lifetime.leave(link);
             match link {
@@ -137,27 +162,28 @@ impl Broker {
                 Link::Receiver(producer) => drop(node.stalled.remove(&producer)),
             }
         });
-        self.deliver(cx, address);
     }
 
-    /// Deletes a queue whose time is over: links that still lead to it are closed.
-    pub(super) fn tidy(&mut self, cx: &mut Context<'_>, address: &Str) {
-        let is_over = |node: &Node| node.lifetime.is_over(node.links.len(), node.queue.size().messages);
-        if !self.queues.get(address).is_some_and(is_over) {
-            return;
-        }
+    /// Deletes a queue: links that still lead to it are closed.
+    pub(super) fn delete(&mut self, cx: &mut Context<'_>, address: &Str) {
         let Some(node) = self.queues.remove(address) else { return };
+        if let Some(subscription) = &node.subscription {
+            self.topics.remove(subscription, address);
+        }
         let Bound { messages, bytes } = node.queue.size();
         self.held.messages -= messages;
         self.held.bytes -= bytes;
         for link in node.links {
             cx.close_with(link, error(condition::RESOURCE_DELETED, "the lifetime of the queue is over"));
         }
+        for producer in node.stalled {
+            self.grant_again(cx, producer, address);
+        }
     }
 }
 
 /// The peer's container and the name that it gave a link.
-fn named(cx: &Context<'_>, link: Link) -> (Str, Str) {
+pub(super) fn named(cx: &Context<'_>, link: Link) -> (Str, Str) {
     let open = cx.connection_of(link).and_then(|connection| cx.remote_open(connection));
     let container = open.map(|open| open.container_id.clone());
     let name = cx.remote_attach(link).map(|attach| attach.name);

@@ -12,12 +12,16 @@ use amqp1_engine::{
 };
 use bytes::Bytes;
 
-use super::{Broker, Node, Offered, Overrun, Stored, termini::error};
+use super::{Broker, Node, Offered, Overrun, Stored, termini::error, topics::is_topic};
 
 /// The outcome of a message that was not taken.
 const REJECTED: Symbol = Symbol::from_static("amqp:rejected:list");
 /// How many messages a producer may send ahead.
-const CREDIT: u32 = 100;
+const CREDIT: u32 = 1_000;
+/// The same while nothing tells how long they are.
+const FIRST_CREDIT: usize = 100;
+/// With how many messages left a producer gets credit for more.
+const LOW_CREDIT: u32 = 50;
 /// A smaller payload is copied, lest it keep the read buffer alive that it came in.
 const SHARE_FROM: usize = 16 * 1024;
 /// How often, at most, queues are looked at for messages that have expired. Looked at or not, none is delivered by then.
@@ -46,11 +50,7 @@ impl Broker {
         } else if let Err(error) = admitted.and_then(|(address, stored)| self.store(cx, &address, stored)) {
             refuse(cx, delivery, error, None);
         }
-        let address = address.ok();
-        if let Some(address) = &address {
-            self.deliver(cx, address);
-        }
-        self.grant(cx, delivery.receiver(), address.as_ref());
+        self.grant(cx, delivery.receiver(), address.ok().as_ref());
     }
 
     /// The address of the queue that a message is for.
@@ -87,7 +87,12 @@ impl Broker {
         delivery: &Delivery<'_>,
         message: Option<MessageView<'_>>,
     ) -> Result<Stored, Error> {
-        if !self.queues.contains_key(address) {
+        if is_topic(address) {
+            if matches!(delivery.state(), Some(DeliveryState::Transactional(_))) {
+                let text = "no messages are posted to topics in transactions here";
+                return Err(error(condition::NOT_IMPLEMENTED, text));
+            }
+        } else if !self.queues.contains_key(address) {
             let description = format!("there is no queue {address:?}: attach to it first");
             return Err(error(condition::NOT_FOUND, description));
         }
@@ -100,9 +105,14 @@ impl Broker {
         Ok(Stored { payload, message_format: delivery.message_format(), expires })
     }
 
+    /// Puts a message into its queue, or those of its topic, and sends on what can be sent.
     fn store(&mut self, cx: &mut Context<'_>, address: &Str, stored: Stored) -> Result<(), Error> {
         let expires = stored.expires;
-        if let Some(Err(Overrun)) = self.change(address, |node| node.queue.push(stored)) {
+        let pushed = match is_topic(address) {
+            true => Some(self.distribute(cx, address, &stored)),
+            false => self.deliver_after(cx, address, |node| node.queue.push(stored)),
+        };
+        if let Some(Err(Overrun)) = pushed {
             return Err(full(address));
         }
         if let Some(expires) = expires {
@@ -125,8 +135,19 @@ impl Broker {
 
     /// Sends what a queue has to whom it can, lets its producers go on if there is room, and deletes it if its time is over.
     pub(super) fn deliver(&mut self, cx: &mut Context<'_>, address: &Str) {
-        let stalled = self.change(address, |node| {
-            let Node { queue, draining, stalled, .. } = node;
+        self.deliver_after(cx, address, |_| ());
+    }
+
+    /// The same after a change.
+    pub(super) fn deliver_after<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        address: &Str,
+        change: impl FnOnce(&mut Node) -> T,
+    ) -> Option<T> {
+        let (changed, stalled, is_over) = self.change(address, |node| {
+            let changed = change(node);
+            let Node { queue, draining, stalled, lifetime, links, .. } = node;
             queue.expire(cx.now());
             queue.deliver(|consumer, stored| offer(cx, consumer, stored));
             draining.retain(|&consumer| {
@@ -136,10 +157,12 @@ impl Broker {
                 }
                 has_more
             });
-            if queue.is_half_free() { mem::take(stalled) } else { Default::default() }
-        });
-        for producer in stalled.into_iter().flatten() {
-            self.grant(cx, producer, Some(address));
+            let may_go_on = !stalled.is_empty() && queue.is_half_free();
+            let stalled = if may_go_on { mem::take(stalled) } else { Default::default() };
+            (changed, stalled, lifetime.is_over(links.len(), queue.size().messages))
+        })?;
+        for producer in stalled {
+            self.grant_again(cx, producer, address);
         }
         if !self.stalled.is_empty() && self.limits.total.is_half_free(self.held) {
             for producer in mem::take(&mut self.stalled) {
@@ -147,27 +170,55 @@ impl Broker {
                 self.grant(cx, producer, address.as_ref());
             }
         }
-        self.tidy(cx, address);
+        if is_over {
+            self.delete(cx, address);
+        }
+        Some(changed)
     }
 
-    /// Tops up a producer's credit, as far as the queue that it sends to has room, and all of them together.
+    /// Tops up a producer's credit, as far as the queues that it sends to have room, and all of them together.
     pub(super) fn grant(&mut self, cx: &mut Context<'_>, producer: ReceiverId, address: Option<&Str>) {
-        let in_all = self.limits.total.room(self.held);
-        let node = address.and_then(|address| self.queues.get_mut(address));
-        let room = node.as_ref().map_or(self.limits.queue.messages, |node| node.queue.room());
-        if let Some(node) = node.filter(|_| room == 0) {
-            node.stalled.insert(producer);
+        let credit = cx.credit(producer);
+        if credit > LOW_CREDIT {
+            return;
         }
+        let in_all = self.limits.total.room(self.held);
+        let (room, fullest) = address
+            .and_then(|address| self.room_at(address))
+            .unwrap_or_else(|| (FIRST_CREDIT.min(self.limits.queue.messages), Str::default()));
         if in_all == 0 {
             self.stalled.insert(producer);
         }
-        if let Some(attached) = self.attached(cx, producer.into()) {
-            attached.stalled_at = address.filter(|_| room == 0).cloned();
+        if room == 0
+            && let Some(node) = self.queues.get_mut(&fullest)
+        {
+            node.stalled.insert(producer);
+            if let Some(attached) = self.attached(cx, producer.into()) {
+                attached.stalled_at = Some(fullest);
+            }
         }
-        let credit = cx.credit(producer);
         let wanted = u32::try_from(room.min(in_all)).unwrap_or(u32::MAX).min(CREDIT);
         if credit < wanted && credit <= wanted / 2 {
             cx.add_credit(producer, wanted - credit);
+        }
+    }
+
+    /// Grants credit to a producer that had none for lack of room in this queue, its own or one of its topic.
+    pub(super) fn grant_again(&mut self, cx: &mut Context<'_>, producer: ReceiverId, queue: &Str) {
+        let own = self.attached(cx, producer.into()).and_then(|link| link.address.clone());
+        self.grant(cx, producer, Some(own.as_ref().unwrap_or(queue)));
+    }
+
+    /// How many messages may be sent ahead to an address, and which queue has no more room; nothing where there is none.
+    fn room_at(&self, address: &Str) -> Option<(usize, Str)> {
+        let room = |address: Str| {
+            let queue = &self.queues.get(&address)?.queue;
+            let most = if queue.is_empty() { FIRST_CREDIT } else { usize::MAX };
+            Some((queue.room().min(most), address))
+        };
+        match is_topic(address) {
+            true => self.topics.queues(address).into_iter().filter_map(room).min(),
+            false => room(address.clone()),
         }
     }
 

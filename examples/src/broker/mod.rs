@@ -10,6 +10,8 @@
 //!   free.
 //! - A queue that holds nothing and serves nobody is forgotten; one made for a dynamic terminus lives as long as its
 //!   lifetime-policy says.
+//! - What is sent to an address that begins with `topic://` goes to all that subscribe to it. A subscription ends with its link
+//!   or, if it is durable (§3.5.6 never), when that is closed. A full one stops the producers of its topic, too.
 //! - A sender without an address may send to all queues: each message says where `to`.
 //! - Messages posted, and outcomes told, in a transaction count when that commits.
 //! - Messages leave as they came, but for delivery-annotations and a ttl, from which the time is taken that they waited; one
@@ -23,13 +25,13 @@ use std::{
 
 use amqp1_engine::{
     Instant,
-    codec::{Str, Symbol},
+    codec::Str,
     container::{
         Address, ConnectionId, ConnectionOptions, Context, Delivery, DeliveryId, Disconnected, Handler,
         Knobs, Link, ListenerId, ReceiverId, Security, SenderId, SessionId, TaskId, Tracker,
     },
     sasl::{Refusal, Sasl, Secret},
-    types::condition,
+    types::{capability, condition},
 };
 
 mod lifetime;
@@ -50,9 +52,9 @@ mod termini;
 use termini::error;
 mod transactions;
 use transactions::Transactions;
+mod topics;
+use topics::{Subscription, Topics};
 
-/// A sender may have no address (AMQP 1.0 Anonymous Terminus).
-const ANONYMOUS_RELAY: Symbol = Symbol::from_static("ANONYMOUS-RELAY");
 /// From how many messages a consumer may bar itself before its link is closed.
 const MAX_BARRED: usize = 1_000;
 
@@ -66,6 +68,7 @@ pub struct Broker {
     wall_clock: fn() -> Duration,
     when_listening: Option<WhenListening>,
     queues: BTreeMap<Str, Node>,
+    topics: Topics,
     /// What they hold together.
     held: Bound,
     /// Producers that get credit when there is room for more in all.
@@ -85,6 +88,8 @@ struct Node {
     number: u64,
     queue: Queue<SenderId>,
     lifetime: Lifetime,
+    /// If it belongs to a topic.
+    subscription: Option<Subscription>,
     links: BTreeSet<Link>,
     /// Producers that get credit when there is room.
     stalled: BTreeSet<ReceiverId>,
@@ -103,6 +108,7 @@ impl Broker {
             wall_clock,
             when_listening: None,
             queues: BTreeMap::new(),
+            topics: Topics::default(),
             held: Bound { messages: 0, bytes: 0 },
             stalled: BTreeSet::new(),
             connections: BTreeMap::new(),
@@ -133,7 +139,7 @@ impl Broker {
 
     fn connection_options(&self) -> ConnectionOptions {
         let mut options = ConnectionOptions::default();
-        options.offered_capabilities.push(ANONYMOUS_RELAY);
+        options.offered_capabilities.push(capability::ANONYMOUS_RELAY);
         options.limits.handshake_timeout = self.limits.handshake;
         options.idle_time_out = Some(self.limits.silence);
         if let Some(user) = self.address.user.clone() {
@@ -193,6 +199,18 @@ impl Handler for Broker {
         self.begin_post(cx, delivery);
     }
 
+    fn on_link_closing(&mut self, cx: &mut Context<'_>, link: Link) {
+        let Some(address) = self.attached(cx, link).and_then(|link| link.address.clone()) else { return };
+        let Some(node) = self.queues.get_mut(&address).filter(|node| node.lifetime.is_until_closed()) else {
+            return;
+        };
+        if cx.is_suspended(link) {
+            cx.detach(link);
+        } else {
+            node.lifetime.close();
+        }
+    }
+
     fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
         if !self.coordinate(cx, delivery) {
             self.receive(cx, delivery);
@@ -207,10 +225,7 @@ impl Handler for Broker {
         let Some(address) = self.attached(cx, consumer.into()).and_then(|link| link.address.clone()) else {
             return;
         };
-        if let Some(node) = self.queues.get_mut(&address) {
-            node.queue.ready(consumer);
-        }
-        self.deliver(cx, &address);
+        self.deliver_after(cx, &address, |node| node.queue.ready(consumer));
     }
 
     fn on_link_flow(&mut self, cx: &mut Context<'_>, link: Link) {
@@ -254,7 +269,7 @@ impl Handler for Broker {
         let Some(address) = self.attached(cx, consumer.into()).and_then(|link| link.address.clone()) else {
             return;
         };
-        let barred = self.change(&address, |node| {
+        let barred = self.deliver_after(cx, &address, |node| {
             node.queue.settle(consumer, tracker.tag(), outcome);
             node.queue.barred_from(consumer)
         });
@@ -262,7 +277,6 @@ impl Handler for Broker {
             let description = format!("{MAX_BARRED} messages cannot be delivered here");
             cx.close_with(consumer, error(condition::RESOURCE_LIMIT_EXCEEDED, description));
         }
-        self.deliver(cx, &address);
     }
 
     fn on_timer(&mut self, cx: &mut Context<'_>, timer: TaskId) {

@@ -1,6 +1,6 @@
 //! One queue: no link, socket or clock in it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use amqp1_engine::{
     Instant,
@@ -107,7 +107,7 @@ struct Entry {
 struct Consumer {
     interest: Interest,
     is_ready: bool,
-    unsettled: BTreeMap<DeliveryTag, (u64, Entry)>,
+    unsettled: HashMap<DeliveryTag, (u64, Entry)>,
     /// It has looked at all places before this one, and at all returns before that one.
     next: u64,
     next_return: u64,
@@ -160,6 +160,12 @@ impl<C: Copy + Ord> Queue<C> {
         self.bound.is_half_free(self.size())
     }
 
+    /// Whether it holds twice its bound, and takes no more.
+    #[must_use]
+    pub const fn is_overrun(&self) -> bool {
+        self.bound.is_overrun(self.size())
+    }
+
     /// Adds a message at the end. Credit granted before the queue was full may be used.
     ///
     /// # Errors
@@ -177,7 +183,7 @@ impl<C: Copy + Ord> Queue<C> {
     ///
     /// [`Overrun`]: there is no room.
     pub fn reserve(&mut self, stored: &Stored) -> Result<(), Overrun> {
-        if self.bound.is_overrun(self.size()) {
+        if self.is_overrun() {
             return Err(Overrun);
         }
         self.messages += 1;
@@ -221,7 +227,7 @@ impl<C: Copy + Ord> Queue<C> {
         let consumer = Consumer {
             interest,
             is_ready: false,
-            unsettled: BTreeMap::new(),
+            unsettled: HashMap::new(),
             next: 0,
             next_return: self.returns,
             barred: BTreeSet::new(),
@@ -235,7 +241,9 @@ impl<C: Copy + Ord> Queue<C> {
         if consumer.is_ready {
             self.turns.retain(|&turn| turn != id);
         }
-        for (place, entry) in consumer.unsettled.into_values() {
+        let mut unsettled: Vec<_> = consumer.unsettled.into_values().collect();
+        unsettled.sort_unstable_by_key(|(place, _)| *place);
+        for (place, entry) in unsettled {
             self.put_back(place, entry, true, None);
         }
     }
@@ -489,8 +497,23 @@ impl Stored {
 }
 
 impl Bound {
+    /// How many more messages there is room for, if they are as long as those that are there on an average.
     pub(super) const fn room(self, held: Self) -> usize {
-        if held.bytes >= self.bytes { 0 } else { self.messages.saturating_sub(held.messages) }
+        let messages = self.messages.saturating_sub(held.messages);
+        let bytes = self.bytes.saturating_sub(held.bytes);
+        if messages == 0 || bytes == 0 || held.messages == 0 || held.bytes == 0 {
+            return if bytes == 0 { 0 } else { messages };
+        }
+        // One at least: its length is not known.
+        let average = held.bytes.div_ceil(held.messages);
+        let fit = bytes / average;
+        if fit == 0 {
+            1
+        } else if fit < messages {
+            fit
+        } else {
+            messages
+        }
     }
 
     pub(super) const fn is_half_free(self, held: Self) -> bool {
@@ -756,6 +779,23 @@ mod tests {
         queue.push(stored("a message of more than ten bytes")).unwrap();
         assert_eq!(queue.room(), 0);
         assert_eq!(queue.push(stored("m")), Err(Overrun));
+    }
+
+    #[test]
+    fn room_is_for_messages_as_long_as_those_that_are_there() {
+        let bound = Bound { messages: 100, bytes: 1_000 };
+        for (messages, bytes, room) in [
+            (0, 0, 100),
+            (1, 10, 99),
+            (1, 100, 9),
+            (3, 500, 2),
+            (1, 999, 1),
+            (1, 1_000, 0),
+            (100, 0, 0),
+            (7, 0, 93),
+        ] {
+            assert_eq!(bound.room(Bound { messages, bytes }), room, "{messages} of {bytes}");
+        }
     }
 
     #[test]

@@ -4,12 +4,15 @@ use amqp1_engine::{
     codec::{Decode as _, Described, Map, Str, Symbol, Value, ValueRef},
     container::{Context, Link, LinkSettings},
     types::{
-        DeliveryState, Error, LifetimePolicy, Modified, Source, Target, TargetKind, TerminusExpiryPolicy,
-        condition, distribution_mode,
+        DeliveryState, Error, LifetimePolicy, Modified, Source, Target, TargetKind, TerminusDurability,
+        TerminusExpiryPolicy, capability, condition, distribution_mode,
     },
 };
 
-use super::{Interest, Selector};
+use super::{
+    Interest, Selector,
+    topics::{Terms, is_topic},
+};
 
 /// The type of filters that are selectors, by name and by number.
 const SELECTOR: (Symbol, u64) =
@@ -34,19 +37,22 @@ pub(super) struct Asked {
     pub(super) interest: Interest,
     /// The filters that are in force.
     pub(super) filter: Option<Map>,
+    /// For a consumer of a topic.
+    pub(super) terms: Terms,
 }
 
 impl Asked {
     /// What a link that a peer attached is for, or why it cannot be had (§3.5.3, §3.5.4).
     pub(super) fn of(cx: &Context<'_>, link: Link) -> Result<Self, Error> {
         let attach = cx.remote_attach(link);
-        let (address, dynamic, properties, interest, filter) = match link {
+        let (address, dynamic, properties, interest, filter, terms) = match link {
             Link::Sender(_) => {
                 let source = attach.and_then(|attach| attach.source).ok_or_else(no_terminus)?;
                 let (selector, filter) = selector(source.filter.as_ref())?;
                 let copies = source.distribution_mode == Some(distribution_mode::COPY);
                 let interest = Interest { selector, copies };
-                (source.address, source.dynamic, source.dynamic_node_properties, interest, filter)
+                let terms = Terms::of(&source);
+                (source.address, source.dynamic, source.dynamic_node_properties, interest, filter, terms)
             }
             Link::Receiver(_) => {
                 let target = match attach.and_then(|attach| attach.target).map(|target| *target) {
@@ -57,7 +63,8 @@ impl Asked {
                     }
                 };
                 let interest = Interest::default();
-                (target.address, target.dynamic, target.dynamic_node_properties, interest, None)
+                let terms = Terms::default();
+                (target.address, target.dynamic, target.dynamic_node_properties, interest, None, terms)
             }
         };
         let node = match (address.filter(|address| !address.is_empty()), dynamic) {
@@ -69,7 +76,7 @@ impl Asked {
             (None, false) if link.receiver().is_some() => Wanted::Any,
             (None, false) => return Err(error(condition::NOT_FOUND, "the source names no queue")),
         };
-        Ok(Self { node, interest, filter })
+        Ok(Self { node, interest, filter, terms })
     }
 
     /// Answers a consumer with what is in force.
@@ -79,10 +86,16 @@ impl Asked {
             ["amqp:accepted:list", "amqp:rejected:list", "amqp:released:list", "amqp:modified:list"];
         let failed = Modified { delivery_failed: Some(true), ..Modified::default() };
         let mode = if self.interest.copies { distribution_mode::COPY } else { distribution_mode::MOVE };
+        let terms = if is_topic(&address) { self.terms } else { Terms::default() };
+        let expiry_policy = match terms.is_durable {
+            true => TerminusExpiryPolicy::Never,
+            false => TerminusExpiryPolicy::LinkDetach,
+        };
         move |link| {
             link.source = Source {
                 address: Some(address),
-                expiry_policy: TerminusExpiryPolicy::LinkDetach,
+                expiry_policy,
+                capabilities: terms.capabilities(),
                 dynamic: self.is_dynamic(),
                 dynamic_node_properties: self.properties(),
                 //= 3.5.3-09
@@ -118,6 +131,23 @@ impl Asked {
             Wanted::Dynamic(policy) => Some(Map::new().with(Symbol::from_static(LIFETIME_POLICY), policy)),
             _ => None,
         }
+    }
+}
+
+impl Terms {
+    fn of(source: &Source) -> Self {
+        let asks_for = |capability| source.capabilities.contains(&capability);
+        Self {
+            is_durable: source.durable != TerminusDurability::None
+                || source.expiry_policy == TerminusExpiryPolicy::Never,
+            is_shared: asks_for(capability::SHARED),
+            is_global: asks_for(capability::GLOBAL),
+        }
+    }
+
+    fn capabilities(self) -> Vec<Symbol> {
+        let known = [(self.is_shared, capability::SHARED), (self.is_global, capability::GLOBAL)];
+        known.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, capability)| capability).collect()
     }
 }
 
