@@ -5,7 +5,8 @@ use core::mem;
 
 use super::{
     Action, ConnectionId, ListenerId, Object, SessionId,
-    state::{Closing, Core, How, Notice, Stage},
+    entries::{Closing, How, Notice, Stage},
+    state::Core,
 };
 use crate::{
     LinkState,

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use super::{
     Address, ConnectionId, ConnectionOptions, DeliveryId, Failure, Handler, Link, LinkOption, LinkSettings,
     ListenerId, Object, ReceiverId, SendRefused, SenderId, SessionId, TaskId, Unhandled, Where,
-    state::{At, Core, How, Origin, Task},
+    entries::{At, How, Origin, Task},
+    state::Core,
 };
 use crate::{
     Instant, Misuse, SessionConfig,

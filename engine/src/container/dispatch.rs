@@ -6,7 +6,8 @@ use core::cell::{Cell, OnceCell};
 use super::{
     ConnectionId, Context, Delivery, DeliveryId, Disconnected, Handler, ListenerId, Object, ReceiverId,
     SenderId, SessionId,
-    state::{At, Core, How, LinkEntry, Notice, Phase, SessionEntry, Stage, Task},
+    entries::{At, How, LinkEntry, Notice, SessionEntry, Stage, Task},
+    state::{Core, Phase},
     transactions::{self, Told},
 };
 use crate::{

@@ -6,7 +6,8 @@ use core::mem;
 use super::{
     Action, Address, ConnectionId, ConnectionOptions, Disconnected, IoId, Link, LinkSettings, ListenerId,
     Object, Security, SessionId, Where,
-    state::{Core, How, LinkEntry, Listener, Notice, Origin, Pending, SessionEntry, Stage},
+    entries::{How, LinkEntry, Listener, Notice, Origin, Pending, SessionEntry, Stage},
+    state::Core,
 };
 use crate::{
     Config, Connection, DisconnectReason, Instant, LinkId, Misuse, Receiver, Sender, SessionConfig,

@@ -29,6 +29,8 @@ mod delivery;
 pub use delivery::{Delivery, Tracker};
 mod dispatch;
 mod endpoints;
+mod entries;
+use entries::Notice;
 mod handler;
 pub use handler::{Disconnected, Failure, Handler, Knobs, Unhandled};
 mod ids;
@@ -52,7 +54,7 @@ mod schedule;
 mod sending;
 pub use sending::SendRefused;
 mod state;
-use state::{Core, Notice, Phase};
+use state::{Core, Phase};
 mod transactions;
 pub use transactions::{Transaction, TransactionId};
 #[cfg(test)]

@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 
 use super::{
     Handler,
-    state::{At, Core, Origin, OwnHandler},
+    entries::{At, Origin, OwnHandler},
+    state::Core,
 };
 
 impl Core {

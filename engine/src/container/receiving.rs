@@ -2,10 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::{
-    DeliveryId, Handler, Tracker,
-    state::{Core, Stage},
-};
+use super::{DeliveryId, Handler, Tracker, entries::Stage, state::Core};
 use crate::{
     Misuse,
     arena::Key,

@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use super::{
     ConnectionId, DeliveryId, SessionId, Tracker,
-    state::{Closing, Core, How, Notice, Stage},
+    entries::{Closing, How, Notice, Stage},
+    state::Core,
 };
 use crate::{
     Misuse, SendError, Sender,

@@ -1,31 +1,27 @@
 //! What a container holds, and the lists of what needs a look.
 
 use alloc::{
-    boxed::Box,
     collections::{BTreeMap, BTreeSet, VecDeque},
     string::String,
     sync::Arc,
     vec::Vec,
 };
-use core::{any::Any, mem};
+use core::mem;
 
 use super::{
-    Action, Address, ConnectionOptions, ContainerOptions, Context, Disconnected, Failure, Handler, IoId,
-    Link, LinkSettings, Object, ReceiverId, SenderId, TaskId, Tracker,
+    Action, ConnectionOptions, ContainerOptions, Failure, IoId,
+    entries::{
+        Closing, LinkEntry, Listener, Marks, Notice, Origin, Peer, Pending, SessionEntry, Stage, Task,
+    },
     names::Names,
     schedule::Schedule,
-    sending::Queue,
-    transactions::{Control, Told},
+    transactions::Control,
 };
 use crate::{
-    Connection, ConnectionState, Event, Instant, LinkId, SessionConfig, SessionId,
+    ConnectionState, Event, Instant,
     arena::{Arena, Key},
     record::Record,
-    types::{Error, Role},
 };
-
-/// A handler that serves one object; it is out of its slot while it runs.
-pub(super) type OwnHandler = Option<Box<dyn Handler + Send>>;
 
 /// Everything but the container's handler.
 pub(super) struct Core {
@@ -81,198 +77,6 @@ pub(super) enum Phase {
     Running,
     /// `on_stop` was called.
     Stopped,
-}
-
-/// A connection, from before its byte stream is open.
-pub(super) struct Peer {
-    pub(super) engine: Option<Box<Connection>>,
-    pub(super) io: Option<Key>,
-    pub(super) origin: Origin,
-    pub(super) handler: OwnHandler,
-    pub(super) default_session: Option<Key>,
-    /// Our sessions and links by the index of the engine's id.
-    pub(super) sessions: Vec<Option<Key>>,
-    pub(super) links: Vec<Option<Key>>,
-    /// Sessions and links that wait for the byte stream, in the order of their making.
-    pub(super) pending: Vec<Pending>,
-    /// Messages in the queues of its senders.
-    pub(super) queued: usize,
-    pub(super) stage: Stage,
-    /// Why it failed, once that was told.
-    pub(super) failed: Option<Box<Disconnected>>,
-    /// What the driver said of its byte stream's end.
-    pub(super) io_error: Option<Box<str>>,
-    marks: Marks,
-    deadline: Option<Instant>,
-    peeked: Option<Event>,
-}
-
-pub(super) enum Origin {
-    Dialed(Box<Address>, Arc<ConnectionOptions>),
-    Accepted(Key),
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Pending {
-    Session(Key),
-    Link(Key),
-}
-
-/// Which lists a connection is on.
-#[derive(Default)]
-struct Marks {
-    ready: bool,
-    unseen: bool,
-    dirty: bool,
-}
-
-/// How far this side has gone with an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
-    /// The peer made it; the answer is open.
-    Unanswered,
-    /// Opened by this side.
-    Open,
-    /// The user closed it: takes no more commands, but what waits goes first.
-    Closing,
-    /// Closed by this side.
-    Closed,
-}
-
-pub(super) struct SessionEntry {
-    pub(super) connection: Key,
-    pub(super) engine: Option<SessionId>,
-    pub(super) handler: OwnHandler,
-    pub(super) config: Option<Box<SessionConfig>>,
-    pub(super) links: usize,
-    pub(super) queued: usize,
-    pub(super) stage: Stage,
-    pub(super) is_ours: bool,
-}
-
-pub(super) struct LinkEntry {
-    pub(super) connection: Key,
-    pub(super) session: Key,
-    pub(super) role: Role,
-    pub(super) engine: Option<LinkId>,
-    pub(super) handler: OwnHandler,
-    /// Until it is attached.
-    pub(super) settings: Option<Box<LinkSettings>>,
-    pub(super) prefetch: Option<u32>,
-    /// Messages handled since credit was granted last.
-    pub(super) handled: u32,
-    pub(super) stage: Stage,
-    pub(super) is_ours: bool,
-    /// Its session or connection is being closed: it takes no message.
-    pub(super) is_refusing: bool,
-    pub(super) sends_settled: bool,
-    /// Closing it keeps its name (§2.6.4).
-    pub(super) detaches: bool,
-    /// A message is being sent piece by piece.
-    pub(super) is_streaming: bool,
-    pub(super) next_tag: u64,
-    pub(super) queue: Option<Box<Queue>>,
-}
-
-impl LinkEntry {
-    /// A link that this side makes.
-    pub(super) fn ours(connection: Key, session: Key, settings: LinkSettings) -> Self {
-        let prefetch = settings.prefetch;
-        let entry = Self::new(connection, session, settings.role());
-        Self { settings: Some(Box::new(settings)), prefetch, stage: Stage::Open, is_ours: true, ..entry }
-    }
-
-    /// A link that the peer makes.
-    pub(super) fn theirs(connection: Key, session: Key, role: Role, engine: LinkId) -> Self {
-        Self { engine: Some(engine), ..Self::new(connection, session, role) }
-    }
-
-    const fn new(connection: Key, session: Key, role: Role) -> Self {
-        Self {
-            connection,
-            session,
-            role,
-            engine: None,
-            handler: None,
-            settings: None,
-            prefetch: None,
-            handled: 0,
-            stage: Stage::Unanswered,
-            is_ours: false,
-            is_refusing: false,
-            sends_settled: false,
-            detaches: false,
-            is_streaming: false,
-            next_tag: 0,
-            queue: None,
-        }
-    }
-
-    pub(super) const fn id(&self, key: Key) -> Link {
-        match self.role {
-            Role::Sender => Link::Sender(SenderId(key)),
-            Role::Receiver => Link::Receiver(ReceiverId(key)),
-        }
-    }
-}
-
-pub(super) struct Listener {
-    pub(super) address: Address,
-    pub(super) options: Arc<ConnectionOptions>,
-    pub(super) handler: OwnHandler,
-    pub(super) stage: Stage,
-    /// How many of its connections live: they may need its handler.
-    pub(super) connections: usize,
-}
-
-/// Something for a handler that no connection has told.
-pub(super) enum Notice {
-    Start,
-    Listening(Key, Box<str>),
-    ListenFailed(Key, Box<str>),
-    ConnectFailed(Key, Disconnected),
-    /// It was closed before it had a byte stream.
-    ConnectionClosed(Key),
-    SessionFailed(Key, Box<Error>),
-    LinkMade(Key),
-    LinkFailed(Key, Box<Error>),
-    NotSent(Tracker),
-    Transaction(Box<Told>),
-    Task(TaskId, Task),
-    Injected(Box<dyn Any + Send>),
-}
-
-pub(super) enum Task {
-    /// Calls `on_timer` of the handler that serves this.
-    Timer(At),
-    Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
-}
-
-/// Whose handler a callback is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum At {
-    Container,
-    Listener(Key),
-    Connection(Key),
-    Session(Key),
-    Link(Key),
-}
-
-/// A wish to close.
-pub(super) struct Closing {
-    pub(super) object: Object,
-    pub(super) how: How,
-}
-
-pub(super) enum How {
-    /// After what waits to be sent.
-    Graceful,
-    /// The same for a link, which keeps its name.
-    Detach,
-    /// At once.
-    Now,
-    /// At once, and the peer is told why.
-    Error(Box<Error>),
 }
 
 impl Core {

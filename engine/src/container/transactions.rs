@@ -7,8 +7,7 @@ use bytes::Bytes;
 
 use super::{
     Context, DeliveryId, Handler, Link, LinkOption, LinkSettings, SendRefused, SenderId, Where,
-    link_options::CoordinatorCapabilities,
-    state::{Core, Notice},
+    entries::Notice, link_options::CoordinatorCapabilities, state::Core,
 };
 use crate::{
     Misuse, SendError,
