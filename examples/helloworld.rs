@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use amqp1_examples::broker::Broker;
-use amqp1_std::{Context, Delivery, Handler, Knobs, Message, SenderId, Tracker, Url};
+use amqp1_std::{
+    ConnectionId, Context, Delivery, Disconnected, Handler, Knobs, Message, SenderId, Tracker, Url,
+};
 
 struct HelloWorld {
     server: Url,
@@ -29,6 +31,11 @@ impl Handler for HelloWorld {
 
     fn on_rejected(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {
         cx.fail(amqp1_examples::refusal(tracker));
+    }
+
+    fn on_disconnected(&mut self, cx: &mut Context<'_>, _: ConnectionId, reason: &Disconnected) {
+        // One message, one attempt.
+        cx.fail(&reason.description);
     }
 
     fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {

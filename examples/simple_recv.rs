@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use amqp1_examples::Seen;
-use amqp1_std::{Context, Delivery, Handler, Knobs, Url};
+use amqp1_std::{ConnectionId, Context, Delivery, Disconnected, Handler, Knobs, Url};
 
 struct Recv {
     url: Url,
@@ -34,14 +34,18 @@ impl Handler for Recv {
             cx.close(delivery.connection());
         }
     }
+
+    fn on_transport_error(&mut self, cx: &mut Context<'_>, _: ConnectionId, reason: &Disconnected) {
+        amqp1_examples::transport_error(cx, reason);
+    }
 }
 
 /// Receives messages from a queue and prints their bodies.
 #[derive(clap::Parser)]
 struct Options {
-    /// The queue
-    #[arg(short, long, value_name = "URL", default_value = "localhost:5672/examples", value_parser = amqp1_examples::node)]
-    address: Url,
+    /// The queue; several addresses, with commas between them, for the connection to be made again elsewhere
+    #[arg(short, long, value_name = "URL", default_value = "localhost:5672/examples", value_parser = amqp1_examples::node, value_delimiter = ',')]
+    address: Vec<Url>,
     /// How many messages to receive; 0 is without end
     #[arg(short, long, value_name = "COUNT", default_value = "100", value_parser = amqp1_examples::count)]
     messages: u64,
@@ -49,5 +53,7 @@ struct Options {
 
 fn main() -> ExitCode {
     let Options { address, messages } = amqp1_examples::arguments();
-    amqp1_examples::run(Recv { url: address, expected: messages, received: 0, seen: Seen::default() })
+    let (url, failover) = address.split_first().expect("there is a default");
+    let program = Recv { url: url.clone(), expected: messages, received: 0, seen: Seen::default() };
+    amqp1_examples::run_with_failover(program, failover)
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use amqp1_std::{
-    Container, ContainerOptions, Handler, Message, Str, Tracker, Url,
+    Container, ContainerOptions, Context, Disconnected, Handler, Message, Str, Tracker, Url,
     types::{DeliveryState, Error},
 };
 use clap::{
@@ -47,9 +47,24 @@ fn complaint(error: &clap::Error) -> String {
 ///
 /// A password in a URL is sent even where it can be read on the way: who writes one into an `amqp` URL asks for that.
 pub fn run(program: impl Handler) -> ExitCode {
+    run_with_failover(program, &[])
+}
+
+/// The same for a program whose peer is, when it is lost, found at one of these addresses, too.
+pub fn run_with_failover(program: impl Handler, failover: &[Url]) -> ExitCode {
     let mut options = ContainerOptions::default();
     options.connection.allow_clear_text = true;
+    options.connection.reconnect.failover = failover.iter().map(Into::into).collect();
     Container::with_options(program, options).run().map_or_else(fail, |()| ExitCode::SUCCESS)
+}
+
+/// Says why a connection is lost if it is made again; otherwise the program fails.
+pub fn transport_error(cx: &mut Context<'_>, reason: &Disconnected) {
+    if reason.reconnects {
+        eprintln!("{}; connecting again", reason.description);
+    } else {
+        cx.fail(&reason.description);
+    }
 }
 
 /// Prints a line. Where nobody reads on, as behind `| head`, the program ends.

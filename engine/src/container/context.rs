@@ -235,14 +235,24 @@ impl Context<'_> {
     /// [`on_disconnected`](Handler::on_disconnected), how many of a sender's are in doubt: they may have arrived or not.
     #[must_use]
     pub fn unsettled(&self, link: impl Into<Link>) -> usize {
-        let link = self.core.links.get(link.into().key());
-        link.and_then(|link| {
-            Some(
-                self.core.connections.get(link.connection)?.engine.as_ref()?.links.get(link.engine?.0)?.live
-                    as usize,
-            )
-        })
-        .unwrap_or(0)
+        let Some(link) = self.core.links.get(link.into().key()) else { return 0 };
+        if link.engine.is_none() {
+            return link.queue.as_ref().map_or(0, |queue| queue.in_doubt);
+        }
+        Some(link)
+            .and_then(|link| {
+                Some(
+                    self.core
+                        .connections
+                        .get(link.connection)?
+                        .engine
+                        .as_ref()?
+                        .links
+                        .get(link.engine?.0)?
+                        .live as usize,
+                )
+            })
+            .unwrap_or(0)
     }
 
     /// How many messages wait in a sender's queue.
@@ -394,12 +404,24 @@ impl Context<'_> {
         self.core.connections.get(connection.0)?.engine.as_ref()?.identity()
     }
 
-    /// The address that a connection was dialed with; none for an accepted one.
+    /// The address that a connection was dialed with last; none for an accepted one.
     #[must_use]
     pub fn dialed(&self, connection: ConnectionId) -> Option<&Address> {
         match &self.core.connections.get(connection.0)?.origin {
-            Origin::Dialed(address, _) => Some(address),
-            Origin::Accepted(_) => None,
+            Origin::Dialed(dialed) => Some(&dialed.address),
+            Origin::Accepted(_) | Origin::Left => None,
+        }
+    }
+
+    /// How many times a connection has been open before, over other byte streams: 0 unless it was lost and made again.
+    ///
+    /// In [`on_connection_opened`](Handler::on_connection_opened) it tells whether sessions and links are still to be made:
+    /// those that the program has made come back by themselves.
+    #[must_use]
+    pub fn reconnects(&self, connection: ConnectionId) -> u32 {
+        match self.core.connections.get(connection.0).map(|peer| &peer.origin) {
+            Some(Origin::Dialed(dialed)) => dialed.opened.saturating_sub(1),
+            _ => 0,
         }
     }
 
@@ -504,7 +526,7 @@ impl Context<'_> {
     #[must_use]
     pub fn listener_of(&self, connection: ConnectionId) -> Option<ListenerId> {
         match self.core.connections.get(connection.0)?.origin {
-            Origin::Dialed(..) => None,
+            Origin::Dialed(_) | Origin::Left => None,
             Origin::Accepted(listener) => Some(ListenerId(listener)),
         }
     }
@@ -512,7 +534,7 @@ impl Context<'_> {
     /// Keeps the first event that tells of a failure of something that this side began.
     pub(super) fn note_unhandled(&mut self, event: &Unhandled<'_>) {
         let failure = match *event {
-            Unhandled::TransportError(id, reason) => {
+            Unhandled::TransportError(id, reason) if !reason.reconnects => {
                 self.dialed(id).map(|_| format!("{}", reason.description))
             }
             Unhandled::ConnectionError(id, error) => {

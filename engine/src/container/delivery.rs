@@ -129,6 +129,11 @@ pub struct Tracker {
 }
 
 impl Tracker {
+    /// Of a message whose outcome will never be known.
+    pub(super) const fn in_doubt(id: DeliveryId, tag: DeliveryTag) -> Self {
+        Self { id, tag, state: None, settled: false }
+    }
+
     /// The name by which to settle it where that does not happen automatically.
     #[must_use]
     pub const fn id(&self) -> DeliveryId {

@@ -4,8 +4,8 @@ use alloc::boxed::Box;
 use core::cell::{Cell, OnceCell};
 
 use super::{
-    ConnectionId, Context, Delivery, DeliveryId, Disconnected, Handler, ListenerId, Object, ReceiverId,
-    SenderId, SessionId,
+    ConnectionId, Context, Delivery, Disconnected, Handler, ListenerId, Object, ReceiverId, SenderId,
+    SessionId,
     entries::{At, How, LinkEntry, Notice, SessionEntry, Stage, Task},
     state::{Core, Phase},
     transactions::{self, Told},
@@ -42,10 +42,10 @@ pub(super) fn dispatch(core: &mut Core, root: &mut dyn Handler, now: Instant) ->
     true
 }
 
-struct Dispatcher<'a> {
-    core: &'a mut Core,
+pub(super) struct Dispatcher<'a> {
+    pub(super) core: &'a mut Core,
     root: &'a mut dyn Handler,
-    now: Instant,
+    pub(super) now: Instant,
 }
 
 impl Dispatcher<'_> {
@@ -71,7 +71,7 @@ impl Dispatcher<'_> {
 
     /// Runs callbacks of the handler that serves `at`, then closes what they asked to close.
     #[inline]
-    fn call(&mut self, at: At, run: impl FnOnce(&mut dyn Handler, &mut Context<'_>)) {
+    pub(super) fn call(&mut self, at: At, run: impl FnOnce(&mut dyn Handler, &mut Context<'_>)) {
         match self.core.take_handler(at) {
             Some((slot, mut handler)) => {
                 run(&mut *handler, &mut Context { core: self.core, now: self.now, at });
@@ -97,7 +97,7 @@ impl Dispatcher<'_> {
                 self.core.close(Object::Listener(ListenerId(key)), How::Now);
                 self.core.finish_closes();
             }
-            Notice::ConnectFailed(key, reason) => self.disconnected(key, Some(reason)),
+            Notice::ConnectFailed(key, reason) => self.lost(key, reason),
             Notice::ConnectionClosed(key) => {
                 let id = ConnectionId(key);
                 self.call(At::Connection(key), |handler, cx| handler.on_connection_closed(cx, id));
@@ -117,8 +117,16 @@ impl Dispatcher<'_> {
                 });
                 self.core.free_session(key);
             }
+            Notice::SessionClosed(key) => {
+                self.call(At::Session(key), |handler, cx| handler.on_session_closed(cx, SessionId(key)));
+                self.core.free_session(key);
+            }
             Notice::LinkMade(key) => {
                 self.call(At::Link(key), |handler, cx| cx.core.grant_window(key, handler))
+            }
+            Notice::LinkClosed(key) => {
+                self.for_link(key, |handler, cx, link| handler.on_link_closed(cx, link));
+                self.core.free_link(key);
             }
             Notice::LinkFailed(key, error) => self.link_failed(key, &error),
             Notice::NotSent(tracker) => self.call(At::Link(tracker.id.link), |handler, cx| {
@@ -129,6 +137,7 @@ impl Dispatcher<'_> {
             Notice::Transaction(told) => self.transaction(&told),
             Notice::Task(id, Task::Timer(at)) => self.call(at, |handler, cx| handler.on_timer(cx, id)),
             Notice::Task(_, Task::Run(task)) => self.call(At::Container, |_, cx| task(cx)),
+            Notice::Task(_, Task::Redial(key)) => self.redial(key),
             Notice::Injected(event) => {
                 self.core.injected -= 1;
                 self.call(At::Container, |handler, cx| handler.on_injected(cx, event));
@@ -153,10 +162,7 @@ impl Dispatcher<'_> {
             Event::Opened => self.opened(peer),
             Event::Closed { error } => self.closed(peer, error),
             Event::Violated(violation) => self.violated(peer, &violation),
-            Event::Disconnected(reason) => {
-                let reason = self.core.why_disconnected(peer, &reason);
-                self.disconnected(peer, reason);
-            }
+            Event::Disconnected(reason) => self.disconnected(peer, &reason),
             Event::SessionBegun(id) => self.session_begun(peer, id),
             Event::SessionEnded { session, error } => {
                 if let Some(key) = self.core.session_key(peer, session) {
@@ -193,7 +199,7 @@ impl Dispatcher<'_> {
                 cx.core.grant_window(key, handler);
             }),
             Event::Aborted(id) => {
-                let id = DeliveryId { link: key, number: Some(id.number()) };
+                let id = self.core.delivery_id(key, id);
                 self.call(At::Link(key), |handler, cx| {
                     handler.on_aborted(cx, id);
                     cx.core.message_handled(key, handler.knobs().prefetch);
@@ -216,7 +222,7 @@ impl Dispatcher<'_> {
 
     /// The links to coordinators of a connection, or of a session of it, are gone with it. What this side itself has closed
     /// is no news to its handler.
-    fn lose_transactions(&mut self, connection: Key, session: Option<Key>, error: Option<&Error>) {
+    pub(super) fn lose_transactions(&mut self, connection: Key, session: Option<Key>, error: Option<&Error>) {
         let is_ours = self.core.is_closed(ConnectionId(connection))
             || session.is_some_and(|key| self.core.is_closed(SessionId(key)));
         for told in self.core.lose_transactions(connection, session, error) {
@@ -231,6 +237,7 @@ impl Dispatcher<'_> {
         if self.core.is_closed(id) {
             return;
         }
+        self.core.note_opened(key, self.now);
         self.call(At::Connection(key), |handler, cx| {
             if cx.core.is_unanswered(id.into()) {
                 handler.on_connection_opening(cx, id);
@@ -245,6 +252,9 @@ impl Dispatcher<'_> {
 
     fn closed(&mut self, key: Key, error: Option<Box<Error>>) {
         let id = ConnectionId(key);
+        if self.core.is_left(key) || error.as_ref().is_some_and(|error| self.lost_by_close(key, error)) {
+            return;
+        }
         self.lose_transactions(key, None, error.as_deref());
         self.call(At::Connection(key), |handler, cx| {
             let stage = cx.core.connections.get(key).map_or(Stage::Closed, |peer| peer.stage);
@@ -269,10 +279,7 @@ impl Dispatcher<'_> {
                     description: violation.description().into(),
                     reconnects: false,
                 };
-                if let Some(stage) = self.core.stage_mut(ConnectionId(peer).into()) {
-                    *stage = Stage::Closed;
-                }
-                self.transport_error(peer, reason);
+                self.violated_connection(peer, reason);
             }
             Scope::Session(id) => {
                 let Some(key) = self.core.session_key(peer, id) else { return };
@@ -289,42 +296,6 @@ impl Dispatcher<'_> {
                 let Some(link) = self.core.links.get_mut(key) else { return };
                 link.stage = Stage::Closed;
                 self.for_link(key, |handler, cx, link| handler.on_link_error(cx, link, &error));
-            }
-        }
-    }
-
-    fn transport_error(&mut self, key: Key, reason: Disconnected) {
-        let id = ConnectionId(key);
-        if let Some(peer) = self.core.connections.get_mut(key) {
-            peer.failed = Some(Box::new(reason.clone()));
-        }
-        self.call(At::Connection(key), |handler, cx| handler.on_transport_error(cx, id, &reason));
-    }
-
-    /// The connection is over; `reason` is none after a close by both sides.
-    fn disconnected(&mut self, key: Key, reason: Option<Disconnected>) {
-        let Some(peer) = self.core.connections.get_mut(key) else { return };
-        let closed_by_us = peer.stage == Stage::Closed;
-        if peer.failed.is_none()
-            && let Some(reason) = &reason
-            && !closed_by_us
-        {
-            self.transport_error(key, reason.clone());
-        }
-        let failed = self.core.connections.get_mut(key).and_then(|peer| peer.failed.take());
-        if let Some(reason) = failed.map(|failed| *failed).or(reason) {
-            let id = ConnectionId(key);
-            let error = Error {
-                description: Some(reason.description.clone()),
-                ..Error::new(reason.condition.clone())
-            };
-            self.lose_transactions(key, None, Some(&error));
-            self.call(At::Connection(key), |handler, cx| handler.on_disconnected(cx, id, &reason));
-        }
-        if let Some(peer) = self.core.connections.get_mut(key) {
-            peer.stage = Stage::Closed;
-            if peer.engine.is_none() {
-                self.core.free_connection(key);
             }
         }
     }
@@ -437,7 +408,7 @@ impl Dispatcher<'_> {
     }
 
     fn delivery(&mut self, peer: Key, key: Key, engine: crate::DeliveryId) {
-        let id = DeliveryId { link: key, number: Some(engine.number()) };
+        let id = self.core.delivery_id(key, engine);
         self.call(At::Link(key), |handler, cx| {
             handler.on_delivery(cx, id);
             let Ok(mut arrived) = cx.core.engine(peer).and_then(|peer| peer.delivery_mut(engine)) else {
@@ -474,7 +445,7 @@ impl Dispatcher<'_> {
 
     fn updated(&mut self, key: Key, engine: crate::DeliveryId) {
         let Some(link) = self.core.links.get(key) else { return };
-        let id = DeliveryId { link: key, number: Some(engine.number()) };
+        let id = self.core.delivery_id(key, engine);
         if link.role == Role::Receiver {
             if self.core.was_settled(key, engine) {
                 self.call(At::Link(key), |handler, cx| handler.on_delivery_settled(cx, id));

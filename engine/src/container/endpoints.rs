@@ -1,12 +1,12 @@
 //! Making, answering and closing connections, sessions and links.
 
 use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
-use core::mem;
 
 use super::{
-    Action, Address, ConnectionId, ConnectionOptions, Disconnected, IoId, Link, LinkSettings, ListenerId,
-    Object, Security, SessionId, Where,
+    Action, Address, ConnectionId, ConnectionOptions, Disconnected, InDoubt, IoId, Link, LinkSettings,
+    ListenerId, Object, Security, SessionId, Where,
     entries::{How, LinkEntry, Listener, Notice, Origin, Pending, SessionEntry, Stage},
+    recovery::condition_of,
     state::Core,
 };
 use crate::{
@@ -19,16 +19,6 @@ use crate::{
 };
 
 impl Core {
-    pub(super) fn connect(&mut self, address: Address, options: Arc<ConnectionOptions>) -> Key {
-        let key = self.add_connection(Origin::Dialed(Box::new(address.clone()), options));
-        let io = self.ios.insert(key);
-        if let Some(peer) = self.connections.get_mut(key) {
-            peer.io = Some(io);
-        }
-        self.actions.push_back(Action::Connect { io: IoId(io), address });
-        key
-    }
-
     pub(super) fn listen(&mut self, address: Address, options: Arc<ConnectionOptions>) -> ListenerId {
         let entry =
             Listener { address: address.clone(), options, handler: None, stage: Stage::Open, connections: 0 };
@@ -38,53 +28,21 @@ impl Core {
         listener
     }
 
-    /// The byte stream of a dialed connection is open: what waited for it goes ahead.
-    pub(super) fn connected(&mut self, key: Key, now: Instant) {
-        let container_id = self.container_id();
-        let Some(peer) = self.connections.get_mut(key) else { return };
-        let Origin::Dialed(address, options) = &peer.origin else { return };
-        if peer.engine.is_some() {
-            return;
-        }
-        let config = Config { record: self.record.clone(), ..options.client_config(container_id, address) };
-        let mut engine = Box::new(Connection::new(config, now));
-        engine.open();
-        let Some(peer) = self.connections.get_mut(key) else { return };
-        peer.engine = Some(engine);
-        for pending in mem::take(&mut peer.pending) {
-            match pending {
-                Pending::Session(session) => self.begin(session),
-                Pending::Link(link) => self.attach(link),
-            }
-        }
-        self.touch(key);
-    }
-
-    pub(super) fn connect_failed(&mut self, io: IoId, reason: &str) {
-        let Some(key) = self.ios.remove(io.0) else { return };
-        let Some(peer) = self.connections.get_mut(key) else { return };
-        peer.io = None;
-        if let Origin::Dialed(address, _) = &peer.origin {
-            let description = format!("cannot connect to {address}: {reason}");
-            self.notices.push_back(Notice::ConnectFailed(key, Disconnected::transport(description)));
-        }
-    }
-
     /// Why a connection is over, in words; nothing where both sides have closed it.
     pub(super) fn why_disconnected(&self, key: Key, reason: &DisconnectReason) -> Option<Disconnected> {
         if *reason == DisconnectReason::Closed {
             return None;
         }
-        let peer = self.connections.get(key)?;
+        let peer = self.connections.get(key).filter(|peer| !matches!(peer.origin, Origin::Left))?;
         let with = match &peer.origin {
-            Origin::Dialed(address, _) => format!("{address}"),
-            Origin::Accepted(_) => "a peer".into(),
+            Origin::Dialed(dialed) => format!("{}", dialed.address),
+            Origin::Accepted(_) | Origin::Left => "a peer".into(),
         };
         let description = match &peer.io_error {
             Some(error) => format!("the connection with {with} broke: {error}"),
             None => format!("the connection with {with} failed: {reason}"),
         };
-        Some(Disconnected::transport(description))
+        Some(Disconnected { condition: condition_of(reason), ..Disconnected::transport(description) })
     }
 
     pub(super) fn accepted(&mut self, listener: Key, now: Instant) -> Option<IoId> {
@@ -136,16 +94,12 @@ impl Core {
 
     /// Makes a session; trouble is told by a notice.
     pub(super) fn create_session(&mut self, connection: Key, config: Option<SessionConfig>) -> Key {
-        let config = match (config, self.connections.get(connection)) {
-            (Some(config), _) => config,
-            (None, Some(peer)) => self.options_of(peer).session.clone(),
-            (None, None) => SessionConfig::default(),
-        };
+        let config = config.map(Box::new);
         let key = self.sessions.insert(SessionEntry {
             connection,
             engine: None,
             handler: None,
-            config: Some(Box::new(config)),
+            config,
             links: 0,
             queued: 0,
             stage: Stage::Open,
@@ -160,10 +114,15 @@ impl Core {
         key
     }
 
-    fn begin(&mut self, key: Key) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let (connection, config) = (session.connection, session.config.take());
-        let begun = self.engine(connection).and_then(|engine| engine.begin(*config.unwrap_or_default()));
+    pub(super) fn begin(&mut self, key: Key) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let connection = session.connection;
+        let config = match (&session.config, self.connections.get(connection)) {
+            (Some(config), _) => (**config).clone(),
+            (None, Some(peer)) => self.options_of(peer).session.clone(),
+            (None, None) => SessionConfig::default(),
+        };
+        let begun = self.engine(connection).and_then(|engine| engine.begin(config));
         match begun {
             Ok(id) => {
                 if let Some(session) = self.sessions.get_mut(key) {
@@ -206,7 +165,8 @@ impl Core {
         if settings.name.is_none() {
             settings.name = Some(self.names.link());
         }
-        let key = self.links.insert(LinkEntry::ours(connection, session, settings));
+        let resends = settings.in_doubt == InDoubt::Resend && self.comes_back(connection);
+        let key = self.links.insert(LinkEntry { resends, ..LinkEntry::ours(connection, session, settings) });
         match self.sessions.get_mut(session) {
             Some(entry) => {
                 entry.links += 1;
@@ -237,9 +197,12 @@ impl Core {
         session
     }
 
-    fn attach(&mut self, key: Key) {
+    pub(super) fn attach(&mut self, key: Key) {
         let Some(link) = self.links.get_mut(key) else { return };
         let Some(settings) = link.settings.take() else { return };
+        if let Some(queue) = &mut link.queue {
+            queue.in_doubt = 0;
+        }
         let (connection, session, role) = (link.connection, link.session, link.role);
         let attached = self.attach_with(connection, session, *settings);
         match attached {

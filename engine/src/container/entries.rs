@@ -1,15 +1,16 @@
 //! What a container's tables hold: one entry for each thing that a program can name.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::any::Any;
 
 use super::{
     Address, ConnectionOptions, Context, Disconnected, Handler, Link, LinkSettings, Object, ReceiverId,
-    SenderId, TaskId, Tracker, sending::Queue, transactions::Told,
+    SenderId, TaskId, Tracker, reconnect::Course, redirect::Redirect, sending::Queue, transactions::Told,
 };
 use crate::{
     Connection, Event, Instant, LinkId, SessionConfig, SessionId,
     arena::Key,
+    codec::Str,
     types::{Error, Role},
 };
 
@@ -41,8 +42,32 @@ pub(super) struct Peer {
 }
 
 pub(super) enum Origin {
-    Dialed(Box<Address>, Arc<ConnectionOptions>),
+    Dialed(Box<Dialed>),
     Accepted(Key),
+    /// What is left of one that is made again, until its last bytes are written: no user knows it.
+    Left,
+}
+
+/// A connection of this side: how it is made, and made again.
+pub(super) struct Dialed {
+    /// Where to, at present.
+    pub(super) address: Address,
+    /// The address that the program gave, where that is another by now.
+    pub(super) first: Option<Box<Address>>,
+    pub(super) options: Arc<ConnectionOptions>,
+    pub(super) course: Course,
+    /// Why the attempts since it was open last have failed, by their places in the list of addresses.
+    pub(super) failures: BTreeMap<usize, Str>,
+    /// What waits for the moment of the next attempt.
+    pub(super) timer: Option<TaskId>,
+    /// How many times it has been open.
+    pub(super) opened: u32,
+    /// Where the peer has pointed to.
+    pub(super) redirect: Option<Box<Redirect>>,
+    /// The host that the peer has said to ask for.
+    pub(super) hostname: Option<Str>,
+    /// How many redirects in a row were followed.
+    pub(super) redirects: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -89,9 +114,11 @@ pub(super) struct LinkEntry {
     pub(super) role: Role,
     pub(super) engine: Option<LinkId>,
     pub(super) handler: OwnHandler,
-    /// Until it is attached.
+    /// While it is not attached.
     pub(super) settings: Option<Box<LinkSettings>>,
     pub(super) prefetch: Option<u32>,
+    /// How many times it was attached before, over other byte streams.
+    pub(super) life: u32,
     /// Messages handled since credit was granted last.
     pub(super) handled: u32,
     pub(super) stage: Stage,
@@ -99,6 +126,8 @@ pub(super) struct LinkEntry {
     /// Its session or connection is being closed: it takes no message.
     pub(super) is_refusing: bool,
     pub(super) sends_settled: bool,
+    /// What is in doubt is sent again.
+    pub(super) resends: bool,
     /// Closing it keeps its name (§2.6.4).
     pub(super) detaches: bool,
     /// A message is being sent piece by piece.
@@ -129,16 +158,23 @@ impl LinkEntry {
             handler: None,
             settings: None,
             prefetch: None,
+            life: 0,
             handled: 0,
             stage: Stage::Unanswered,
             is_ours: false,
             is_refusing: false,
             sends_settled: false,
+            resends: false,
             detaches: false,
             is_streaming: false,
             next_tag: 0,
             queue: None,
         }
+    }
+
+    /// Whether what is sent now is kept until its outcome is known.
+    pub(super) const fn retains(&self) -> bool {
+        self.resends && !self.sends_settled
     }
 
     pub(super) const fn id(&self, key: Key) -> Link {
@@ -167,7 +203,9 @@ pub(super) enum Notice {
     /// It was closed before it had a byte stream.
     ConnectionClosed(Key),
     SessionFailed(Key, Box<Error>),
+    SessionClosed(Key),
     LinkMade(Key),
+    LinkClosed(Key),
     LinkFailed(Key, Box<Error>),
     NotSent(Tracker),
     Transaction(Box<Told>),
@@ -179,6 +217,8 @@ pub(super) enum Task {
     /// Calls `on_timer` of the handler that serves this.
     Timer(At),
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
+    /// Connects again.
+    Redial(Key),
 }
 
 /// Whose handler a callback is for.

@@ -2,8 +2,8 @@ use alloc::{boxed::Box, string::String};
 use core::{any::Any, fmt};
 
 use super::{
-    ConnectionId, Context, Delivery, DeliveryId, Link, ListenerId, ReceiverId, SenderId, SessionId, TaskId,
-    Tracker, TransactionId,
+    Attempt, ConnectionId, Context, Delivery, DeliveryId, Link, ListenerId, ReceiverId, SenderId, SessionId,
+    TaskId, Tracker, TransactionId, recovery::TRANSPORT,
 };
 use crate::{
     codec::{Str, Symbol},
@@ -50,7 +50,7 @@ pub trait Handler {
         self.on_unhandled(cx, &Unhandled::ConnectionOpening(connection));
     }
 
-    /// A connection is open on both sides.
+    /// A connection is open on both sides: for the first time, or [again](Context::reconnects).
     fn on_connection_opened(&mut self, cx: &mut Context<'_>, connection: ConnectionId) {
         self.on_unhandled(cx, &Unhandled::ConnectionOpened(connection));
     }
@@ -235,16 +235,42 @@ pub trait Handler {
         self.on_unhandled(cx, &Unhandled::TransactionCommitFailed(transaction, error));
     }
 
-    /// A connection's byte stream is gone without a close on both sides. Its sessions and links are gone with it if
-    /// no reconnect follows.
+    /// A connection that was open is lost, or one that was not to be had is given up.
+    ///
+    /// If a reconnect follows, the sessions and links that the program has made on it wait for that: they come back under
+    /// their names, with their options and handlers, and are told as opened again. Messages can be sent meanwhile, and are
+    /// queued. If none follows, they are gone. Those that the peer has made are gone in any case, and so are deliveries
+    /// received: what is said of them is refused. Credit that a handler has granted itself is to be granted anew in
+    /// [`on_link_opened`](Self::on_link_opened).
+    ///
+    /// [`Context::unsettled`] tells how many messages of a sender are in doubt, and [`Context::queued`] how many wait to be
+    /// sent, among them those in doubt that are sent again; [`on_in_doubt`](Self::on_in_doubt) follows for each of the others.
     fn on_disconnected(&mut self, cx: &mut Context<'_>, connection: ConnectionId, reason: &Disconnected) {
         self.on_unhandled(cx, &Unhandled::Disconnected(connection, reason));
     }
 
-    /// A connection's byte stream could not be opened, broke, or carried what AMQP does not allow.
-    /// [`on_disconnected`](Self::on_disconnected) follows.
+    /// A connection's byte stream could not be opened, broke, or carried what AMQP does not allow; or the peer closed the
+    /// connection with an error after which a new one may help.
+    ///
+    /// It comes for each attempt that fails. [`on_disconnected`](Self::on_disconnected) follows if the connection was open,
+    /// and if no reconnect follows.
     fn on_transport_error(&mut self, cx: &mut Context<'_>, connection: ConnectionId, reason: &Disconnected) {
         self.on_unhandled(cx, &Unhandled::TransportError(connection, reason));
+    }
+
+    /// A message was sent, and the connection is lost before its outcome came: it may have arrived or not. If it must arrive,
+    /// send it again; it has got no other id, and a receiver can tell it by that.
+    ///
+    /// It comes after [`on_disconnected`](Self::on_disconnected), for each message that the container does not
+    /// [send again](super::InDoubt) itself.
+    fn on_in_doubt(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {
+        self.on_unhandled(cx, &Unhandled::InDoubt(tracker));
+    }
+
+    /// The next attempt to connect again is about to be made. The handler may set another address, with other credentials,
+    /// or other options, and may [close](Context::close) the connection to make none.
+    fn on_reconnecting(&mut self, cx: &mut Context<'_>, connection: ConnectionId, attempt: &mut Attempt) {
+        self.on_unhandled(cx, &Unhandled::Reconnecting(connection, attempt));
     }
 
     /// The receiver asks to use up the credit or give it back (§2.6.7): send what there is, then call
@@ -345,6 +371,8 @@ pub enum Unhandled<'a> {
     TransactionCommitFailed(TransactionId, &'a Error),
     Disconnected(ConnectionId, &'a Disconnected),
     TransportError(ConnectionId, &'a Disconnected),
+    InDoubt(&'a Tracker),
+    Reconnecting(ConnectionId, &'a Attempt),
     DrainStart(SenderId),
     DrainFinished(ReceiverId),
     LinkFlow(Link),
@@ -358,9 +386,10 @@ pub enum Unhandled<'a> {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Disconnected {
-    /// The condition: one of AMQP's own (§2.8.15, §2.8.16) where a rule was broken, else `amqp1:transport`.
+    /// The condition: one of AMQP's own (§2.8.15, §2.8.16) where a rule was broken, the peer gave it, or the peer did not let
+    /// this side in; else `amqp1:transport`.
     pub condition: Symbol,
-    /// What happened, in one line for a person.
+    /// What happened, in one line for a person; where nothing of a list of addresses answers, what happened with each.
     pub description: Str,
     /// Whether the container tries to connect again.
     pub reconnects: bool,
@@ -368,11 +397,7 @@ pub struct Disconnected {
 
 impl Disconnected {
     pub(super) fn transport(description: String) -> Self {
-        Self {
-            condition: Symbol::from_static("amqp1:transport"),
-            description: description.into(),
-            reconnects: false,
-        }
+        Self { condition: TRANSPORT, description: description.into(), reconnects: false }
     }
 }
 

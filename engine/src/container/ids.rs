@@ -64,6 +64,8 @@ impl ListenerId {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DeliveryId {
     pub(super) link: Key,
+    /// Which of the link's attachments it belongs to: after another one its delivery-id names another delivery.
+    pub(super) life: u32,
     /// Its delivery-id; none if it never got one.
     pub(super) number: Option<Serial>,
 }

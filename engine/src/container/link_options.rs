@@ -45,6 +45,8 @@ pub struct LinkSettings {
     pub properties: Option<Map>,
     /// For a receiver: goes before [`Knobs::prefetch`](super::Knobs::prefetch).
     pub prefetch: Option<u32>,
+    /// For a sender that this side makes: what becomes of messages in doubt.
+    pub in_doubt: InDoubt,
 }
 
 /// Which terminus is the node.
@@ -75,6 +77,7 @@ impl LinkSettings {
             desired_capabilities: Vec::new(),
             properties: None,
             prefetch: None,
+            in_doubt: InDoubt::Report,
         }
     }
 
@@ -99,6 +102,23 @@ impl LinkSettings {
             coordinator,
             snd_settle_mode: attach.snd_settle_mode,
             rcv_settle_mode: attach.rcv_settle_mode,
+            ..Self::new(role)
+        })
+    }
+
+    /// What this side has attached a link of its own with, to be said again.
+    pub(super) fn again(role: Role, attach: Attach) -> Option<Self> {
+        let TargetKind::Target(target) = *attach.target? else { return None };
+        Some(Self {
+            name: Some(attach.name),
+            source: attach.source.map(|source| *source).unwrap_or_default(),
+            target,
+            snd_settle_mode: attach.snd_settle_mode,
+            rcv_settle_mode: attach.rcv_settle_mode,
+            max_message_size: attach.max_message_size,
+            offered_capabilities: attach.offered_capabilities,
+            desired_capabilities: attach.desired_capabilities,
+            properties: attach.properties,
             ..Self::new(role)
         })
     }
@@ -262,7 +282,8 @@ impl LinkOption for AtMostOnce {
     }
 }
 
-/// Messages may get doubled but not lost: the receiver tells an outcome and settles at once (§2.6.12).
+/// Messages may get doubled but not lost: the receiver tells an outcome and settles at once (§2.6.12). What is in doubt
+/// after the loss of a connection is sent again ([`InDoubt::Resend`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AtLeastOnce;
 
@@ -270,6 +291,7 @@ impl LinkOption for AtLeastOnce {
     fn apply(self, link: &mut LinkSettings) {
         link.snd_settle_mode = SenderSettleMode::Unsettled;
         link.rcv_settle_mode = ReceiverSettleMode::First;
+        link.in_doubt = InDoubt::Resend;
     }
 }
 
@@ -281,6 +303,27 @@ impl LinkOption for ExactlyOnce {
     fn apply(self, link: &mut LinkSettings) {
         link.snd_settle_mode = SenderSettleMode::Unsettled;
         link.rcv_settle_mode = ReceiverSettleMode::Second;
+        link.in_doubt = InDoubt::Report;
+    }
+}
+
+/// What becomes of messages of which nobody knows whether they arrived: they were sent, and the connection was lost before
+/// their outcome came.
+///
+/// It is an option for a sender; without it, and without [`AtLeastOnce`], they are reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InDoubt {
+    /// The program is told of each, by [`on_in_doubt`](super::Handler::on_in_doubt).
+    #[default]
+    Report,
+    /// They are sent again over the next connection, before all others and under their tags. Until its outcome is known
+    /// a message is kept; one that was sent piece by piece is not, and reported.
+    Resend,
+}
+
+impl LinkOption for InDoubt {
+    fn apply(self, link: &mut LinkSettings) {
+        link.in_doubt = self;
     }
 }
 

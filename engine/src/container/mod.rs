@@ -38,10 +38,11 @@ pub use ids::{
     ConnectionId, DeliveryId, IoId, Link, ListenerId, Object, ReceiverId, SenderId, SessionId, TaskId, Where,
 };
 mod link_options;
+mod lost;
 pub use link_options::{
     AtLeastOnce, AtMostOnce, Capabilities, CoordinatorCapabilities, Copy, DefaultOutcome,
     DesiredCapabilities, Durability, DurableSubscription, Dynamic, DynamicNodeProperties, ExactlyOnce,
-    Expiry, Filter, Global, LinkOption, LinkProperties, LinkSettings, MaxMessageSize, Move, Name,
+    Expiry, Filter, Global, InDoubt, LinkOption, LinkProperties, LinkSettings, MaxMessageSize, Move, Name,
     OfferedCapabilities, Outcomes, Prefetch, Selector, Shared, SourceAddress, SourceCapabilities,
     SubscriptionName, TargetAddress, TargetCapabilities, Timeout,
 };
@@ -49,7 +50,15 @@ mod names;
 mod options;
 pub use options::{ConnectionOptions, ContainerOptions, Security};
 mod own_handlers;
+mod random;
 mod receiving;
+mod reconnect;
+pub use reconnect::{Attempt, Delays, Reconnect};
+mod recovery;
+pub use recovery::Recovery;
+mod redial;
+mod redirect;
+mod retained;
 mod schedule;
 mod sending;
 pub use sending::SendRefused;

@@ -2,6 +2,7 @@
 
 use alloc::{format, string::String};
 
+use super::random::scatter;
 use crate::codec::Str;
 
 /// Makes names from a seed and a counter: two containers with different seeds never make the same one.
@@ -24,14 +25,6 @@ impl Names {
         self.made += 1;
         format!("{}-{}", self.prefix, self.made).into()
     }
-}
-
-/// Makes near seeds look unlike (the finalizer of SplitMix64, which maps no two numbers to one).
-const fn scatter(seed: u64) -> u64 {
-    let mut bits = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }
 
 fn base36(mut number: u64) -> String {

@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::Address;
+use super::{Address, Reconnect};
 use crate::{
     Config, Limits, SessionConfig,
     codec::{Map, Str, Symbol},
@@ -13,7 +13,7 @@ use crate::{
 pub struct ContainerOptions {
     /// The container's name, by which its peers know it again (§2.4.1); without one it is made from the seed.
     pub container_id: Option<Str>,
-    /// Where names that must not repeat come from: a driver gives each container another number.
+    /// Where names that must not repeat come from, and what is drawn at random: a driver gives each container another number.
     pub seed: u64,
     /// For connections made or accepted without options of their own.
     pub connection: ConnectionOptions,
@@ -63,6 +63,8 @@ pub struct ConnectionOptions {
     pub limits: Limits,
     /// Keeps a line of text for each frame, for `poll_trace`.
     pub trace: bool,
+    /// What becomes of a connection of this side that is lost, or not to be had.
+    pub reconnect: Reconnect,
     /// For sessions made without a configuration of their own, by either side.
     pub session: SessionConfig,
 }
@@ -145,6 +147,7 @@ impl Default for ConnectionOptions {
             properties: None,
             limits: config.limits,
             trace: false,
+            reconnect: Reconnect::default(),
             session: SessionConfig::default(),
         }
     }

@@ -44,7 +44,7 @@ impl Core {
             At::Container | At::Listener(_) => None,
             At::Connection(key) => match self.connections.get(key)?.origin {
                 Origin::Accepted(listener) => Some(At::Listener(listener)),
-                Origin::Dialed(..) => None,
+                Origin::Dialed(_) | Origin::Left => None,
             },
             At::Session(key) => Some(At::Connection(self.sessions.get(key)?.connection)),
             At::Link(key) => Some(At::Session(self.links.get(key)?.session)),

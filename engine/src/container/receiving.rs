@@ -124,10 +124,11 @@ impl Core {
 
     /// What the peer has made of a message, and whether its outcome was told before.
     pub(super) fn tracker(&mut self, key: Key, engine: crate::DeliveryId) -> Option<(Tracker, bool)> {
+        let id = self.delivery_id(key, engine);
         let sender = self.sender(key).ok()?;
         let delivery = sender.delivery(engine).ok()?;
         let tracker = Tracker {
-            id: DeliveryId { link: key, number: Some(engine.number()) },
+            id,
             tag: *delivery.tag(),
             state: delivery.remote_state().cloned(),
             settled: delivery.is_remotely_settled(),
@@ -139,13 +140,16 @@ impl Core {
     /// Remembers that a message's outcome was told while the message stays unsettled.
     pub(super) fn note_told(&mut self, key: Key, engine: crate::DeliveryId) {
         self.told.insert((key, engine.number().get()));
+        self.forget_sent(key, engine.number());
     }
 
     pub(super) fn settle_sent(&mut self, key: Key, engine: crate::DeliveryId) -> Result<(), Misuse> {
         if !self.told.is_empty() {
             self.told.remove(&(key, engine.number().get()));
         }
-        self.sender(key)?.settle(engine, None).map(drop)
+        self.sender(key)?.settle(engine, None)?;
+        self.forget_sent(key, engine.number());
+        Ok(())
     }
 
     pub(super) fn touch_delivery(&mut self, id: DeliveryId) {
@@ -154,8 +158,15 @@ impl Core {
         }
     }
 
+    #[inline]
+    pub(super) fn delivery_id(&self, key: Key, engine: crate::DeliveryId) -> DeliveryId {
+        let life = self.links.get(key).map_or(0, |link| link.life);
+        DeliveryId { link: key, life, number: Some(engine.number()) }
+    }
+
     pub(super) fn engine_delivery(&self, id: DeliveryId) -> Result<crate::DeliveryId, Misuse> {
-        let link = self.links.get(id.link).and_then(|link| link.engine).ok_or(Misuse::Gone)?;
-        Ok(crate::DeliveryId::new(link.0, id.number.ok_or(Misuse::Gone)?))
+        let link = self.links.get(id.link).filter(|link| link.life == id.life).ok_or(Misuse::Gone)?;
+        let engine = link.engine.ok_or(Misuse::Gone)?;
+        Ok(crate::DeliveryId::new(engine.0, id.number.ok_or(Misuse::Gone)?))
     }
 }

@@ -1,38 +1,62 @@
 //! The queue of each sender, for what cannot be sent yet.
 
-use alloc::{boxed::Box, collections::VecDeque, format, vec::Vec};
-use core::fmt;
+use alloc::{
+    boxed::Box,
+    collections::{BTreeSet, VecDeque},
+    format,
+    vec::Vec,
+};
+use core::{fmt, mem};
 
 use bytes::Bytes;
 
 use super::{
     ConnectionId, DeliveryId, SessionId, Tracker,
-    entries::{Closing, How, Notice, Stage},
+    entries::{Closing, How, LinkEntry, Notice, Stage},
+    retained::{Again, Retained},
     state::Core,
 };
 use crate::{
-    Misuse, SendError, Sender,
+    Misuse, SendError, Sender, Serial,
     arena::Key,
     codec::Encode,
     message::Message,
     types::{DeliveryState, DeliveryTag, Error, condition},
 };
 
-/// Messages that wait for credit, for the session's window or for room in the output.
+/// What a sender holds: messages that wait for credit, for the session's window or for room in the output, and those that
+/// were sent and may have to be sent again.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     messages: VecDeque<Queued>,
     bytes: usize,
+    retained: Retained,
+    /// How many messages were in doubt when the connection was lost, until it is made again.
+    pub(super) in_doubt: usize,
 }
 
 #[derive(Debug)]
 struct Queued {
-    tag: DeliveryTag,
+    tag: u64,
     message_format: u32,
     payload: Bytes,
+    /// It was sent over a connection that is lost: it is in doubt until it is sent again.
+    was_sent: bool,
+}
+
+impl Queued {
+    fn new(tag: u64, message_format: u32, payload: impl Into<Bytes>) -> Self {
+        Self { tag, message_format, payload: payload.into(), was_sent: false }
+    }
 }
 
 impl Queue {
+    /// The tags of those messages that are to be sent again.
+    pub(super) fn unsent_again(&self) -> impl Iterator<Item = DeliveryTag> + '_ {
+        // They are the first.
+        self.messages.iter().take_while(|queued| queued.was_sent).map(|queued| queued.tag.into())
+    }
+
     pub(super) fn len(&self) -> usize {
         self.messages.len()
     }
@@ -50,6 +74,17 @@ impl Queue {
     fn put_back(&mut self, next: Queued) {
         self.bytes += next.payload.len();
         self.messages.push_front(next);
+    }
+
+    /// Puts what was sent, and is `in_doubt`, before all that waits. What it had to put there is in doubt no more.
+    pub(super) fn send_again(&mut self, in_doubt: &mut Vec<(Serial, DeliveryTag)>) {
+        let mut numbers: BTreeSet<u32> = in_doubt.iter().map(|(number, _)| number.get()).collect();
+        let again: Vec<_> =
+            self.retained.take_all().filter(|sent| numbers.remove(&sent.number.get())).collect();
+        in_doubt.retain(|(number, _)| numbers.contains(&number.get()));
+        for Again { tag, message_format, payload, .. } in again.into_iter().rev() {
+            self.put_back(Queued { tag, message_format, payload, was_sent: true });
+        }
     }
 }
 
@@ -112,14 +147,44 @@ impl From<Misuse> for SendRefused {
 impl Core {
     /// Sends a message, or queues it until it can be sent.
     pub(super) fn send(&mut self, key: Key, message: &Message) -> Result<DeliveryTag, SendRefused> {
+        if self.links.get(key).is_some_and(LinkEntry::retains) {
+            return self.send_retained(key, message);
+        }
         let (tag, sent) =
             self.try_send(key, |mut sender, tag, settled| sender.send_message(tag, settled, message))?;
-        if !sent {
+        if sent.is_none() {
             let mut payload = Vec::new();
             message.encode(&mut payload);
-            self.enqueue(key, Queued { tag, message_format: 0, payload: payload.into() })?;
+            self.enqueue(key, Queued::new(tag, 0, payload))?;
         }
-        Ok(tag)
+        Ok(tag.into())
+    }
+
+    /// The same where it may have to be sent again: it is encoded where it is kept, and sent from there.
+    fn send_retained(&mut self, key: Key, message: &Message) -> Result<DeliveryTag, SendRefused> {
+        let link = self.links.get_mut(key).ok_or(SendRefused::Closed)?;
+        let mut retained = mem::take(&mut link.queue.get_or_insert_default().retained);
+        let (front, tail) = retained.write(|out| message.encode_sharing(out));
+        let tail = tail.unwrap_or_default();
+        let tried = self.try_send(key, |mut sender, tag, settled| {
+            sender.send_parts(tag, settled, retained.front(front.clone()), tail.clone())
+        });
+        let mut unsent = None;
+        match tried {
+            Ok((tag, Some(number))) => retained.push(number, tag, 0, front.len(), tail),
+            _ => {
+                unsent = Some([retained.front(front.clone()), &tail].concat());
+                retained.take_back(&front);
+            }
+        }
+        if let Some(queue) = self.links.get_mut(key).and_then(|link| link.queue.as_mut()) {
+            queue.retained = retained;
+        }
+        let (tag, _) = tried?;
+        if let Some(payload) = unsent {
+            self.enqueue(key, Queued::new(tag, 0, payload))?;
+        }
+        Ok(tag.into())
     }
 
     /// The same for bytes that are encoded already.
@@ -132,19 +197,37 @@ impl Core {
         let (tag, sent) = self.try_send(key, |mut sender, tag, settled| {
             sender.send_format(tag, settled, message_format, payload.clone())
         })?;
-        if !sent {
-            self.enqueue(key, Queued { tag, message_format, payload })?;
+        match sent {
+            Some(number) => self.retain(key, number, Queued::new(tag, message_format, payload)),
+            None => self.enqueue(key, Queued::new(tag, message_format, payload))?,
         }
-        Ok(tag)
+        Ok(tag.into())
     }
 
-    /// Takes the next tag of an open sender, and sends at once if the link can and nothing waits: whether it did.
+    /// Keeps a message that was sent, if it may have to be sent again.
+    fn retain(&mut self, key: Key, number: Serial, sent: Queued) {
+        let Some(link) = self.links.get_mut(key).filter(|link| link.retains()) else { return };
+        let Queued { tag, message_format, payload, .. } = sent;
+        link.queue.get_or_insert_default().retained.push(number, tag, message_format, 0, payload);
+    }
+
+    /// Forgets a message whose outcome is known.
+    #[inline]
+    pub(super) fn forget_sent(&mut self, key: Key, number: Serial) {
+        if let Some(link) = self.links.get_mut(key).filter(|link| link.resends)
+            && let Some(queue) = &mut link.queue
+        {
+            queue.retained.forget(number);
+        }
+    }
+
+    /// Takes the next tag of an open sender, and sends at once if the link can and nothing waits: the delivery-id if it did.
     #[inline]
     pub(super) fn try_send(
         &mut self,
         key: Key,
         send: impl FnOnce(Sender<'_>, DeliveryTag, bool) -> Result<crate::DeliveryId, SendError>,
-    ) -> Result<(DeliveryTag, bool), SendRefused> {
+    ) -> Result<(u64, Option<Serial>), SendRefused> {
         let link = self.links.get_mut(key).ok_or(SendRefused::Closed)?;
         if link.is_refusing || link.stage > Stage::Open {
             return Err(SendRefused::Closed);
@@ -152,17 +235,21 @@ impl Core {
         if link.is_streaming {
             return Err(SendRefused::Unfinished);
         }
-        let tag = DeliveryTag::from(link.next_tag);
+        let tag = link.next_tag;
         link.next_tag += 1;
         let queues = link.queue.as_ref().is_some_and(|queue| !queue.is_empty());
         let Some(id) = link.engine.filter(|_| !queues && link.stage == Stage::Open) else {
-            return Ok((tag, false));
+            return Ok((tag, None));
         };
         let (connection, settled) = (link.connection, link.sends_settled);
         let sender = self.engine(connection).and_then(|engine| engine.sender(id)).map_err(SendError::from)?;
-        match send(sender, tag, settled) {
-            Ok(_) => Ok((tag, true)),
-            Err(SendError::Blocked(_)) => Ok((tag, false)),
+        match send(sender, tag.into(), settled) {
+            Ok(sent) => Ok((tag, Some(sent.number()))),
+            Err(SendError::Blocked(_)) => Ok((tag, None)),
+            // It is lost, which the program is about to be told.
+            Err(SendError::Misuse(Misuse::ConnectionClosed)) if self.comes_back(connection) => {
+                Ok((tag, None))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -218,9 +305,12 @@ impl Core {
             let Ok(mut sender) = self.engine(connection).and_then(|engine| engine.sender(id)) else {
                 return false;
             };
-            match sender.send_format(next.tag, settled, next.message_format, next.payload.clone()) {
-                Ok(_) => *sent += 1,
-                Err(SendError::Blocked(_)) => {
+            match sender.send_format(next.tag.into(), settled, next.message_format, next.payload.clone()) {
+                Ok(id) => {
+                    *sent += 1;
+                    self.retain(key, id.number(), next);
+                }
+                Err(SendError::Blocked(_) | SendError::Misuse(Misuse::ConnectionClosed)) => {
                     if let Some(queue) = self.links.get_mut(key).and_then(|link| link.queue.as_mut()) {
                         queue.put_back(next);
                     }
@@ -228,7 +318,7 @@ impl Core {
                 }
                 Err(error) => {
                     *sent += 1;
-                    self.notices.push_back(Notice::NotSent(not_sent(key, next.tag, error)));
+                    self.notices.push_back(Notice::NotSent(not_sent(key, next.tag.into(), error)));
                 }
             }
         }
@@ -268,13 +358,13 @@ impl Core {
     ) -> Result<DeliveryTag, SendRefused> {
         let (tag, sent) =
             self.try_send(key, |mut sender, tag, settled| sender.start(tag, settled, message_format, piece))?;
-        if !sent {
+        if sent.is_none() {
             return Err(SendRefused::NotNow);
         }
         if let Some(link) = self.links.get_mut(key) {
             link.is_streaming = true;
         }
-        Ok(tag)
+        Ok(tag.into())
     }
 
     pub(super) fn write_message(&mut self, key: Key, piece: Bytes) -> Result<(), SendRefused> {
@@ -306,7 +396,7 @@ fn not_sent(link: Key, tag: DeliveryTag, error: SendError) -> Tracker {
     };
     let error = Error { condition, description: Some(format!("{error}").into()), info: None };
     Tracker {
-        id: DeliveryId { link, number: None },
+        id: DeliveryId { link, life: 0, number: None },
         tag,
         state: Some(DeliveryState::Rejected(Some(Box::new(error)))),
         settled: true,

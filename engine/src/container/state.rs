@@ -14,6 +14,7 @@ use super::{
         Closing, LinkEntry, Listener, Marks, Notice, Origin, Peer, Pending, SessionEntry, Stage, Task,
     },
     names::Names,
+    random::Random,
     schedule::Schedule,
     transactions::Control,
 };
@@ -29,6 +30,7 @@ pub(super) struct Core {
     /// For connections and listeners made without options of their own.
     pub(super) connection_options: Arc<ConnectionOptions>,
     pub(super) names: Names,
+    pub(super) random: Random,
     pub(super) phase: Phase,
     pub(super) connections: Arena<Peer>,
     pub(super) sessions: Arena<SessionEntry>,
@@ -67,7 +69,7 @@ pub(super) struct Core {
     pub(super) unseen: Vec<Key>,
     /// Byte streams whose output needs a look.
     pub(super) dirty: VecDeque<Key>,
-    deadlines: BTreeSet<(Instant, Key)>,
+    pub(super) deadlines: BTreeSet<(Instant, Key)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,7 @@ impl Core {
         let connection_options = Arc::new(mem::take(&mut options.connection));
         Self {
             names: Names::new(options.seed),
+            random: Random::new(options.seed),
             connection_options,
             options,
             phase: Phase::New,
@@ -309,16 +312,23 @@ impl Core {
         for key in peer.sessions.into_iter().flatten() {
             self.sessions.remove(key);
         }
-        if let Origin::Accepted(listener) = peer.origin {
-            self.leave_listener(listener);
+        match peer.origin {
+            Origin::Accepted(listener) => self.leave_listener(listener),
+            Origin::Dialed(dialed) => {
+                if let Some(timer) = dialed.timer {
+                    self.schedule.cancel(timer);
+                }
+            }
+            Origin::Left => {}
         }
     }
 
     /// The options that a connection was made or accepted with.
     pub(super) fn options_of(&self, peer: &Peer) -> Arc<ConnectionOptions> {
         let options = match &peer.origin {
-            Origin::Dialed(_, options) => Some(options),
+            Origin::Dialed(dialed) => Some(&dialed.options),
             Origin::Accepted(listener) => self.listeners.get(*listener).map(|listener| &listener.options),
+            Origin::Left => None,
         };
         Arc::clone(options.unwrap_or(&self.connection_options))
     }

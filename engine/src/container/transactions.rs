@@ -297,7 +297,7 @@ impl Core {
         let (tag, sent) = self.try_send(sender, |mut sender, tag, settled| {
             sender.post(txn_id, tag, settled, message_format, payload)
         })?;
-        if sent { Ok(tag) } else { Err(SendRefused::NotNow) }
+        if sent.is_some() { Ok(tag.into()) } else { Err(SendRefused::NotNow) }
     }
 
     //= 4.4.2-02

@@ -116,6 +116,23 @@ impl Sender<'_> {
         self.connection.batch(self.id.0)
     }
 
+    /// Sends an encoded message that lies in two parts, of which the second is shared if it is long.
+    #[inline]
+    pub(crate) fn send_parts(
+        &mut self,
+        tag: DeliveryTag,
+        settled: bool,
+        front: &[u8],
+        tail: Bytes,
+    ) -> Result<DeliveryId, SendError> {
+        self.connection.common.record(|tape| {
+            let payload = Bytes::from([front, &tail].concat());
+            tape.call("send", &[&self.id, &tag, &settled, &0_u32, &payload]);
+        });
+        let delivery = NewDelivery { tag: &tag, settled, message_format: 0, finished: true };
+        self.connection.send_parts(self.id.0, delivery, front, tail)
+    }
+
     /// Starts a delivery that is written in pieces: the first transfer goes out with `piece` (§2.6.14).
     ///
     /// [`write`](Self::write) goes on with it, [`finish`](Self::finish) or [`abort`](Self::abort) ends it.

@@ -118,6 +118,20 @@ impl Connection {
         Ok(Batch::new(path.ok_or(Misuse::Gone)?))
     }
 
+    /// Sends a payload in two parts as a new delivery.
+    pub(super) fn send_parts(
+        &mut self,
+        key: Key,
+        delivery: NewDelivery<'_>,
+        front: &[u8],
+        tail: Bytes,
+    ) -> Result<DeliveryId, SendError> {
+        if let Some(mut path) = self.send_path(key).filter(SendPath::is_ready) {
+            return path.send_parts(delivery, front, tail);
+        }
+        self.open_send_path(key)?.send_parts(delivery, front, tail)
+    }
+
     /// Encodes the message straight into the output as a new delivery.
     pub(super) fn send_message(
         &mut self,
@@ -486,6 +500,35 @@ impl SendPath<'_> {
         }
         let range = self.common.outbox.first_transfer(self.channel(), &first, &payload);
         self.transfer_written(range);
+    }
+
+    /// Sends a whole payload in two parts, of which the first is copied.
+    #[inline]
+    fn send_parts(
+        &mut self,
+        delivery: NewDelivery<'_>,
+        front: &[u8],
+        tail: Bytes,
+    ) -> Result<DeliveryId, SendError> {
+        let frame_size = self.common.outgoing_frame_size;
+        if front.len() + TRANSFER_HEAD > frame_size {
+            return self.send_payload(delivery, [front, &tail].concat().into());
+        }
+        let size = front.len() + tail.len();
+        self.check(delivery.settled, size)?;
+        let number = self.register(delivery.tag, delivery.settled)?;
+        if size + TRANSFER_HEAD <= frame_size {
+            let first = self.first(number, &delivery, false);
+            let head = |out: &mut Vec<u8>| {
+                first.write(out);
+                out.extend_from_slice(front);
+            };
+            self.write_transfer(head, tail);
+            self.wait_if_full();
+        } else {
+            self.send_in_pieces(number, delivery, front, tail);
+        }
+        Ok(DeliveryId::new(self.key, number))
     }
 
     /// Sends the first piece of a delivery that needs more than one transfer, and what follows it as far as it may.

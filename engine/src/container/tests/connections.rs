@@ -257,7 +257,9 @@ fn h_06_a_cut_is_told_on_both_sides_and_ends_the_connection() {
     let script = server(|_, _| {});
     world.add(Script { log: theirs.clone(), ..script });
     let script = client(|cx| {
-        cx.create_sender(here(), ());
+        let options = ConnectionOptions { reconnect: Reconnect::off(), ..ConnectionOptions::default() };
+        let connection = cx.connect_with(here(), options);
+        cx.create_sender(connection, ());
     });
     let node = world.add(Script { log: ours.clone(), ..script });
     world.settle();

@@ -1,6 +1,7 @@
 mod connections;
 mod links;
 mod messages;
+mod reconnect;
 mod world;
 
 #[allow(clippy::disallowed_types, reason = "see `Log`")]
@@ -23,6 +24,11 @@ impl Log {
 
     fn len(&self) -> usize {
         self.0.lock().unwrap().len()
+    }
+
+    /// The lines that hold this.
+    fn lines(&self, word: &str) -> Vec<String> {
+        self.0.lock().unwrap().iter().filter(|line| line.contains(word)).cloned().collect()
     }
 
     #[track_caller]

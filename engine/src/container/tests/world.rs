@@ -83,6 +83,28 @@ impl World {
         panic!("the containers never come to rest");
     }
 
+    /// Runs until this moment.
+    pub(crate) fn run_until(&mut self, until: Instant) {
+        loop {
+            self.settle();
+            let next = self.nodes.iter_mut().filter_map(|node| node.container.poll_timeout()).min();
+            self.now = self.now.max(next.map_or(until, |next| next.min(until)));
+            for node in &mut self.nodes {
+                node.container.handle_timeout(self.now);
+            }
+            if next.is_none_or(|next| next > until) {
+                return;
+            }
+        }
+    }
+
+    /// Runs one node alone: what it writes is on its way when the next thing happens.
+    pub(crate) fn run_alone(&mut self, node: usize, at: Instant) {
+        self.now = at;
+        self.nodes[node].container.handle_timeout(at);
+        while self.drive(node) {}
+    }
+
     /// Runs at the present moment until nothing more happens.
     pub(crate) fn settle(&mut self) {
         while self.step() {}
@@ -170,6 +192,17 @@ impl World {
             self.pipes.push(Pipe { from, to, sent, received, closed: false });
         }
         self.nodes[index].container.connected(io, self.now);
+    }
+
+    /// Cuts all byte streams to a node, and lets nobody connect to it any more.
+    pub(crate) fn kill(&mut self, node: usize) {
+        self.listeners.retain(|&(owner, _, _)| owner != node);
+        let (cut, kept) = core::mem::take(&mut self.pipes)
+            .into_iter()
+            .partition(|pipe: &Pipe| pipe.from.0 == node || pipe.to.0 == node);
+        self.pipes = cut;
+        self.cut();
+        self.pipes = kept;
     }
 
     /// Cuts all byte streams.
