@@ -2,7 +2,8 @@
 //!
 //! [`Peer`] plays one side of a connection by a script: it expects frames, checks them, answers, sends whatever bytes
 //! it likes. What it talks to is behind a [`Wire`]: an engine in memory, on a virtual clock, or anything behind a
-//! socket. [`Pair`] lets two engines talk over a simulated network that fragments, delays, stalls and cuts.
+//! socket. [`Pair`] lets two engines talk over a simulated network that fragments, delays, stalls and cuts, [`World`]
+//! any number of containers.
 //!
 //! A failing assertion prints the frames that were exchanged: [`Peer`] and [`Pair`] do it when they are dropped by a
 //! panic. [`each_way`] runs a test for both sides and with the input whole, byte by byte and in random pieces, and
@@ -40,6 +41,8 @@ pub use replay::Replay;
 pub mod script;
 mod wire;
 pub use wire::{Socket, Wire};
+mod world;
+pub use world::World;
 
 /// What nearly every test needs.
 pub mod prelude {

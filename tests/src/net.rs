@@ -124,6 +124,10 @@ impl Pipe {
         self.pieces.pop_front().map(|(_, piece)| piece)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
     /// Forgets what is on its way: the connection is gone.
     pub(crate) fn clear(&mut self) {
         self.pieces.clear();
