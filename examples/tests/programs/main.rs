@@ -5,5 +5,6 @@
 
 mod errors;
 mod pairs;
+mod restarts;
 mod services;
 mod support;
