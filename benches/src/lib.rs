@@ -5,6 +5,7 @@
 //! can be run side by side by one harness.
 
 pub mod codec;
+pub mod containers;
 pub mod duplex;
 mod report;
 pub use report::{Report, resident_kb};

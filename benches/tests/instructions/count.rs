@@ -30,7 +30,7 @@ impl Programs {
         let mut cargo = Command::new(env!("CARGO"));
         cargo
             .args(["build", "--release", "--frozen", "--quiet", "-p", env!("CARGO_PKG_NAME")])
-            .args(["--bin", "engine", "--bin", "codec", "--target-dir"])
+            .args(["--bin", "engine", "--bin", "codec", "--bin", "containers", "--target-dir"])
             .arg(&target);
         for (name, _) in env::vars_os() {
             let name = name.to_string_lossy().into_owned();

@@ -17,11 +17,14 @@ use table::{Row, Table};
 const TOLERANCE: u64 = 5;
 const FLAT: u64 = 10;
 
-/// The rows that must take the same: on few links and on many, with few unsettled deliveries and with many.
-const PAIRS: [[&str; 2]; 3] = [
+/// The rows that must take the same: on few links and on many, with few unsettled deliveries and with many, with messages that
+/// are kept until they are confirmed and with messages that are not.
+const PAIRS: [[&str; 2]; 5] = [
     ["1 link, turns of 20", "10,000 links, turns of 20"],
     ["100 links, turns of 1", "10,000 links, turns of 1"],
     ["1 unsettled", "10,000 unsettled"],
+    ["100 B, not kept", "100 B, kept to be sent again"],
+    ["1 KiB, not kept", "1 KiB, kept to be sent again"],
 ];
 
 /// The rows with what was counted today, which has taken the place of the table if that is wanted; `None` where nothing can

@@ -38,7 +38,7 @@ struct Sent {
     tag: u64,
     /// The length of its front.
     front: usize,
-    tail: Bytes,
+    tail: Option<Bytes>,
     is_live: bool,
 }
 
@@ -53,8 +53,10 @@ pub(super) struct Again {
 
 /// Fronts that nobody needs are cut off a buffer that never runs empty once they are this many bytes.
 const CUT_ABOVE: usize = 16 * 1024;
-/// After so many times in a row that it has run empty and little of it was used, a buffer is made smaller.
-const SMALL_PASSES: u8 = 32;
+/// A buffer up to this size is kept as it is.
+const KEEP_CAPACITY: usize = 64 * 1024;
+/// After so many times in a row that it has run empty and little of it was used, a larger one is made smaller.
+const SMALL_PASSES: u8 = 255;
 /// So many holes are nothing.
 const FEW_HOLES: usize = 32;
 
@@ -80,7 +82,14 @@ impl Retained {
 
     /// Keeps a message that was sent: a front of this length, which was written last, and what follows it.
     #[inline]
-    pub(super) fn push(&mut self, number: Serial, tag: u64, message_format: u32, front: usize, tail: Bytes) {
+    pub(super) fn push(
+        &mut self,
+        number: Serial,
+        tag: u64,
+        message_format: u32,
+        front: usize,
+        tail: Option<Bytes>,
+    ) {
         self.sent.push_back(Sent { number, message_format, tag, front, tail, is_live: true });
     }
 
@@ -110,14 +119,14 @@ impl Retained {
     }
 
     fn reset(&mut self) {
-        let is_small = self.fronts.len() < self.fronts.capacity() / 8;
+        let is_small =
+            self.fronts.capacity() > KEEP_CAPACITY && self.fronts.len() < self.fronts.capacity() / 8;
         self.small_passes = if is_small { self.small_passes + 1 } else { 0 };
         self.fronts.clear();
         self.start = 0;
         if self.small_passes == SMALL_PASSES {
             self.small_passes = 0;
-            self.fronts.shrink_to(self.fronts.capacity() / 2);
-            self.sent.shrink_to(self.sent.capacity() / 2);
+            self.fronts.shrink_to((self.fronts.capacity() / 2).max(KEEP_CAPACITY));
         }
     }
 
@@ -134,7 +143,7 @@ impl Retained {
     fn forget_later(&mut self, number: Serial) {
         let Some(index) = self.find(number) else { return };
         self.sent[index].is_live = false;
-        self.sent[index].tail = Bytes::new();
+        self.sent[index].tail = None;
         self.holes += 1;
         if self.holes > FEW_HOLES && self.holes > self.sent.len() / 2 {
             self.squeeze();
@@ -170,10 +179,10 @@ impl Retained {
         sent.into_iter().filter_map(move |sent| {
             let front = start..start + sent.front;
             start = front.end;
-            let payload = match (front.is_empty(), sent.tail.is_empty()) {
-                (true, _) => sent.tail,
-                (false, true) => Bytes::copy_from_slice(&fronts[front]),
-                (false, false) => [&fronts[front], &sent.tail].concat().into(),
+            let payload = match sent.tail {
+                None => Bytes::copy_from_slice(&fronts[front]),
+                Some(tail) if front.is_empty() => tail,
+                Some(tail) => [&fronts[front], &tail].concat().into(),
             };
             let Sent { number, tag, message_format, is_live, .. } = sent;
             is_live.then_some(Again { number, tag, message_format, payload })
@@ -197,7 +206,13 @@ mod tests {
 
     fn keep(retained: &mut Retained, number: u32, front: &[u8], tail: &'static [u8]) {
         let (range, ()) = retained.write(|out| out.extend_from_slice(front));
-        retained.push(Serial::new(number), u64::from(number), 0, range.len(), Bytes::from_static(tail));
+        retained.push(
+            Serial::new(number),
+            u64::from(number),
+            0,
+            range.len(),
+            (!tail.is_empty()).then(|| Bytes::from_static(tail)),
+        );
     }
 
     fn taken(retained: &mut Retained) -> Vec<(u32, Bytes)> {

@@ -6,7 +6,7 @@ use alloc::{
     format,
     vec::Vec,
 };
-use core::{fmt, mem};
+use core::fmt;
 
 use bytes::Bytes;
 
@@ -17,12 +17,15 @@ use super::{
     state::Core,
 };
 use crate::{
-    Misuse, SendError, Sender, Serial,
+    Blocked, LinkId, Misuse, SendError, Sender, Serial,
     arena::Key,
     codec::Encode,
     message::Message,
     types::{DeliveryState, DeliveryTag, Error, condition},
 };
+
+/// Data of a message that is kept is shared from this size on: it is not to be copied more often than if it were not kept.
+const SHARE_FROM: usize = 256;
 
 /// What a sender holds: messages that wait for credit, for the session's window or for room in the output, and those that
 /// were sent and may have to be sent again.
@@ -144,6 +147,29 @@ impl From<Misuse> for SendRefused {
     }
 }
 
+impl LinkEntry {
+    /// The next tag of an open sender.
+    #[inline]
+    fn take_tag(&mut self) -> Result<u64, SendRefused> {
+        if self.is_refusing || self.stage > Stage::Open {
+            return Err(SendRefused::Closed);
+        }
+        if self.is_streaming {
+            return Err(SendRefused::Unfinished);
+        }
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        Ok(tag)
+    }
+
+    /// The protocol's name of an attached sender for which no message waits.
+    #[inline]
+    fn engine_if_sendable(&self) -> Option<LinkId> {
+        let queues = self.queue.as_ref().is_some_and(|queue| !queue.is_empty());
+        self.engine.filter(|_| !queues && self.stage == Stage::Open)
+    }
+}
+
 impl Core {
     /// Sends a message, or queues it until it can be sent.
     pub(super) fn send(&mut self, key: Key, message: &Message) -> Result<DeliveryTag, SendRefused> {
@@ -163,28 +189,41 @@ impl Core {
     /// The same where it may have to be sent again: it is encoded where it is kept, and sent from there.
     fn send_retained(&mut self, key: Key, message: &Message) -> Result<DeliveryTag, SendRefused> {
         let link = self.links.get_mut(key).ok_or(SendRefused::Closed)?;
-        let mut retained = mem::take(&mut link.queue.get_or_insert_default().retained);
-        let (front, tail) = retained.write(|out| message.encode_sharing(out));
-        let tail = tail.unwrap_or_default();
-        let tried = self.try_send(key, |mut sender, tag, settled| {
-            sender.send_parts(tag, settled, retained.front(front.clone()), tail.clone())
-        });
-        let mut unsent = None;
-        match tried {
-            Ok((tag, Some(number))) => retained.push(number, tag, 0, front.len(), tail),
-            _ => {
-                unsent = Some([retained.front(front.clone()), &tail].concat());
+        let tag = link.take_tag()?;
+        let (connection, id) = (link.connection, link.engine_if_sendable());
+        self.touch(connection);
+        // Side by side: what is kept of the link, and the protocol's side of its connection.
+        let Self { links, connections, .. } = self;
+        let link = links.get_mut(key).ok_or(SendRefused::Closed)?;
+        let retained = &mut link.queue.get_or_insert_default().retained;
+        let (front, tail) = retained.write(|out| message.encode_sharing_from(SHARE_FROM, out));
+        let engine = connections.get_mut(connection).and_then(|peer| peer.engine.as_deref_mut());
+        let sent = match (id, engine) {
+            (Some(id), Some(engine)) => engine.sender(id).map_err(SendError::from).and_then(|mut sender| {
+                sender.send_parts(tag.into(), retained.front(front.clone()), tail.as_ref())
+            }),
+            _ => Err(SendError::Blocked(Blocked::Attach)),
+        };
+        match sent {
+            Ok(sent) => retained.push(sent.number(), tag, 0, front.len(), tail),
+            Err(error) => {
+                let payload = [retained.front(front.clone()), tail.as_deref().unwrap_or_default()].concat();
                 retained.take_back(&front);
+                self.is_blocked(connection, error)?;
+                self.enqueue(key, Queued::new(tag, 0, payload))?;
             }
         }
-        if let Some(queue) = self.links.get_mut(key).and_then(|link| link.queue.as_mut()) {
-            queue.retained = retained;
-        }
-        let (tag, _) = tried?;
-        if let Some(payload) = unsent {
-            self.enqueue(key, Queued::new(tag, 0, payload))?;
-        }
         Ok(tag.into())
+    }
+
+    /// Whether a message is to wait in the queue, after this was the answer to the attempt to send it.
+    fn is_blocked(&self, connection: Key, error: SendError) -> Result<(), SendRefused> {
+        match error {
+            SendError::Blocked(_) => Ok(()),
+            // It is lost, which the program is about to be told.
+            SendError::Misuse(Misuse::ConnectionClosed) if self.comes_back(connection) => Ok(()),
+            error => Err(error.into()),
+        }
     }
 
     /// The same for bytes that are encoded already.
@@ -208,7 +247,7 @@ impl Core {
     fn retain(&mut self, key: Key, number: Serial, sent: Queued) {
         let Some(link) = self.links.get_mut(key).filter(|link| link.retains()) else { return };
         let Queued { tag, message_format, payload, .. } = sent;
-        link.queue.get_or_insert_default().retained.push(number, tag, message_format, 0, payload);
+        link.queue.get_or_insert_default().retained.push(number, tag, message_format, 0, Some(payload));
     }
 
     /// Forgets a message whose outcome is known.
@@ -229,28 +268,13 @@ impl Core {
         send: impl FnOnce(Sender<'_>, DeliveryTag, bool) -> Result<crate::DeliveryId, SendError>,
     ) -> Result<(u64, Option<Serial>), SendRefused> {
         let link = self.links.get_mut(key).ok_or(SendRefused::Closed)?;
-        if link.is_refusing || link.stage > Stage::Open {
-            return Err(SendRefused::Closed);
-        }
-        if link.is_streaming {
-            return Err(SendRefused::Unfinished);
-        }
-        let tag = link.next_tag;
-        link.next_tag += 1;
-        let queues = link.queue.as_ref().is_some_and(|queue| !queue.is_empty());
-        let Some(id) = link.engine.filter(|_| !queues && link.stage == Stage::Open) else {
-            return Ok((tag, None));
-        };
+        let tag = link.take_tag()?;
+        let Some(id) = link.engine_if_sendable() else { return Ok((tag, None)) };
         let (connection, settled) = (link.connection, link.sends_settled);
         let sender = self.engine(connection).and_then(|engine| engine.sender(id)).map_err(SendError::from)?;
         match send(sender, tag.into(), settled) {
             Ok(sent) => Ok((tag, Some(sent.number()))),
-            Err(SendError::Blocked(_)) => Ok((tag, None)),
-            // It is lost, which the program is about to be told.
-            Err(SendError::Misuse(Misuse::ConnectionClosed)) if self.comes_back(connection) => {
-                Ok((tag, None))
-            }
-            Err(error) => Err(error.into()),
+            Err(error) => self.is_blocked(connection, error).map(|()| (tag, None)),
         }
     }
 

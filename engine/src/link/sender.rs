@@ -116,20 +116,19 @@ impl Sender<'_> {
         self.connection.batch(self.id.0)
     }
 
-    /// Sends an encoded message that lies in two parts, of which the second is shared if it is long.
+    /// Sends an encoded message, not settled. It may lie in two parts, of which the second is shared if it is long.
     #[inline]
     pub(crate) fn send_parts(
         &mut self,
         tag: DeliveryTag,
-        settled: bool,
         front: &[u8],
-        tail: Bytes,
+        tail: Option<&Bytes>,
     ) -> Result<DeliveryId, SendError> {
         self.connection.common.record(|tape| {
-            let payload = Bytes::from([front, &tail].concat());
-            tape.call("send", &[&self.id, &tag, &settled, &0_u32, &payload]);
+            let payload = Bytes::from([front, tail.map_or(&[], |tail| tail)].concat());
+            tape.call("send", &[&self.id, &tag, &false, &0_u32, &payload]);
         });
-        let delivery = NewDelivery { tag: &tag, settled, message_format: 0, finished: true };
+        let delivery = NewDelivery { tag: &tag, settled: false, message_format: 0, finished: true };
         self.connection.send_parts(self.id.0, delivery, front, tail)
     }
 

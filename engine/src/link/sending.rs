@@ -124,7 +124,7 @@ impl Connection {
         key: Key,
         delivery: NewDelivery<'_>,
         front: &[u8],
-        tail: Bytes,
+        tail: Option<&Bytes>,
     ) -> Result<DeliveryId, SendError> {
         if let Some(mut path) = self.send_path(key).filter(SendPath::is_ready) {
             return path.send_parts(delivery, front, tail);
@@ -502,31 +502,37 @@ impl SendPath<'_> {
         self.transfer_written(range);
     }
 
-    /// Sends a whole payload in two parts, of which the first is copied.
+    /// Sends a whole payload in one part or two, of which the first is copied.
     #[inline]
     fn send_parts(
         &mut self,
         delivery: NewDelivery<'_>,
         front: &[u8],
-        tail: Bytes,
+        tail: Option<&Bytes>,
     ) -> Result<DeliveryId, SendError> {
-        let frame_size = self.common.outgoing_frame_size;
-        if front.len() + TRANSFER_HEAD > frame_size {
-            return self.send_payload(delivery, [front, &tail].concat().into());
-        }
-        let size = front.len() + tail.len();
+        let size = front.len() + tail.map_or(0, Bytes::len);
         self.check(delivery.settled, size)?;
         let number = self.register(delivery.tag, delivery.settled)?;
+        let frame_size = self.common.outgoing_frame_size;
         if size + TRANSFER_HEAD <= frame_size {
             let first = self.first(number, &delivery, false);
-            let head = |out: &mut Vec<u8>| {
+            let shared = tail.filter(|tail| tail.len() >= COPY_UP_TO);
+            let copied: &[u8] = tail.filter(|_| shared.is_none()).map_or(&[], |tail| tail);
+            let range = self.common.outbox.frame(self.channel(), |out| {
                 first.write(out);
                 out.extend_from_slice(front);
-            };
-            self.write_transfer(head, tail);
+                out.extend_from_slice(copied);
+            });
+            if let Some(shared) = shared {
+                self.common.outbox.share(&range, shared.clone());
+            }
+            self.transfer_written(range);
             self.wait_if_full();
+        } else if front.len() + TRANSFER_HEAD <= frame_size {
+            self.send_in_pieces(number, delivery, front, tail.cloned().unwrap_or_default());
         } else {
-            self.send_in_pieces(number, delivery, front, tail);
+            let payload = [front, tail.map_or(&[], |tail| tail)].concat();
+            self.send_in_pieces(number, delivery, &[], payload.into());
         }
         Ok(DeliveryId::new(self.key, number))
     }

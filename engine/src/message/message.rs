@@ -242,12 +242,18 @@ impl Message {
 
     /// Writes the message; large data at its end is not copied but comes back, to be sent right behind `out`.
     pub(crate) fn encode_sharing(&self, out: &mut Vec<u8>) -> Option<Bytes> {
+        self.encode_sharing_from(SHARE_FROM, out)
+    }
+
+    /// The same where data of so many bytes is large.
+    #[inline]
+    pub(crate) fn encode_sharing_from(&self, share_from: usize, out: &mut Vec<u8>) -> Option<Bytes> {
         let (Body::Data(parts), None) = (&self.body, &self.footer) else {
             self.encode(out);
             return None;
         };
         self.encode_front(out);
-        let Some((last, front)) = parts.split_last().filter(|(last, _)| last.len() >= SHARE_FROM) else {
+        let Some((last, front)) = parts.split_last().filter(|(last, _)| last.len() >= share_from) else {
             self.body.encode(out);
             return None;
         };

@@ -63,7 +63,7 @@ impl Sender {
 
 impl Handler for &mut Sender {
     fn on_start(&mut self, cx: &mut Context<'_>) {
-        self.sender = Some(cx.create_sender(&self.url(), AtLeastOnce));
+        self.sender = Some(cx.create_sender(self.url(), AtLeastOnce));
     }
 
     fn on_sendable(&mut self, cx: &mut Context<'_>, sender: SenderId) {
