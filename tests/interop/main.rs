@@ -4,6 +4,7 @@
 
 mod activemq;
 mod brokers;
+mod cluster;
 mod coming_from_proton;
 mod engine;
 mod examples;

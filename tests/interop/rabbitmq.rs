@@ -56,6 +56,20 @@ impl Rabbit {
     }
 }
 
+impl Rabbit {
+    /// How many nodes of the cluster have a copy of a quorum queue.
+    pub(crate) fn replicas(&self, queue: &str) -> usize {
+        let (status, body) = Management::attach(&self.connection).request("GET", queue, Value::Null);
+        assert_eq!(status, "200");
+        let queue = body.as_value().and_then(Value::as_map).expect("a queue is a map");
+        match queue.get("replicas") {
+            Some(Value::Array(nodes)) => nodes.len(),
+            Some(Value::List(nodes)) => nodes.len(),
+            other => panic!("no replicas: {other:?} in {queue:?}"),
+        }
+    }
+}
+
 /// RabbitMQ's management over AMQP: a pair of links of the same name.
 struct Management {
     sender: Sender,
