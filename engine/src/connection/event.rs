@@ -36,7 +36,8 @@ pub enum Event {
         /// Why, if something went wrong.
         error: Option<Box<Error>>,
     },
-    /// The peer's `attach` has arrived: of a link of its own, to be answered or refused, or in answer to ours.
+    /// The peer's `attach` has arrived: of a link of its own, to be answered or refused, or in answer to ours. What becomes
+    /// of the deliveries of a link that is resumed, [`Sender::unresolved`](crate::Sender::unresolved) tells now.
     LinkAttached(LinkId),
     /// The peer's `detach` has arrived. Answer if ours was not sent.
     LinkDetached {
@@ -61,7 +62,8 @@ pub enum Event {
     /// A delivery, or more of it, has arrived: look with [`Receiver::delivery`](crate::Receiver::delivery), take the
     /// payload with [`Receiver::take`](crate::Receiver::take).
     Delivery(DeliveryId),
-    /// The sender gave up a delivery that was told of before (§2.7.5). It is gone.
+    /// The sender gave up a delivery that was told of before (§2.7.5), or its link was lost in the middle of it. It is gone;
+    /// what of it was told to be [received](crate::types::Received) can be resumed, with its link (§2.6.13).
     Aborted(DeliveryId),
     /// The peer has changed the state of a delivery, or settled it (§2.7.6): of one that we sent, look with
     /// [`Sender::delivery`](crate::Sender::delivery); of one that we receive, with
