@@ -176,7 +176,7 @@ impl<'a> DeliveryMut<'a> {
         //= 3.4.6-22
         let delivery = self.delivery();
         let theirs = delivery.remote_state().filter(|state| state.is_terminal());
-        let state = theirs.or(delivery.state.state()).cloned();
+        let state = theirs.or_else(|| delivery.state.state()).cloned();
         self.end(state.as_ref())
     }
 
