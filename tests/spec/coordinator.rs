@@ -169,7 +169,7 @@ impl Controller {
 
     fn post(&mut self, txn_id: TxnId, text: &str) -> u32 {
         let state = Some(txn_id.state(None));
-        self.send(Transfer { state, ..first(IN, 0) }, encoded(text))
+        self.send(Transfer { state: state.map(Box::new), ..first(IN, 0) }, encoded(text))
     }
 
     #[track_caller]
@@ -434,7 +434,7 @@ fn m7_an_unknown_transaction() {
         controller.rejected(id, &condition::TRANSACTION_UNKNOWN_ID);
         let state = TransactionalState::new(txn_id.to_vec().into());
         let state = Some(DeliveryState::Transactional(Box::new(state)));
-        let id = controller.send(Transfer { state, ..first(IN, 0) }, encoded("never"));
+        let id = controller.send(Transfer { state: state.map(Box::new), ..first(IN, 0) }, encoded("never"));
         controller.rejected(id, &condition::TRANSACTION_UNKNOWN_ID);
         controller.put("x");
         let out = controller.consume(OUT, 2);
@@ -458,12 +458,12 @@ fn m7_a_discharge_over_a_partial_delivery_ends_the_control_link() {
     let txn_id = controller.declare();
     controller.posted(txn_id, "never");
     let state = Some(txn_id.state(None));
-    let begun = Transfer { state: state.clone(), more: true, ..first(IN, 0) };
+    let begun = Transfer { state: state.clone().map(Box::new), more: true, ..first(IN, 0) };
     let message = encoded("never either");
     controller.send(begun, message[..5].to_vec());
     controller.ask_discharge(txn_id.as_bytes(), false);
     controller.detached(CONTROL, &condition::TRANSACTION_ROLLBACK);
-    controller.peer.send(Transfer { state, ..transfer(IN) }.with(message[5..].to_vec()));
+    controller.peer.send(Transfer { state: state.map(Box::new), ..transfer(IN) }.with(message[5..].to_vec()));
     controller.rejected(controller.sent - 2, &condition::TRANSACTION_UNKNOWN_ID);
     controller.consume(OUT, 2);
     controller.nothing_comes();
@@ -471,7 +471,8 @@ fn m7_a_discharge_over_a_partial_delivery_ends_the_control_link() {
     controller.attach_control("again", CONTROL, Source::default());
     let txn_id = controller.declare();
     let state = Some(txn_id.state(None));
-    controller.send(Transfer { state, more: true, ..first(IN, 0) }, message[..5].to_vec());
+    controller
+        .send(Transfer { state: state.map(Box::new), more: true, ..first(IN, 0) }, message[..5].to_vec());
     controller.peer.send(Transfer { aborted: true, ..transfer(IN) });
     controller.discharged(txn_id, false);
 }
@@ -570,7 +571,7 @@ fn what_cannot_be_taken_and_is_settled_lets_no_transaction_commit() {
     for fail in [false, true] {
         let txn_id = controller.declare();
         let state = Some(txn_id.state(None));
-        let lost = Transfer { state, settled: Some(true), ..first(IN, 0) };
+        let lost = Transfer { state: state.map(Box::new), settled: Some(true), ..first(IN, 0) };
         controller.send(lost, encoded("to nowhere"));
         let id = controller.ask_discharge(txn_id.as_bytes(), fail);
         if fail {

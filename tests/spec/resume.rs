@@ -174,7 +174,7 @@ fn r4_a_sender_goes_on_as_3_4_6_tells() {
                         delivery_id: Some(next()),
                         delivery_tag: Some(tag),
                         resume: true,
-                        state,
+                        state: state.map(Box::new),
                         ..first(ENGINE, 0)
                     };
                     assert_eq!(frame, first.on(NEAR.engine).with(payload));
@@ -185,7 +185,7 @@ fn r4_a_sender_goes_on_as_3_4_6_tells() {
                         delivery_id: Some(next()),
                         delivery_tag: Some(tag),
                         settled: Some(true),
-                        state: Some(Accepted),
+                        state: Some(Box::new(Accepted)),
                         resume: true,
                         ..first(ENGINE, 0)
                     };
@@ -213,7 +213,7 @@ fn r4_a_sender_goes_on_as_3_4_6_tells() {
                     let first = Transfer {
                         delivery_id: Some(number),
                         delivery_tag: Some(tag),
-                        state: Some(Accepted),
+                        state: Some(Box::new(Accepted)),
                         resume: true,
                         ..first(ENGINE, 0)
                     };
@@ -273,7 +273,7 @@ fn r4_a_message_goes_on_where_the_receiver_needs_it_and_in_pieces_where_it_is_la
                 delivery_id: Some(Serial::new(number as u32)),
                 delivery_tag: Some(t(1)),
                 resume: true,
-                state,
+                state: state.map(Box::new),
                 ..first(handle, 0)
             };
             assert_eq!(frame, resumed.on(NEAR.engine).with(rest.to_vec()));
@@ -335,7 +335,7 @@ fn r4_a_sender_that_never_sends_settled_settles_right_behind() {
             let resumed = Transfer {
                 delivery_id: Some(Serial::new(number as u32)),
                 delivery_tag: Some(t(name)),
-                state: Some(outcome.clone()),
+                state: Some(Box::new(outcome.clone())),
                 resume: true,
                 ..first(ENGINE, 0)
             };
@@ -431,8 +431,11 @@ fn r4_a_receiver_goes_on_as_3_4_6_tells() {
         assert_eq!(linked.delivery().1, "again");
         // 2: goes on from there, in two transfers.
         let state = received(3, 0);
-        linked
-            .send(Transfer { more: true, state: state.clone(), ..resuming(2, 2) }.on(NEAR.peer).with("the "));
+        linked.send(
+            Transfer { more: true, state: state.clone().map(Box::new), ..resuming(2, 2) }
+                .on(NEAR.peer)
+                .with("the "),
+        );
         linked.send(Transfer { resume: true, ..transfer(PEER) }.on(NEAR.peer).with("rest"));
         let (id, payload) = linked.delivery();
         let mut arrived = payload.to_vec();
@@ -450,7 +453,8 @@ fn r4_a_receiver_goes_on_as_3_4_6_tells() {
         );
         // 3, 8 and 12: settled.
         for (number, name) in [(3, 3), (4, 8), (5, 12)] {
-            let told = Transfer { settled: Some(true), state: Some(Accepted), ..resuming(number, name) };
+            let told =
+                Transfer { settled: Some(true), state: Some(Box::new(Accepted)), ..resuming(number, name) };
             linked.send(told.on(NEAR.peer));
             let Some(Event::Updated(id)) = linked.event() else { panic!("nothing is told") };
             let mut receiver = linked.engine().receiver(link).unwrap();
@@ -464,7 +468,11 @@ fn r4_a_receiver_goes_on_as_3_4_6_tells() {
         linked.send(resuming(6, 4).on(NEAR.peer).with("whole"));
         assert_eq!(linked.delivery().1, "whole");
         // 6: from before the point.
-        linked.send(Transfer { state: received(1, 150), ..resuming(7, 6) }.on(NEAR.peer).with("overlap"));
+        linked.send(
+            Transfer { state: received(1, 150).map(Box::new), ..resuming(7, 6) }
+                .on(NEAR.peer)
+                .with("overlap"),
+        );
         let (id, payload) = linked.delivery();
         assert_eq!(payload, "overlap");
         let receiver = linked.engine().receiver(link).unwrap();
@@ -483,7 +491,7 @@ fn r4_a_receiver_goes_on_as_3_4_6_tells() {
             linked.silent();
         }
         // 13: the sender's outcome holds.
-        linked.send(Transfer { state: Some(Accepted), ..resuming(12, 13) }.on(NEAR.peer));
+        linked.send(Transfer { state: Some(Box::new(Accepted)), ..resuming(12, 13) }.on(NEAR.peer));
         let Some(Event::Updated(id)) = linked.event() else { panic!("nothing is told") };
         let mut receiver = linked.engine().receiver(link).unwrap();
         let delivery = receiver.delivery(id).unwrap();
@@ -530,7 +538,8 @@ fn d11_of_what_is_resumed_only_what_is_in_the_map_is_heard() {
     each_way(|way| {
         let (mut linked, link) = example_receiver(way);
         // Once resumed a delivery is in the map no more.
-        let told = |number| Transfer { settled: Some(true), state: Some(Accepted), ..resuming(number, 3) };
+        let told =
+            |number| Transfer { settled: Some(true), state: Some(Box::new(Accepted)), ..resuming(number, 3) };
         linked.send(told(0).on(NEAR.peer));
         let Some(Event::Updated(id)) = linked.event() else { panic!("nothing is told") };
         linked.engine().receiver(link).unwrap().settle(id).unwrap();
@@ -728,7 +737,7 @@ fn r3_a_new_delivery_after_an_incomplete_map_detaches() {
         let link = resumed_receiver(&mut linked, many(), answer);
         assert!(linked.engine().receiver(link).unwrap().must_reattach());
         assert_eq!(linked.engine().receiver(link).unwrap().unresolved().len(), 60);
-        let told = Transfer { settled: Some(true), state: Some(Accepted), ..resuming(0, 3) };
+        let told = Transfer { settled: Some(true), state: Some(Box::new(Accepted)), ..resuming(0, 3) };
         linked.send(told.on(NEAR.peer));
         assert!(matches!(linked.event(), Some(Event::Updated(_))));
         linked.send(Transfer { delivery_tag: Some(t(222)), ..first(PEER, 1) }.on(NEAR.peer).with("new"));

@@ -36,7 +36,7 @@ fn t_02_each_transfer_of_a_message_posted_names_the_transaction() {
             let frame = linked.expect_frame("Transfer");
             assert!(frame.encode().len() <= 512);
             let Performative::Transfer(transfer) = frame.performative else { panic!("{frame:?}") };
-            assert_eq!(transfer.state, Some(long_id.state(None)));
+            assert_eq!(transfer.state, Some(long_id.state(None).into()));
             payload.extend_from_slice(&frame.payload);
             if !transfer.more {
                 break;
@@ -46,7 +46,7 @@ fn t_02_each_transfer_of_a_message_posted_names_the_transaction() {
         linked.engine_sender().post(id(b"t"), tag(b"b"), true, 7, "x").unwrap();
         let message_format = Some(7);
         expect!(linked, Transfer { settled: Some(true), message_format: format, state: Some(state), .. }
-            if format == message_format && state == id(b"t").state(None));
+            if format == message_format && *state == id(b"t").state(None));
         // A plain message after it is of no transaction.
         linked.engine_sender().send(tag(b"c"), true, "x").unwrap();
         expect!(linked, Transfer { state: None, .. });
@@ -92,16 +92,16 @@ fn t_04_a_message_posted_is_answered_with_the_outcome_it_will_have() {
     each_way(|way| {
         let mut linked = way.linked();
         linked.credit(2);
-        let state = Some(id(b"t").state(None));
+        let state = id(b"t").state(None);
         for number in 0..2 {
-            let transfer = Transfer { state: state.clone(), ..first(NEAR.peer_sender, number) };
+            let transfer = Transfer { state: Some(state.clone().into()), ..first(NEAR.peer_sender, number) };
             linked.send(transfer.on(NEAR.peer).with("x"));
         }
         let (first, _) = linked.delivery();
         let (second, _) = linked.delivery();
         let told =
             |linked: &mut Linked| linked.engine_receiver().delivery(first).unwrap().remote_state().cloned();
-        assert_eq!(told(&mut linked), state);
+        assert_eq!(told(&mut linked), Some(state));
         let mut presume = |id, outcome| {
             let delivery = linked.engine().delivery_mut(id).unwrap();
             delivery.presume(TxnId::new(b"t").unwrap(), outcome)
@@ -360,7 +360,7 @@ fn t_02_a_message_is_posted_and_committed() {
     let frame = scripted.0.expect_frame("Transfer");
     assert_eq!(frame.payload, encoded(&Message::from("x")));
     let Performative::Transfer(transfer) = frame.performative else { panic!("{frame:?}") };
-    assert_eq!((transfer.handle, transfer.state), (Handle(OUT), Some(id(b"t").state(None))));
+    assert_eq!((transfer.handle, transfer.state), (Handle(OUT), Some(id(b"t").state(None).into())));
     scripted.answer(1, presumed(DeliveryState::Accepted));
     scripted.log(&["presumed Some(Accepted) settled"]);
     let asked = scripted.discharge(0, b"t", false);

@@ -337,7 +337,7 @@ impl ReceivePath<'_> {
             return Err(self.fault(condition::LINK_MESSAGE_SIZE_EXCEEDED, "2.7.3", text));
         }
         if let Some(state) = &transfer.state {
-            delivery.remote_state = Some(Arc::new(state.clone()));
+            delivery.remote_state = Some(Arc::from(state.clone()));
         }
         delivery.complete = complete;
         if delivery.settled {

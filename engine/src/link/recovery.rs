@@ -320,7 +320,7 @@ impl SendPath<'_> {
             //= 2.6.13-10 2.7.5-21 3.4.1-02 3.4.6-10
             Resumption::Resume(point) => {
                 let (state, rest) = resumed_from(local, &point, payload);
-                (Transfer { resume: true, state, ..transfer }, rest)
+                (Transfer { resume: true, state: state.map(Box::new), ..transfer }, rest)
             }
             _ => (transfer, payload),
         };
@@ -360,7 +360,7 @@ impl SendPath<'_> {
             delivery_tag: Some(*tag),
             message_format: Some(0),
             settled: settled.then_some(true),
-            state: state.clone(),
+            state: state.clone().map(Box::new),
             resume: true,
             aborted,
             ..Transfer::new(self.handle())
@@ -455,7 +455,7 @@ impl ReceivePath<'_> {
             let id = SessionId(self.link.session);
             return Err(Violation::session(id, condition::RESOURCE_LIMIT_EXCEEDED, "2.8.15", text));
         }
-        let theirs = transfer.state.as_ref().filter(|state| state.is_outcome());
+        let theirs = transfer.state.as_deref().filter(|state| state.is_outcome());
         let has_outcome = state.as_ref().is_some_and(DeliveryState::is_outcome);
         let tells_only = !more && payload.is_empty() && theirs.is_some();
         let is_over = transfer.aborted || has_outcome || tells_only;

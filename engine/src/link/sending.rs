@@ -717,7 +717,7 @@ impl SendPath<'_> {
                 end.unfinished = None;
             }
             //= 4.4.1-02
-            let state = transaction.map(|txn_id| txn_id.state(None));
+            let state = transaction.map(|txn_id| txn_id.state(None).into());
             let transfer = Transfer { more, aborted, state, ..Transfer::new(handle) };
             self.write_transfer(|out| transfer.encode(out), piece);
         }

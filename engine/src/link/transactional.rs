@@ -56,7 +56,7 @@ impl SendPath<'_> {
             message_format: Some(delivery.message_format),
             settled: Some(delivery.settled),
             //= 4.4.1-01
-            state: Some(txn_id.state(None)),
+            state: Some(txn_id.state(None).into()),
             ..Transfer::new(self.handle())
         };
         self.write_delivery(number, first, payload, Some(txn_id));

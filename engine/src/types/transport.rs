@@ -128,7 +128,7 @@ composite! {
         /// How the receiver is to settle this delivery, against the link's mode.
         rcv_settle_mode: ReceiverSettleMode,
         /// The delivery's state at the sender.
-        state: DeliveryState,
+        state: DeliveryState = boxed,
         /// Whether this delivery goes on from before the link was attached.
         resume: bool = false,
         /// Whether the delivery is given up; its bytes are to be forgotten.
