@@ -45,7 +45,7 @@ impl Received {
     ///
     /// let message = [0, 0x53, 0x70, 0x45, 0, 0x53, 0x75, 0xa0, 3, b'a', b'b', b'c'];
     /// assert_eq!(Received::end_of(&message), Received::new(2, 0));
-    /// assert_eq!(Received::end_of(&message[..10]), Received::new(1, 5));
+    /// assert_eq!(Received::end_of(&message[..10]), Received::new(1, 6));
     /// ```
     #[must_use]
     pub fn end_of(message: &[u8]) -> Self {
