@@ -17,7 +17,7 @@ use crate::{
 
 /// What an engine may hold whatever happens, and for each byte that it received.
 const FIXED_ROOM: usize = 64 * 1024;
-const ROOM_PER_BYTE: usize = 17;
+const ROOM_PER_BYTE: usize = 16;
 /// What it may hold for each session and link, whose numbers the settings limit: some 20 bytes make one of 700, and of
 /// twice that while the table that it stands in grows.
 const ROOM_PER_ENDPOINT: usize = 1_400;

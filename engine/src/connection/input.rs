@@ -147,7 +147,8 @@ impl Connection {
     pub(super) fn is_full_of_parts(&self) -> bool {
         let takes_parts = || {
             let mut deliveries = self.sessions.iter().flat_map(|(_, session)| session.incoming.iter());
-            deliveries.any(|(_, delivery)| !delivery.complete && delivery.size > delivery.pending() as u64)
+            deliveries
+                .any(|(_, delivery)| !delivery.is_complete() && delivery.size > delivery.pending() as u64)
         };
         self.common.untaken.bytes >= self.common.config.limits.unread_bytes
             && self.common.untaken.messages == 0

@@ -147,6 +147,34 @@ impl OutgoingDelivery {
     }
 }
 
+/// How far a delivery that we receive has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// More frames of it are to come.
+    #[default]
+    Arriving,
+    /// More frames of it are to come, and we have settled it: nobody wants them.
+    Unwanted,
+    /// It is complete, and its payload was not taken.
+    Unread,
+    /// It is complete, and its payload was taken.
+    Taken,
+}
+
+impl Arrival {
+    /// Whether its last frame has arrived.
+    #[inline(always)]
+    pub(crate) const fn is_complete(self) -> bool {
+        matches!(self, Self::Unread | Self::Taken)
+    }
+
+    /// Whether we have settled it before its last frame.
+    #[inline(always)]
+    pub(crate) const fn is_unwanted(self) -> bool {
+        matches!(self, Self::Unwanted)
+    }
+}
+
 /// A delivery that we receive, until it is settled and its payload taken.
 #[derive(Debug, Default)]
 pub struct IncomingDelivery {
@@ -156,18 +184,12 @@ pub struct IncomingDelivery {
     pub(crate) message_format: u32,
     /// Bytes that have arrived, taken or not.
     pub(crate) size: u64,
-    /// Transfers without payload that came before the last.
-    pub(crate) empty_frames: u16,
-    pub(crate) complete: bool,
+    pub(crate) arrival: Arrival,
     pub(crate) remote_settled: bool,
-    /// We have settled it, but its last frame has not arrived.
-    pub(crate) settled: bool,
     /// The receiver settles second (§2.8.3).
     pub(crate) second: bool,
     /// The last event about it: while it waits to be polled no second one is queued.
     pub(crate) told: EventNumber,
-    /// It is complete and its payload was not taken.
-    pub(crate) unread: bool,
     /// Our state, while the sender has not settled.
     pub(crate) state: Told,
     /// Shared by all that a disposition names.
@@ -179,9 +201,8 @@ impl IncomingDelivery {
     #[inline(always)]
     pub(crate) fn begin(&mut self, link: Key, tag: &DeliveryTag, message_format: u32, second: bool) {
         (self.link, self.tag, self.message_format) = (link, *tag, message_format);
-        (self.size, self.empty_frames, self.told) = (0, 0, EventNumber::default());
-        (self.complete, self.unread) = (false, false);
-        (self.settled, self.remote_settled, self.second) = (false, false, second);
+        (self.size, self.told) = (0, EventNumber::default());
+        (self.arrival, self.remote_settled, self.second) = (Arrival::Arriving, false, second);
     }
 
     /// The delivery-tag (§2.8.7).
@@ -199,7 +220,7 @@ impl IncomingDelivery {
     /// Whether its last frame has arrived.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.complete
+        self.arrival.is_complete()
     }
 
     /// Whether the sender has settled it: no outcome is expected.

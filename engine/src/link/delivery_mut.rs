@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use core::ops::Deref;
 
-use super::{DeliveryId, IncomingDelivery, path::ReceivePath, settle};
+use super::{DeliveryId, IncomingDelivery, delivery::Arrival, path::ReceivePath, settle};
 use crate::{
     Connection, Event, LinkId, Misuse, SessionState,
     connection::{DeliveryRun, EventOf, check_state_fits},
@@ -96,7 +96,7 @@ impl<'a> DeliveryMut<'a> {
         let path = &mut self.path;
         path.common.record(|tape| tape.call("take", &[&self.id]));
         let Some(delivery) = path.session.incoming.at_mut(self.slot) else { return Payload::new() };
-        self.spent = delivery.complete && delivery.remote_settled;
+        self.spent = delivery.arrival.is_complete() && delivery.remote_settled;
         let payload = path.common.untaken.release(delivery, &mut path.session.window);
         path.offer_window();
         payload
@@ -110,8 +110,7 @@ impl<'a> DeliveryMut<'a> {
     #[inline(always)]
     pub fn accept(mut self) -> Result<(), Misuse> {
         let delivery = self.delivery();
-        let is_taken = delivery.complete && !delivery.unread;
-        if !is_taken || delivery.settled || delivery.second || delivery.state.is_some() {
+        if delivery.arrival != Arrival::Taken || delivery.second || delivery.state.is_some() {
             return self.change(DeliveryState::Accepted);
         }
         let remote_settled = delivery.remote_settled;
@@ -193,7 +192,7 @@ impl<'a> DeliveryMut<'a> {
         if state.is_outcome() && settle::receiver_settles_first(mode, delivery.remote_settled) {
             return self.end(Some(&state));
         }
-        if delivery.settled {
+        if delivery.arrival.is_unwanted() {
             return Err(Misuse::Settled);
         }
         if !delivery.remote_settled {
@@ -206,7 +205,7 @@ impl<'a> DeliveryMut<'a> {
     #[inline(always)]
     pub(super) fn end(&mut self, state: Option<&DeliveryState>) -> Result<(), Misuse> {
         let delivery = self.delivery();
-        if delivery.settled {
+        if delivery.arrival.is_unwanted() {
             return Err(Misuse::Settled);
         }
         if !delivery.remote_settled {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{DeliveryId, Inserted, path::ReceivePath, settle};
+use super::{DeliveryId, Inserted, delivery::Arrival, path::ReceivePath, settle};
 use crate::{
     Event, Serial,
     connection::{EventNumber, Run},
@@ -122,7 +122,7 @@ impl<'p, 'a> Intake<'p, 'a> {
         vacant.begin(self.path.key, tag, message_format, self.second);
         vacant.payload.push(payload);
         (vacant.size, vacant.told) = (len as u64, self.told.plus(self.taken));
-        (vacant.complete, vacant.unread, vacant.remote_settled) = (true, true, settled);
+        (vacant.arrival, vacant.remote_settled) = (Arrival::Unread, settled);
         self.next = number.next();
         self.taken += 1;
         self.bytes += len;

@@ -180,6 +180,8 @@ pub(crate) struct ReceiverEnd {
     pub(crate) available: u32,
     /// The delivery whose last frame has not arrived.
     pub(crate) unfinished: Option<Serial>,
+    /// Transfers of that without payload.
+    pub(crate) empty_frames: u16,
     /// The last frame of a delivery that nobody wants has not arrived.
     pub(crate) dropping: bool,
 }

@@ -1,6 +1,6 @@
 //! The ways of deliveries through a connection: a link, its session, and what is common to all, each borrowed for itself.
 
-use super::{IncomingDelivery, LinkEnd, LinkEndpoint, ReceiverEnd, SenderEnd, Told};
+use super::{IncomingDelivery, LinkEnd, LinkEndpoint, ReceiverEnd, SenderEnd, Told, delivery::Arrival};
 use crate::{
     Connection,
     arena::Key,
@@ -107,13 +107,13 @@ impl ReceivePath<'_> {
     #[inline(always)]
     pub(super) fn drop_delivery(&mut self, slot: usize) {
         let Some(delivery) = self.session.incoming.at_mut(slot) else { return };
-        if delivery.unread || !delivery.payload.is_empty() {
+        if delivery.arrival == Arrival::Unread || !delivery.payload.is_empty() {
             self.common.untaken.release(delivery, &mut self.session.window);
         }
-        if delivery.complete {
+        if delivery.arrival.is_complete() {
             self.remove(slot);
         } else {
-            delivery.settled = true;
+            delivery.arrival = Arrival::Unwanted;
         }
         self.offer_window();
     }
@@ -143,7 +143,8 @@ impl Untaken {
     pub(crate) fn release(&mut self, delivery: &mut IncomingDelivery, window: &mut SessionWindow) -> Payload {
         let payload = core::mem::take(&mut delivery.payload);
         self.bytes -= payload.len();
-        if core::mem::take(&mut delivery.unread) {
+        if delivery.arrival == Arrival::Unread {
+            delivery.arrival = Arrival::Taken;
             self.messages -= 1;
             window.released();
         }

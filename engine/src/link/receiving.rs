@@ -4,7 +4,7 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 use bytes::Bytes;
 
-use super::{DeliveryId, LinkEnd, LinkEndpoint, insert_tag, path::ReceivePath, settle};
+use super::{DeliveryId, LinkEnd, LinkEndpoint, delivery::Arrival, insert_tag, path::ReceivePath, settle};
 use crate::{
     Connection, Event, LinkId, Serial, SessionId, Violation,
     arena::Key,
@@ -154,9 +154,9 @@ impl ReceivePath<'_> {
     fn drop_unfinished(&mut self, number: Serial) {
         let Some(index) = self.session.incoming.find(number) else { return };
         let Some(delivery) = self.session.incoming.at_mut(index) else { return };
-        delivery.complete = true;
         // What the user has settled early is over for it.
-        let was_told = delivery.told.is_some() && !delivery.settled;
+        let was_told = delivery.told.is_some() && !delivery.arrival.is_unwanted();
+        delivery.arrival = Arrival::Taken;
         self.drop_delivery(index);
         if was_told {
             self.common.events.push(Event::Aborted(DeliveryId::new(self.key, number)));
@@ -259,6 +259,7 @@ impl ReceivePath<'_> {
             return Err(self.fault(condition::INVALID_FIELD, "2.6.12", text));
         }
         self.link.live += 1;
+        self.end().empty_frames = 0;
         let (slot, vacant) = self.session.incoming.vacant(number);
         vacant.begin(key, tag, message_format, second);
         Ok((number, slot))
@@ -326,8 +327,8 @@ impl ReceivePath<'_> {
         }
         delivery.size += payload.len() as u64;
         if payload.is_empty() && !complete {
-            delivery.empty_frames = delivery.empty_frames.saturating_add(1);
-            if delivery.empty_frames > EMPTY_FRAMES {
+            end.empty_frames = end.empty_frames.saturating_add(1);
+            if end.empty_frames > EMPTY_FRAMES {
                 let text = "transfers without payload";
                 return Err(self.fault(condition::LINK_MESSAGE_SIZE_EXCEEDED, "2.7.3", text));
             }
@@ -339,17 +340,16 @@ impl ReceivePath<'_> {
         if let Some(state) = &transfer.state {
             delivery.remote_state = Some(Arc::from(state.clone()));
         }
-        delivery.complete = complete;
-        if delivery.settled {
-            // We have settled it early: nobody wants the rest.
+        if delivery.arrival.is_unwanted() {
             if complete {
+                delivery.arrival = Arrival::Taken;
                 self.drop_delivery(index);
             }
         } else {
             self.common.untaken.bytes += payload.len();
             delivery.payload.push(payload);
-            delivery.unread = complete;
             if complete {
+                delivery.arrival = Arrival::Unread;
                 self.common.untaken.messages += 1;
                 self.session.window.hold(1);
             }

@@ -6,7 +6,9 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use bytes::Bytes;
 
 use super::{
-    DeliveryId, IncomingDelivery, KeptAttach, OutgoingDelivery, Resumption, Told, UnsettledMap, insert_tag,
+    DeliveryId, KeptAttach, OutgoingDelivery, Resumption, Told, UnsettledMap,
+    delivery::Arrival,
+    insert_tag,
     path::{ReceivePath, SendPath},
     resume::{Remote, reconcile},
     settle,
@@ -15,8 +17,7 @@ use crate::{
     Blocked, Connection, Event, LinkState, Misuse, SendError, Serial, SessionId, SessionState, Violation,
     arena::Key,
     codec::{Encode, Map},
-    connection::{EventNumber, check_state_fits},
-    message::Payload,
+    connection::check_state_fits,
     types::{Attach, DeliveryState, DeliveryTag, Received, ReceiverSettleMode, Role, Transfer, condition},
 };
 
@@ -461,28 +462,17 @@ impl ReceivePath<'_> {
         let is_over = transfer.aborted || has_outcome || tells_only;
         let mode = transfer.rcv_settle_mode.unwrap_or(self.link.rcv_settle_mode);
         self.link.live += 1;
-        session.incoming.push(
-            number,
-            IncomingDelivery {
-                link: self.key,
-                payload: Payload::new(),
-                tag,
-                message_format: transfer.message_format.unwrap_or_default(),
-                size: 0,
-                empty_frames: 0,
-                complete: is_over,
-                remote_settled: is_over && (transfer.aborted || transfer.settled == Some(true)),
-                settled: false,
-                second: mode == ReceiverSettleMode::Second,
-                told: EventNumber::default(),
-                unread: false,
-                state: state.into(),
-                remote_state: theirs.filter(|_| is_over).cloned().map(Arc::new),
-            },
-        );
+        let (_, vacant) = session.incoming.vacant(number);
+        let message_format = transfer.message_format.unwrap_or_default();
+        vacant.begin(self.key, &tag, message_format, mode == ReceiverSettleMode::Second);
+        vacant.state = state.into();
         if !is_over {
+            self.end().empty_frames = 0;
             return self.continue_delivery(number, transfer, payload);
         }
+        vacant.arrival = Arrival::Taken;
+        vacant.remote_settled = transfer.aborted || transfer.settled == Some(true);
+        vacant.remote_state = theirs.cloned().map(Arc::new);
         // What arrived before does not come again, and what was given up does not come at all.
         //= 2.7.5-24
         self.end().dropping = more;
@@ -495,7 +485,9 @@ impl ReceivePath<'_> {
     /// can be resumed.
     #[cold]
     pub(super) fn remember_unfinished(&mut self, number: Serial) {
-        let Some(delivery) = self.session.incoming.get(number).filter(|delivery| !delivery.settled) else {
+        let Some(delivery) =
+            self.session.incoming.get(number).filter(|delivery| !delivery.arrival.is_unwanted())
+        else {
             return;
         };
         if let Some(state @ DeliveryState::Received(_)) = delivery.state() {

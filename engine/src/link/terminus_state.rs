@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{
-    UnsettledMap,
+    IncomingDelivery, UnsettledMap,
     attach::{attach_of, config_of},
 };
 use crate::{
@@ -89,7 +89,9 @@ impl Connection {
             }
             Role::Receiver => {
                 let arrived = session.incoming.iter().filter(|(_, delivery)| delivery.link == key);
-                let open = arrived.filter(|(_, delivery)| !delivery.remote_settled && !delivery.settled);
+                let is_open =
+                    |delivery: &IncomingDelivery| !delivery.remote_settled && !delivery.arrival.is_unwanted();
+                let open = arrived.filter(|(_, delivery)| is_open(delivery));
                 unsettled.extend(open.filter_map(|(_, delivery)| {
                     // What the user has said nothing of is as if it had not arrived.
                     //= 3.4.6-11

@@ -85,7 +85,7 @@ impl DeliveryMut<'_> {
         if settle::receiver_settles_first(mode, delivery.remote_settled) {
             return self.end(Some(&state));
         }
-        if delivery.settled {
+        if delivery.arrival.is_unwanted() {
             return Err(Misuse::Settled);
         }
         if !delivery.remote_settled {

@@ -168,7 +168,7 @@ impl Connection {
             Role::Sender => {
                 let told = disposition.state.map(Arc::new);
                 session.incoming.for_each(first, last, |number, delivery| {
-                    if !delivery.remote_settled && !delivery.settled {
+                    if !delivery.remote_settled && !delivery.arrival.is_unwanted() {
                         //= 3.4-02
                         let is_final = delivery.remote_state().is_some_and(DeliveryState::is_terminal);
                         if told.is_some() && !is_final {
