@@ -239,7 +239,11 @@ impl<'a> ValueRef<'a> {
             Self::Symbol(value) => Value::Symbol(value.into()),
             Self::List(list) => {
                 let depth = deeper(depth)?;
-                Value::List(list.iter().map(|item| item?.to_value_at(depth)).collect::<Result<_, _>>()?)
+                let mut items = Vec::with_capacity(list.len());
+                for item in list {
+                    items.push(item?.to_value_at(depth)?);
+                }
+                Value::List(items)
             }
             Self::Map(map) => Value::Map(map.to_map_at(depth)?),
             Self::Array(array) => {
