@@ -51,6 +51,7 @@ pub use selector::{Fault, Selector};
 mod termini;
 use termini::error;
 mod transactions;
+mod waiting;
 use transactions::Transactions;
 mod topics;
 use topics::{Subscription, Topics};

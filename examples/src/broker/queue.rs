@@ -1,6 +1,9 @@
 //! One queue: no link, socket or clock in it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
+};
 
 use amqp1_engine::{
     Instant,
@@ -10,7 +13,7 @@ use amqp1_engine::{
 };
 use bytes::Bytes;
 
-use super::Selector;
+use super::{Selector, waiting::Waiting};
 
 /// How much a queue holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +76,7 @@ pub struct Queue<C> {
     messages: usize,
     bytes: usize,
     arrived: u64,
-    /// By place.
-    waiting: BTreeMap<u64, Entry>,
+    waiting: Waiting<Entry>,
     /// Places of those among them that came back, in the order of their return.
     returned: BTreeMap<u64, u64>,
     returns: u64,
@@ -107,7 +109,7 @@ struct Entry {
 struct Consumer {
     interest: Interest,
     is_ready: bool,
-    unsettled: HashMap<DeliveryTag, (u64, Entry)>,
+    unsettled: HashMap<DeliveryTag, (u64, Entry), BuildHasherDefault<TagHasher>>,
     /// It has looked at all places before this one, and at all returns before that one.
     next: u64,
     next_return: u64,
@@ -126,7 +128,7 @@ impl<C: Copy + Ord> Queue<C> {
             messages: 0,
             bytes: 0,
             arrived: 0,
-            waiting: BTreeMap::new(),
+            waiting: Waiting::new(),
             returned: BTreeMap::new(),
             returns: 0,
             expiring: BTreeSet::new(),
@@ -227,7 +229,7 @@ impl<C: Copy + Ord> Queue<C> {
         let consumer = Consumer {
             interest,
             is_ready: false,
-            unsettled: HashMap::new(),
+            unsettled: HashMap::default(),
             next: 0,
             next_return: self.returns,
             barred: BTreeSet::new(),
@@ -268,7 +270,7 @@ impl<C: Copy + Ord> Queue<C> {
                 in_vain += 1;
                 continue;
             };
-            let (Some(consumer), Some(entry)) = (self.consumers.get_mut(&id), self.waiting.get_mut(&place))
+            let (Some(consumer), Some(entry)) = (self.consumers.get_mut(&id), self.waiting.get_mut(place))
             else {
                 continue;
             };
@@ -384,7 +386,7 @@ impl<C: Copy + Ord> Queue<C> {
             // What is still ahead comes in its place.
             if place < consumer.next {
                 looks += 1;
-                if self.waiting.get(&place).is_some_and(|entry| consumer.wants(place, entry)) {
+                if self.waiting.get(place).is_some_and(|entry| consumer.wants(place, entry)) {
                     found = Some(place);
                     break;
                 }
@@ -392,7 +394,7 @@ impl<C: Copy + Ord> Queue<C> {
             consumer.next_return = number + 1;
         }
         if found.is_none() {
-            for (&place, entry) in self.waiting.range(consumer.next..) {
+            for (place, entry) in self.waiting.from(consumer.next) {
                 looks += 1;
                 consumer.next = place;
                 if consumer.wants(place, entry) {
@@ -416,7 +418,7 @@ impl<C: Copy + Ord> Queue<C> {
 
     /// Takes a message from those that wait.
     fn take(&mut self, place: u64) -> Option<Entry> {
-        let entry = self.waiting.remove(&place)?;
+        let entry = self.waiting.remove(place)?;
         if let Some(number) = entry.returned {
             self.returned.remove(&number);
         }
@@ -473,6 +475,27 @@ impl<C: Copy + Ord> Queue<C> {
                 consumer.barred.remove(&place);
             }
         }
+    }
+}
+
+/// For delivery-tags that this side has made: numbers that count up, which no peer can choose to collide.
+#[derive(Default)]
+struct TagHasher(u64);
+
+impl Hasher for TagHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        // An odd number with bits all over spreads what differs in the last byte to the upper bits, where tables look.
+        for &byte in bytes {
+            self.0 = (self.0.rotate_left(8) ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.0 ^= number as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -549,6 +572,10 @@ mod tests {
             queue.push(stored(text)).unwrap();
         }
         queue
+    }
+
+    fn oldest(queue: &Queue<char>) -> &Entry {
+        queue.waiting.get(0).unwrap()
     }
 
     fn text(stored: &Stored) -> String {
@@ -660,18 +687,18 @@ mod tests {
     #[test]
     fn an_annotation_is_added_and_the_bare_message_kept() {
         let mut queue = queue_of(&["kept"]);
-        let before = queue.waiting[&0].stored.clone();
+        let before = oldest(&queue).stored.clone();
         subscribe(&mut queue, &['a']);
         queue.deliver(|_, _| Offered::Sent(0.into()));
         let seen = Symbol::from_static("x-opt-seen");
         let annotations = [(Value::Symbol(seen), Value::Bool(true))].into_iter().collect();
         let modified = Modified { message_annotations: Some(annotations), ..Modified::default() };
         queue.settle('a', 0.into(), Some(&DeliveryState::Modified(Box::new(modified))));
-        let after = MessageView::scan(&queue.waiting[&0].stored.payload).unwrap();
+        let after = MessageView::scan(&oldest(&queue).stored.payload).unwrap();
         assert!(after.message_annotations().get("x-opt-seen").unwrap().is_some());
         assert_eq!(after.header().unwrap(), Header::default());
         assert_eq!(after.bare(), MessageView::scan(&before.payload).unwrap().bare());
-        assert_eq!(queue.bytes, queue.waiting[&0].stored.payload.len());
+        assert_eq!(queue.bytes, oldest(&queue).stored.payload.len());
     }
 
     //= 3.4.5-06
@@ -687,7 +714,7 @@ mod tests {
             ..Modified::default()
         };
         queue.settle('a', 0.into(), Some(&DeliveryState::Modified(Box::new(modified))));
-        let stored = &queue.waiting[&0].stored;
+        let stored = &oldest(&queue).stored;
         assert_eq!(failures(stored), Some(1));
         assert_eq!(MessageView::scan(&stored.payload).unwrap().validate(), Ok(()));
     }
@@ -713,7 +740,7 @@ mod tests {
                 queue.settle('a', tag.into(), outcome.as_ref());
             }
             assert_eq!(first, [true, false], "{outcome:?}");
-            assert_eq!(queue.bytes, queue.waiting[&0].stored.payload.len());
+            assert_eq!(queue.bytes, oldest(&queue).stored.payload.len());
         }
     }
 
@@ -806,7 +833,7 @@ mod tests {
         subscribe(&mut queue, &['a']);
         queue.deliver(|_, _| Offered::Sent(0.into()));
         queue.settle('a', 0.into(), None);
-        assert_eq!(queue.waiting[&0].stored, odd);
+        assert_eq!(oldest(&queue).stored, odd);
     }
 
     /// A message whose text is its colour, too.
