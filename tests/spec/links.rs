@@ -445,6 +445,34 @@ fn a_peer_that_has_closed_is_answered_with_a_close() {
     });
 }
 
+//= 2.6.6-01
+#[test]
+fn a_peer_that_has_detached_with_an_error_is_answered_as_it_asked_and_the_name_is_free() {
+    each_way(|way| {
+        for closed in [false, true] {
+            let mut linked = way.linked();
+            let error = Some(Error::new(condition::LINK_DETACH_FORCED));
+            let told = error.clone().map(Box::new);
+            linked.send(Detach { closed, error, ..detach(NEAR.peer_sender) }.on(NEAR.peer));
+            let link = linked.receiver;
+            linked.expect_event(Event::LinkDetached { link, closed: true, error: told });
+            let name = linked.engine_receiver().name().to_owned();
+            let again = LinkConfig::receiver(name, "there");
+            let session = linked.session;
+            let mut attach = || linked.engine().session(session).unwrap().attach_receiver(again.clone());
+            assert_eq!(attach(), Err(Misuse::NameInUse));
+            linked.engine_receiver().detach().unwrap();
+            let mut attach = || linked.engine().session(session).unwrap().attach_receiver(again.clone());
+            // What answers the peer is written first.
+            attach().unwrap();
+            assert_eq!(attach(), Err(Misuse::NameInUse));
+            linked.expect(Detach { closed, ..detach(NEAR.engine_receiver) });
+            expect!(linked, Attach { role: Role::Receiver, .. });
+            linked.session_is_fine();
+        }
+    });
+}
+
 //= 2.6.2-01 2.6.6-01 2.7.3-04 2.8.4-01 2.8.4-02
 #[test]
 fn k9_handles_are_used_again_and_nothing_is_left_behind() {

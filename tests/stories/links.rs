@@ -160,6 +160,29 @@ fn w19_a_name_is_free_as_soon_as_its_link_is_closed_by_both() {
 
 //= 2.6.1-02
 #[test]
+fn a_name_is_free_once_the_peer_has_ended_its_session_and_this_side_is_about_to() {
+    each_net(|net| {
+        let mut pair = Pair::opened(net);
+        let (session, theirs) = pair.session();
+        let (sender, _) = pair.link(session, "link");
+        let again = || LinkConfig::sender("link", "there");
+        let other = pair.client.begin(SessionConfig::default()).unwrap();
+        pair.server.session(theirs).unwrap().end(None).unwrap();
+        pair.run();
+        pair.server.events();
+        pair.client.events();
+        assert_eq!(pair.client.session(other).unwrap().attach_sender(again()), Err(Misuse::NameInUse));
+        pair.client.session(session).unwrap().end(None).unwrap();
+        let fresh = pair.client.session(other).unwrap().attach_sender(again()).unwrap();
+        assert_ne!(fresh, sender);
+        pair.run();
+        assert!(pair.client.sender(sender).is_err());
+        assert!(pair.client.sender(fresh).is_ok());
+    });
+}
+
+//= 2.6.1-02
+#[test]
 fn one_name_serves_a_link_of_either_direction() {
     each_net(|net| {
         let mut pair = Pair::opened(net);

@@ -17,6 +17,7 @@ use crate::{
     Connection, Event, LinkConfig, LinkId, Misuse, SessionId, SessionState, Violation,
     arena::Key,
     codec::{Str, frame::FRAME_HEADER_LEN},
+    session::SessionEndpoint,
     types::{Attach, Detach, Error, Handle, Role, condition},
 };
 
@@ -231,7 +232,7 @@ impl Connection {
             return Err(Misuse::LinkNotOpen);
         }
         // A peer that closed is owed a close (§2.6.6).
-        let closed = closed || error.is_some() || link.received_detach.is_some_and(DetachKind::is_final);
+        let closed = closed || error.is_some() || link.received_detach.is_some_and(DetachKind::is_closing);
         link.detach_due = Some(Box::new(Detachment { closed, error: error.map(Box::new) }));
         link.sent_detach = None;
         self.mark_link(key);
@@ -359,6 +360,16 @@ impl Connection {
         };
         let key = *names.get(name)?;
         self.links.get(key).filter(|link| !link.is_over()).map(|link| (key, link))
+    }
+
+    /// Whether the peer has done with a link, and our answer to that goes before all that is yet to be written: then its
+    /// name is free.
+    pub(crate) fn is_leaving(&self, link: &LinkEndpoint) -> bool {
+        let is_detached = link.received_detach.is_some_and(DetachKind::is_final);
+        let is_ending = |session: &SessionEndpoint| {
+            session.state == SessionState::EndReceived && session.end_due.is_some()
+        };
+        is_detached && link.detach_due.is_some() || self.sessions.get(link.session).is_some_and(is_ending)
     }
 
     fn add_remote_link(&mut self, session: Key, role: Role, attach: &Attach) -> Key {

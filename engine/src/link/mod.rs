@@ -124,21 +124,27 @@ pub(crate) enum DetachKind {
     Suspended,
     /// The terminus is gone (§2.6.6).
     Closed,
-    /// The link was destroyed because of an error (§2.6.5).
-    Failed,
+    /// The link was destroyed because of an error (§2.6.5), and the terminus with it if it was closed.
+    Failed { closed: bool },
 }
 
 impl DetachKind {
     pub(crate) const fn of(closed: bool, error: bool) -> Self {
         match (closed, error) {
-            (_, true) => Self::Failed,
+            (closed, true) => Self::Failed { closed },
             (true, false) => Self::Closed,
             (false, false) => Self::Suspended,
         }
     }
 
+    /// Whether the link endpoint is gone.
     pub(crate) const fn is_final(self) -> bool {
         !matches!(self, Self::Suspended)
+    }
+
+    /// Whether the terminus is gone, too.
+    pub(crate) const fn is_closing(self) -> bool {
+        matches!(self, Self::Closed | Self::Failed { closed: true })
     }
 }
 
@@ -264,7 +270,7 @@ impl LinkEndpoint {
 
     /// Whether we told the peer that the link is destroyed, and the peer has not answered.
     pub(crate) fn has_failed(&self) -> bool {
-        self.state == LinkState::DetachSent && self.sent_detach == Some(DetachKind::Failed)
+        self.state == LinkState::DetachSent && matches!(self.sent_detach, Some(DetachKind::Failed { .. }))
     }
 
     /// Whether our attach, or a detach pipelined behind it, waits for the peer's attach.

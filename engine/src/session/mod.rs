@@ -232,7 +232,8 @@ impl Session<'_> {
         if !self.endpoint().is_usable() {
             return Err(Misuse::SessionNotOpen);
         }
-        if self.connection.link_named(&config.name, role).is_some() {
+        let namesake = self.connection.link_named(&config.name, role);
+        if namesake.is_some_and(|(_, link)| !self.connection.is_leaving(link)) {
             return Err(Misuse::NameInUse);
         }
         if !terminus::are_valid(role, &config) {

@@ -255,7 +255,7 @@ impl Connection {
         }
         if let Some(link) = self.links.get_mut(key) {
             link.state = LinkState::Detached;
-            link.sent_detach = Some(DetachKind::Failed);
+            link.sent_detach = Some(DetachKind::Failed { closed: true });
         }
         self.common.events.push(Event::LinkTooLarge(LinkId(key)));
     }
