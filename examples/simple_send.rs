@@ -68,9 +68,9 @@ impl Handler for Send {
         amqp1_examples::transport_error(cx, reason);
     }
 
-    fn on_disconnected(&mut self, _: &mut Context<'_>, _: ConnectionId, _: &Disconnected) {
-        // Nobody knows whether these have arrived: they are sent again once the sender is back.
-        self.again.extend(self.sent.drain().map(|(_, id)| id));
+    fn on_in_doubt(&mut self, _: &mut Context<'_>, tracker: &Tracker) {
+        // Nobody knows whether it has arrived: it is sent again once the sender is back.
+        self.again.extend(self.sent.remove(&tracker.tag()));
     }
 
     fn on_settled(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {

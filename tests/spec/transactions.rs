@@ -5,7 +5,7 @@ use std::any::Any;
 use amqp1_engine::{
     container::{
         Address, ConnectionId, ConnectionOptions, Context, Delivery, DeliveryId, Handler, Knobs, Name,
-        Prefetch, Security, SendRefused, SenderId, Tracker, TransactionId, Unhandled,
+        Object, Prefetch, Security, SendRefused, SenderId, Tracker, TransactionId, Unhandled,
     },
     message::Message,
     txn::{Request, TxnId},
@@ -214,6 +214,7 @@ impl Handler for Program {
             Unhandled::LinkError(_, error) => format!("link error {}", error.condition),
             Unhandled::LinkClosed(_) => "link closed".into(),
             Unhandled::SessionClosed(_) => "session closed".into(),
+            Unhandled::Recovering(Object::Session(_), _) => "session recovers".into(),
             Unhandled::Disconnected(..) => "disconnected".into(),
             _ => return,
         });
@@ -602,10 +603,14 @@ fn h_08_a_transaction_ends_with_its_session_and_its_connection() {
     };
     let both = |condition: &str| [format!("aborted {condition}"), format!("not committed {condition}")];
 
-    let mut scripted = begun();
-    scripted.0.send(End { error: Some(Error::new(condition::INTERNAL_ERROR)) });
-    let [aborted, failed] = both("amqp:internal-error");
-    scripted.log(&[&aborted, &failed, "session closed"]);
+    // Whether the session comes back or not.
+    let ends = [(condition::NOT_ALLOWED, "session closed"), (condition::INTERNAL_ERROR, "session recovers")];
+    for (condition, what) in ends {
+        let mut scripted = begun();
+        scripted.0.send(End { error: Some(Error::new(condition.clone())) });
+        let [aborted, failed] = both(condition.as_str());
+        scripted.log(&[&aborted, &failed, what]);
+    }
 
     let mut scripted = begun();
     scripted.0.send(Close { error: None });

@@ -158,10 +158,10 @@ impl Core {
     fn end_session(&mut self, key: Key, error: Option<Error>) {
         let Some(session) = self.sessions.get(key) else { return };
         let connection = session.connection;
-        let ended = match session.engine {
-            Some(id) => self.engine(connection).and_then(|engine| engine.session(id)?.end(error)).is_ok(),
-            None => false,
+        let Some(id) = session.engine else {
+            return self.notices.push_back(Notice::SessionClosed(key));
         };
+        let ended = self.engine(connection).and_then(|engine| engine.session(id)?.end(error)).is_ok();
         if !ended {
             self.free_session(key);
         }
@@ -169,6 +169,9 @@ impl Core {
 
     fn close_link(&mut self, key: Key, error: Option<Error>) {
         let Some(link) = self.links.get(key) else { return };
+        if link.engine.is_none() {
+            return self.notices.push_back(Notice::LinkClosed(key));
+        }
         let detaches = link.detaches && error.is_none();
         let closed = match link.role {
             Role::Sender => self.sender(key).and_then(|mut sender| match sender.state() {

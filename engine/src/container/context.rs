@@ -232,7 +232,8 @@ impl Context<'_> {
     }
 
     /// How many messages of a link are not settled by both sides. In
-    /// [`on_disconnected`](Handler::on_disconnected), how many of a sender's are in doubt: they may have arrived or not.
+    /// [`on_disconnected`](Handler::on_disconnected) and [`on_recovering`](Handler::on_recovering), how many of a sender's are in
+    /// doubt: they may have arrived or not.
     #[must_use]
     pub fn unsettled(&self, link: impl Into<Link>) -> usize {
         let Some(link) = self.core.links.get(link.into().key()) else { return 0 };

@@ -1,12 +1,12 @@
 //! From events to callbacks: the one place where user code runs.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::cell::{Cell, OnceCell};
 
 use super::{
     ConnectionId, Context, Delivery, Disconnected, Handler, ListenerId, Object, ReceiverId, SenderId,
     SessionId,
-    entries::{At, How, LinkEntry, Notice, SessionEntry, Stage, Task},
+    entries::{At, How, LinkEntry, Notice, Pending, SessionEntry, Stage, Task},
     state::{Core, Phase},
     transactions::{self, Told},
 };
@@ -111,10 +111,12 @@ impl Dispatcher<'_> {
                         self.transaction(&told);
                     }
                 }
+                let in_doubt = self.core.session_in_doubt(key);
                 self.call(At::Session(key), |handler, cx| {
                     handler.on_session_error(cx, id, &error);
                     handler.on_session_closed(cx, id);
                 });
+                self.each_in_doubt(&in_doubt);
                 self.core.free_session(key);
             }
             Notice::SessionClosed(key) => {
@@ -138,6 +140,7 @@ impl Dispatcher<'_> {
             Notice::Task(id, Task::Timer(at)) => self.call(at, |handler, cx| handler.on_timer(cx, id)),
             Notice::Task(_, Task::Run(task)) => self.call(At::Container, |_, cx| task(cx)),
             Notice::Task(_, Task::Redial(key)) => self.redial(key),
+            Notice::Task(id, Task::Renew(key)) => self.core.renew(key, id, self.now),
             Notice::Injected(event) => {
                 self.core.injected -= 1;
                 self.call(At::Container, |handler, cx| handler.on_injected(cx, event));
@@ -303,6 +306,7 @@ impl Dispatcher<'_> {
     fn session_begun(&mut self, peer: Key, engine: crate::SessionId) {
         if let Some(key) = self.core.session_key(peer, engine) {
             if !self.core.is_closed(SessionId(key)) {
+                self.core.note_renewed(Pending::Session(key), self.now);
                 self.call(At::Session(key), |handler, cx| handler.on_session_opened(cx, SessionId(key)));
             }
             return;
@@ -317,6 +321,7 @@ impl Dispatcher<'_> {
             config: None,
             links: 0,
             queued: 0,
+            course: None,
             stage: Stage::Unanswered,
             is_ours: false,
         });
@@ -336,6 +341,11 @@ impl Dispatcher<'_> {
             let connection = session.connection;
             self.lose_transactions(connection, Some(key), error.as_deref());
         }
+        if error.as_deref().is_some_and(|error| self.renews_session(key, error)) {
+            return;
+        }
+        let is_lost = error.is_some() && !self.core.is_closed(id);
+        let in_doubt = if is_lost { self.core.session_in_doubt(key) } else { Vec::new() };
         self.call(At::Session(key), |handler, cx| {
             let stage = cx.core.sessions.get(key).map_or(Stage::Closed, |session| session.stage);
             let is_ours = stage == Stage::Closed;
@@ -347,12 +357,14 @@ impl Dispatcher<'_> {
             cx.core.close_now(id.into(), How::Now);
             handler.on_session_closed(cx, id);
         });
+        self.each_in_doubt(&in_doubt);
         self.core.free_session(key);
     }
 
     fn link_attached(&mut self, peer: Key, engine: LinkId) {
         if let Some(key) = self.core.link_key(peer, engine) {
             if self.core.learn_attach(key) && self.core.open_link_key(peer, engine).is_some() {
+                self.core.note_renewed(Pending::Link(key), self.now);
                 self.for_link(key, |handler, cx, link| handler.on_link_opened(cx, link));
             }
             return;
@@ -377,6 +389,12 @@ impl Dispatcher<'_> {
     }
 
     fn link_detached(&mut self, key: Key, error: Option<Box<Error>>) {
+        if error.as_deref().is_some_and(|error| self.renews_link(key, error)) {
+            return;
+        }
+        let is_lost =
+            error.is_some() && self.core.links.get(key).is_some_and(|link| link.stage != Stage::Closed);
+        let in_doubt = if is_lost { self.core.link_in_doubt(key) } else { Vec::new() };
         self.for_link(key, |handler, cx, link| {
             let stage = cx.core.links.get(key).map_or(Stage::Closed, |link| link.stage);
             let is_ours = stage == Stage::Closed;
@@ -388,14 +406,17 @@ impl Dispatcher<'_> {
             cx.core.close_now(link.into(), How::Now);
             handler.on_link_closed(cx, link);
         });
+        self.each_in_doubt(&in_doubt);
         self.core.free_link(key);
     }
 
     fn link_failed(&mut self, key: Key, error: &Error) {
+        let in_doubt = self.core.link_in_doubt(key);
         self.for_link(key, |handler, cx, link| {
             handler.on_link_error(cx, link, error);
             handler.on_link_closed(cx, link);
         });
+        self.each_in_doubt(&in_doubt);
         self.core.free_link(key);
     }
 

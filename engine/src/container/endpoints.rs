@@ -102,6 +102,7 @@ impl Core {
             config,
             links: 0,
             queued: 0,
+            course: None,
             stage: Stage::Open,
             is_ours: true,
         });
@@ -115,28 +116,29 @@ impl Core {
     }
 
     pub(super) fn begin(&mut self, key: Key) {
-        let Some(session) = self.sessions.get(key) else { return };
+        if let Err(misuse) = self.try_begin(key) {
+            self.fail_session(key, misuse);
+        }
+    }
+
+    pub(super) fn try_begin(&mut self, key: Key) -> Result<(), Misuse> {
+        let session = self.sessions.get(key).filter(|session| session.stage != Stage::Closed);
+        let Some(session) = session else { return Ok(()) };
         let connection = session.connection;
         let config = match (&session.config, self.connections.get(connection)) {
             (Some(config), _) => (**config).clone(),
             (None, Some(peer)) => self.options_of(peer).session.clone(),
             (None, None) => SessionConfig::default(),
         };
-        let begun = self.engine(connection).and_then(|engine| engine.begin(config));
-        match begun {
-            Ok(id) => {
-                if let Some(session) = self.sessions.get_mut(key) {
-                    session.engine = Some(id);
-                }
-                if let Some(peer) = self.connections.get_mut(connection) {
-                    put(&mut peer.sessions, id.0, key);
-                }
-            }
-            Err(misuse) => self.fail_session(key, misuse),
+        let id = self.engine(connection)?.begin(config)?;
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.engine = Some(id);
         }
+        self.note_session(connection, id, key);
+        Ok(())
     }
 
-    fn fail_session(&mut self, key: Key, misuse: Misuse) {
+    pub(super) fn fail_session(&mut self, key: Key, misuse: Misuse) {
         if let Some(session) = self.sessions.get_mut(key) {
             session.stage = Stage::Closed;
         }
@@ -171,10 +173,11 @@ impl Core {
             Some(entry) => {
                 entry.links += 1;
                 let is_open = entry.stage <= Stage::Open;
+                let waits = entry.engine.is_none();
                 match self.connections.get_mut(connection) {
                     _ if !is_open => self.fail_link(key, Misuse::SessionNotOpen),
                     Some(peer) if peer.stage > Stage::Open => self.fail_link(key, Misuse::ConnectionClosed),
-                    Some(peer) if peer.engine.is_none() => peer.pending.push(Pending::Link(key)),
+                    Some(peer) if waits || peer.engine.is_none() => peer.pending.push(Pending::Link(key)),
                     _ => self.attach(key),
                 }
             }
@@ -198,7 +201,7 @@ impl Core {
     }
 
     pub(super) fn attach(&mut self, key: Key) {
-        let Some(link) = self.links.get_mut(key) else { return };
+        let Some(link) = self.links.get_mut(key).filter(|link| link.stage != Stage::Closed) else { return };
         let Some(settings) = link.settings.take() else { return };
         if let Some(queue) = &mut link.queue {
             queue.in_doubt = 0;
@@ -337,11 +340,22 @@ impl Core {
                 link.sends_settled = settled;
             }
         }
+        self.has_terminus(key)
+    }
+
+    /// Whether the peer has attached a link, and has a terminus for it.
+    pub(super) fn has_terminus(&self, key: Key) -> bool {
         let Some(link) = self.links.get(key) else { return false };
         self.remote_attach(key).and_then(KeptAttach::read).is_some_and(|attach| match link.role {
             Role::Sender => attach.target.is_some(),
             Role::Receiver => attach.source.is_some(),
         })
+    }
+
+    /// What this side has attached a link of its own with, to be said again.
+    pub(super) fn settings_again(&self, key: Key) -> Option<LinkSettings> {
+        let link = self.link_endpoint(key)?;
+        LinkSettings::again(link.role(), link.local_attach.as_ref()?.read()?)
     }
 
     pub(super) fn remote_attach(&self, key: Key) -> Option<&KeptAttach> {

@@ -29,6 +29,8 @@ pub(super) struct Peer {
     pub(super) links: Vec<Option<Key>>,
     /// Sessions and links that wait for the byte stream, in the order of their making.
     pub(super) pending: Vec<Pending>,
+    /// Sessions and links that the peer has ended, and what waits for the moment to make them again.
+    pub(super) renewals: Vec<(TaskId, Pending)>,
     /// Messages in the queues of its senders.
     pub(super) queued: usize,
     pub(super) stage: Stage,
@@ -70,7 +72,7 @@ pub(super) struct Dialed {
     pub(super) redirects: u32,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pending {
     Session(Key),
     Link(Key),
@@ -104,6 +106,8 @@ pub(super) struct SessionEntry {
     pub(super) config: Option<Box<SessionConfig>>,
     pub(super) links: usize,
     pub(super) queued: usize,
+    /// How the attempts to have it again go, once the peer has ended it.
+    pub(super) course: Option<Box<Course>>,
     pub(super) stage: Stage,
     pub(super) is_ours: bool,
 }
@@ -117,8 +121,10 @@ pub(super) struct LinkEntry {
     /// While it is not attached.
     pub(super) settings: Option<Box<LinkSettings>>,
     pub(super) prefetch: Option<u32>,
-    /// How many times it was attached before, over other byte streams.
+    /// How many times it was attached before.
     pub(super) life: u32,
+    /// How the attempts to have it again go, once the peer has ended it.
+    pub(super) course: Option<Box<Course>>,
     /// Messages handled since credit was granted last.
     pub(super) handled: u32,
     pub(super) stage: Stage,
@@ -159,6 +165,7 @@ impl LinkEntry {
             settings: None,
             prefetch: None,
             life: 0,
+            course: None,
             handled: 0,
             stage: Stage::Unanswered,
             is_ours: false,
@@ -219,6 +226,8 @@ pub(super) enum Task {
     Run(Box<dyn FnOnce(&mut Context<'_>) + Send>),
     /// Connects again.
     Redial(Key),
+    /// Makes a session or link of this connection again.
+    Renew(Key),
 }
 
 /// Whose handler a callback is for.

@@ -2,8 +2,8 @@ use alloc::{boxed::Box, string::String};
 use core::{any::Any, fmt};
 
 use super::{
-    Attempt, ConnectionId, Context, Delivery, DeliveryId, Link, ListenerId, ReceiverId, SenderId, SessionId,
-    TaskId, Tracker, TransactionId, recovery::TRANSPORT,
+    Attempt, ConnectionId, Context, Delivery, DeliveryId, Link, ListenerId, Object, ReceiverId, SenderId,
+    SessionId, TaskId, Tracker, TransactionId, recovery::TRANSPORT,
 };
 use crate::{
     codec::{Str, Symbol},
@@ -90,7 +90,9 @@ pub trait Handler {
         self.on_unhandled(cx, &Unhandled::SessionClosed(session));
     }
 
-    /// The peer ends a session with an error. [`on_session_closed`](Self::on_session_closed) follows.
+    /// The peer ends a session with an error, and it is not [made again](Self::on_recovering).
+    /// [`on_session_closed`](Self::on_session_closed) follows, and then [`on_in_doubt`](Self::on_in_doubt) for each message of
+    /// its senders that is in doubt.
     fn on_session_error(&mut self, cx: &mut Context<'_>, session: SessionId, error: &Error) {
         self.on_unhandled(cx, &Unhandled::SessionError(session, error));
     }
@@ -120,7 +122,9 @@ pub trait Handler {
         self.on_unhandled(cx, &Unhandled::LinkClosed(link));
     }
 
-    /// The peer detaches a link with an error, or refuses it. [`on_link_closed`](Self::on_link_closed) follows.
+    /// The peer detaches a link with an error, or refuses it, and it is not [attached again](Self::on_recovering).
+    /// [`on_link_closed`](Self::on_link_closed) follows, and then [`on_in_doubt`](Self::on_in_doubt) for each of its messages
+    /// that is in doubt.
     fn on_link_error(&mut self, cx: &mut Context<'_>, link: Link, error: &Error) {
         self.on_unhandled(cx, &Unhandled::LinkError(link, error));
     }
@@ -258,10 +262,11 @@ pub trait Handler {
         self.on_unhandled(cx, &Unhandled::TransportError(connection, reason));
     }
 
-    /// A message was sent, and the connection is lost before its outcome came: it may have arrived or not. If it must arrive,
-    /// send it again; it has got no other id, and a receiver can tell it by that.
+    /// A message was sent, and the connection, session or link is lost before its outcome came: it may have arrived or not. If
+    /// it must arrive, send it again; it has got no other id, and a receiver can tell it by that.
     ///
-    /// It comes after [`on_disconnected`](Self::on_disconnected), for each message that the container does not
+    /// It comes after [`on_disconnected`](Self::on_disconnected), [`on_recovering`](Self::on_recovering), or what tells the
+    /// program that a session or link is closed because of an error, for each message that the container does not
     /// [send again](super::InDoubt) itself.
     fn on_in_doubt(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {
         self.on_unhandled(cx, &Unhandled::InDoubt(tracker));
@@ -271,6 +276,21 @@ pub trait Handler {
     /// or other options, and may [close](Context::close) the connection to make none.
     fn on_reconnecting(&mut self, cx: &mut Context<'_>, connection: ConnectionId, attempt: &mut Attempt) {
         self.on_unhandled(cx, &Unhandled::Reconnecting(connection, attempt));
+    }
+
+    /// The peer has ended a session or link with an error after which it may be had again ([`Recovery`](super::Recovery)), and
+    /// the container makes it again, on the same connection: after the [delays](super::Reconnect) and for as many times as it
+    /// would connect again, where it does so at all. It comes each time that the peer ends it, also if it was not open in
+    /// between. Only what this side has made comes back, and what was open before or is wanted
+    /// [`from_start`](super::Reconnect::from_start).
+    ///
+    /// All is as after the loss of a connection, but for less: a session comes back with its links, a link alone, under their
+    /// names, with their options and handlers, and are told as opened again. Messages can be sent meanwhile.
+    /// [`on_in_doubt`](Self::on_in_doubt) follows for each message in doubt that is not sent again. What is
+    /// [closed](Context::close) now does not come back. If it is given up, that is told by
+    /// [`on_session_error`](Self::on_session_error) or [`on_link_error`](Self::on_link_error).
+    fn on_recovering(&mut self, cx: &mut Context<'_>, object: Object, error: &Error) {
+        self.on_unhandled(cx, &Unhandled::Recovering(object, error));
     }
 
     /// The receiver asks to use up the credit or give it back (§2.6.7): send what there is, then call
@@ -373,6 +393,7 @@ pub enum Unhandled<'a> {
     TransportError(ConnectionId, &'a Disconnected),
     InDoubt(&'a Tracker),
     Reconnecting(ConnectionId, &'a Attempt),
+    Recovering(Object, &'a Error),
     DrainStart(SenderId),
     DrainFinished(ReceiverId),
     LinkFlow(Link),

@@ -283,7 +283,7 @@ impl LinkOption for AtMostOnce {
 }
 
 /// Messages may get doubled but not lost: the receiver tells an outcome and settles at once (§2.6.12). What is in doubt
-/// after the loss of a connection is sent again ([`InDoubt::Resend`]).
+/// after the loss of a connection, session or link is sent again ([`InDoubt::Resend`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AtLeastOnce;
 
@@ -307,8 +307,8 @@ impl LinkOption for ExactlyOnce {
     }
 }
 
-/// What becomes of messages of which nobody knows whether they arrived: they were sent, and the connection was lost before
-/// their outcome came.
+/// What becomes of messages of which nobody knows whether they arrived: they were sent, and the connection, session or link was
+/// lost before their outcome came.
 ///
 /// It is an option for a sender; without it, and without [`AtLeastOnce`], they are reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -316,7 +316,7 @@ pub enum InDoubt {
     /// The program is told of each, by [`on_in_doubt`](super::Handler::on_in_doubt).
     #[default]
     Report,
-    /// They are sent again over the next connection, before all others and under their tags. Until its outcome is known
+    /// They are sent again once the link is attached again, before all others and under their tags. Until its outcome is known
     /// a message is kept; one that was sent piece by piece is not, and reported.
     Resend,
 }

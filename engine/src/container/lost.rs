@@ -89,9 +89,7 @@ impl Dispatcher<'_> {
             let reason = told.as_deref().unwrap_or(reason);
             self.call(At::Connection(key), |handler, cx| handler.on_disconnected(cx, id, reason));
         }
-        for tracker in &in_doubt {
-            self.in_doubt(tracker);
-        }
+        self.each_in_doubt(&in_doubt);
         if !reason.reconnects
             && let Some(peer) = self.core.connections.get_mut(key)
         {
@@ -108,8 +106,10 @@ impl Dispatcher<'_> {
         self.lose_transactions(key, None, Some(&error));
     }
 
-    fn in_doubt(&mut self, tracker: &Tracker) {
-        self.call(At::Link(tracker.id.link), |handler, cx| handler.on_in_doubt(cx, tracker));
+    pub(super) fn each_in_doubt(&mut self, in_doubt: &[Tracker]) {
+        for tracker in in_doubt {
+            self.call(At::Link(tracker.id.link), |handler, cx| handler.on_in_doubt(cx, tracker));
+        }
     }
 
     /// The moment of the next attempt has come.

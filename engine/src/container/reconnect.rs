@@ -11,6 +11,9 @@ use crate::Instant;
 /// Attempts come in *rounds*. A round goes through all addresses, each once: first the one behind that which was lost.
 /// Within a round there is no wait; before each there is one of the [`delays`](Self::delays).
 ///
+/// Sessions and links that the peer has ended with an error after which they [may be had again](Recovery) are made again on
+/// the same connection by the same rules, each with attempts and delays of its own: a round is one attempt then.
+///
 /// ```
 /// use amqp1_engine::container::{Address, ConnectionOptions, Delays, Reconnect};
 ///
@@ -30,8 +33,8 @@ pub struct Reconnect {
     pub max_attempts: Option<u32>,
     /// Where else the peer may be found, in the order to try. An address brings its own user and password.
     pub failover: Vec<Address>,
-    /// Whether a connection that never was open is tried for more than one round. Default false: a program that is told a
-    /// wrong address says so at once.
+    /// Whether a connection, session or link that never was open is tried for more than one round. Default false: a program
+    /// that is told a wrong address says so at once.
     pub from_start: bool,
     /// Whether to go where a peer points that closes the connection with `amqp:connection:redirect` (§2.8.16), up to 8 times
     /// in a row. Default false: it may point to a host that the program does not know, which is then shown its password.
@@ -193,7 +196,21 @@ impl Course {
         recovery: Recovery,
         now: Instant,
     ) -> Option<Duration> {
-        let addresses = 1 + reconnect.failover.len();
+        self.failed_at(1 + reconnect.failover.len(), reconnect, recovery, now)
+    }
+
+    /// The same for a session or link that the peer has ended, where that may help: it has no other address.
+    pub(super) fn ended(&mut self, reconnect: &Reconnect, now: Instant) -> Option<Duration> {
+        self.failed_at(1, reconnect, Recovery::Retry, now)
+    }
+
+    fn failed_at(
+        &mut self,
+        addresses: usize,
+        reconnect: &Reconnect,
+        recovery: Recovery,
+        now: Instant,
+    ) -> Option<Duration> {
         let is_hopeless = recovery == Recovery::GiveUp;
         let is_round_over = match self.opened.take() {
             Some(opened) => {

@@ -11,9 +11,16 @@ use crate::{
 /// The least that may help after an error (§2.8.15 to §2.8.18, §4.5.8). What is wider helps, too: whose link is to be
 /// attached again can have it on a new session or connection.
 ///
-/// The [`Container`](super::Container) makes a lost connection anew by itself, as [`Reconnect`](super::Reconnect) says,
-/// where the connection failed with anything but [`GiveUp`](Self::GiveUp). What becomes of an error of a session, of a link
-/// or of a message is up to the program, which asks [`of`](Self::of).
+/// The [`Container`](super::Container) makes again by itself what was lost, as [`Reconnect`](super::Reconnect) says, where that
+/// is enough by this table:
+///
+/// | what the peer has ended | comes back after | of which the program is told by |
+/// | --- | --- | --- |
+/// | a link that this side has made | retry, re-attach the link | [`on_recovering`](super::Handler::on_recovering) |
+/// | a session that this side has begun, with its links | these, and new session | the same |
+/// | a connection that this side has dialed, with all that is on it | all but give up | [`on_disconnected`](super::Handler::on_disconnected) |
+///
+/// What becomes of other errors, and of those of messages, is up to the program, which asks [`of`](Self::of).
 ///
 /// | condition | what may help |
 /// | --- | --- |

@@ -208,9 +208,14 @@ impl Core {
 
     /// Every message of a lost connection's senders that is in doubt, to be reported.
     pub(super) fn all_in_doubt(&self, key: Key) -> Vec<Tracker> {
+        self.all_in_doubt_of(key, &self.links_of(key, None))
+    }
+
+    /// The same for some of its links.
+    pub(super) fn all_in_doubt_of(&self, key: Key, links: &[Key]) -> Vec<Tracker> {
         let mut sent = self.in_doubt(key);
         let mut doubts = Vec::new();
-        for link in self.links_of(key, None) {
+        for &link in links {
             let Some(entry) = self.links.get(link) else { continue };
             let queued = entry.queue.iter().flat_map(|queue| queue.unsent_again()).map(|tag| (None, tag));
             let sent = sent.remove(&link).unwrap_or_default().into_iter();
@@ -219,6 +224,17 @@ impl Core {
             doubts.extend(all.map(|(number, tag)| Tracker::in_doubt(id(number), tag)));
         }
         doubts
+    }
+
+    /// The same for a session and for a link.
+    pub(super) fn session_in_doubt(&self, key: Key) -> Vec<Tracker> {
+        let Some(session) = self.sessions.get(key) else { return Vec::new() };
+        self.all_in_doubt_of(session.connection, &self.links_of(session.connection, Some(key)))
+    }
+
+    pub(super) fn link_in_doubt(&self, key: Key) -> Vec<Tracker> {
+        let Some(link) = self.links.get(key) else { return Vec::new() };
+        self.all_in_doubt_of(link.connection, &[key])
     }
 
     /// Deliveries of a connection's senders whose outcome will never be known, by link, in the order in which they were sent.
@@ -249,7 +265,8 @@ impl Core {
         let (sessions, links) = (mem::take(&mut peer.sessions), mem::take(&mut peer.links));
         let io = peer.io.take();
         let mut reported = Vec::new();
-        let mut pending = Vec::new();
+        let mut pending = mem::take(&mut peer.pending);
+        pending.extend(self.cancel_renewals(key));
         for session in sessions.into_iter().flatten() {
             let Some(entry) = self.sessions.get_mut(session) else { continue };
             if entry.is_ours && entry.stage != Stage::Closed {
@@ -270,12 +287,14 @@ impl Core {
                 pending.push(Pending::Link(link));
             }
         }
+        // Sessions go before links, whatever waited before.
+        pending.sort_by_key(|pending| matches!(pending, Pending::Link(_)));
         self.leave_engine(key, engine, io, pending);
         reported
     }
 
     /// Parts a link from the protocol's side of it: whether it waits to be attached again.
-    fn suspend_link(
+    pub(super) fn suspend_link(
         &mut self,
         key: Key,
         settings: Option<LinkSettings>,

@@ -220,8 +220,7 @@ impl Core {
     fn is_blocked(&self, connection: Key, error: SendError) -> Result<(), SendRefused> {
         match error {
             SendError::Blocked(_) => Ok(()),
-            // It is lost, which the program is about to be told.
-            SendError::Misuse(Misuse::ConnectionClosed) if self.comes_back(connection) => Ok(()),
+            error if waits(error) && self.comes_back(connection) => Ok(()),
             error => Err(error.into()),
         }
     }
@@ -334,7 +333,7 @@ impl Core {
                     *sent += 1;
                     self.retain(key, id.number(), next);
                 }
-                Err(SendError::Blocked(_) | SendError::Misuse(Misuse::ConnectionClosed)) => {
+                Err(error) if waits(error) => {
                     if let Some(queue) = self.links.get_mut(key).and_then(|link| link.queue.as_mut()) {
                         queue.put_back(next);
                     }
@@ -410,6 +409,16 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// Whether a message that was not sent for this reason may be sent later: it is lost what it was to be sent on, which the
+/// program is about to be told, or there is no room.
+const fn waits(error: SendError) -> bool {
+    use Misuse::{ConnectionClosed, LinkNotOpen, SessionNotOpen};
+    matches!(
+        error,
+        SendError::Blocked(_) | SendError::Misuse(ConnectionClosed | SessionNotOpen | LinkNotOpen)
+    )
 }
 
 /// Tells of a queued message that the link turned out not to take, as the receiver would have.

@@ -275,6 +275,7 @@ impl Core {
             sessions: Vec::new(),
             links: Vec::new(),
             pending: Vec::new(),
+            renewals: Vec::new(),
             queued: 0,
             stage: Stage::Open,
             failed: None,
@@ -287,6 +288,7 @@ impl Core {
 
     /// Forgets a connection with its sessions and links; closes its byte stream.
     pub(super) fn free_connection(&mut self, key: Key) {
+        let renewals = self.cancel_renewals(key);
         let Some(mut peer) = self.connections.remove(key) else { return };
         let recorded = peer.engine.as_mut().and_then(|engine| engine.poll_recording());
         if let (Some(io), Some(recorded)) = (peer.io, recorded) {
@@ -300,7 +302,7 @@ impl Core {
         if let Some(at) = peer.deadline {
             self.deadlines.remove(&(at, key));
         }
-        for pending in peer.pending {
+        for pending in peer.pending.into_iter().chain(renewals) {
             match pending {
                 Pending::Session(key) => drop(self.sessions.remove(key)),
                 Pending::Link(key) => drop(self.links.remove(key)),
@@ -354,6 +356,7 @@ impl Core {
     /// Forgets a link that both sides have closed.
     pub(super) fn free_link(&mut self, key: Key) {
         let Some(link) = self.links.remove(key) else { return };
+        self.cancel_renewal(link.connection, Pending::Link(key));
         while let Some(&told) = self.told.range((key, 0)..=(key, u32::MAX)).next() {
             self.told.remove(&told);
         }
@@ -381,6 +384,7 @@ impl Core {
             }
         }
         let Some(session) = self.sessions.remove(key) else { return };
+        self.cancel_renewal(connection, Pending::Session(key));
         if let Some(peer) = self.connections.get_mut(connection) {
             if let Some(id) = session.engine
                 && let Some(slot) = peer.sessions.get_mut(id.0.index() as usize)
@@ -396,7 +400,8 @@ impl Core {
     /// The links of a connection, or of one of its sessions.
     pub(super) fn links_of(&self, connection: Key, session: Option<Key>) -> Vec<Key> {
         let Some(peer) = self.connections.get(connection) else { return Vec::new() };
-        let pending = peer.pending.iter().filter_map(|pending| match pending {
+        let waiting = peer.pending.iter().chain(peer.renewals.iter().map(|(_, pending)| pending));
+        let pending = waiting.filter_map(|pending| match pending {
             Pending::Link(key) => Some(*key),
             Pending::Session(_) => None,
         });

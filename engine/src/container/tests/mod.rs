@@ -2,6 +2,7 @@ mod connections;
 mod links;
 mod messages;
 mod reconnect;
+mod renewal;
 mod world;
 
 #[allow(clippy::disallowed_types, reason = "see `Log`")]

@@ -1,0 +1,691 @@
+//! Sessions and links that the peer ends with an error, and that are made again.
+
+use std::{
+    boxed::Box,
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    format,
+    rc::Rc,
+    string::String,
+    vec,
+    vec::Vec,
+};
+
+use core::time::Duration;
+
+use super::*;
+use crate::{
+    codec::{Map, Symbol},
+    message::Message,
+    types::{Error, condition},
+};
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+fn fixed(delays: &[u64]) -> Reconnect {
+    Reconnect { delays: Delays::Fixed(delays.iter().copied().map(ms).collect()), ..Reconnect::default() }
+}
+
+fn with(reconnect: Reconnect) -> ConnectionOptions {
+    ConnectionOptions { reconnect, ..ConnectionOptions::default() }
+}
+
+fn error(condition: Symbol) -> Error {
+    Error::new(condition)
+}
+
+/// What a server ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum What {
+    Session,
+    Link,
+}
+
+impl What {
+    fn end(self, cx: &mut Context<'_>, link: Link, error: Error) {
+        match self {
+            Self::Session => cx.close_with(cx.session_of(link).unwrap(), error),
+            Self::Link => cx.close_with(link, error),
+        }
+    }
+}
+
+/// A client that notes what it is told.
+struct Client<F> {
+    log: Log,
+    start: F,
+    recovering: fn(&mut Context<'_>, Object),
+}
+
+impl<F: FnMut(&mut Context<'_>)> Client<F> {
+    fn new(log: &Log, start: F) -> Self {
+        Self { log: log.clone(), start, recovering: |_, _| {} }
+    }
+}
+
+fn kind(object: Object) -> &'static str {
+    match object {
+        Object::Session(_) => "session",
+        Object::Link(_) => "link",
+        _ => "another",
+    }
+}
+
+impl<F: FnMut(&mut Context<'_>)> Handler for Client<F> {
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        (self.start)(cx);
+    }
+
+    fn on_recovering(&mut self, cx: &mut Context<'_>, object: Object, error: &Error) {
+        self.log.note(format!("{:?} {} recovers from {}", cx.now(), kind(object), error.condition));
+        (self.recovering)(cx, object);
+    }
+
+    fn on_unhandled(&mut self, cx: &mut Context<'_>, event: &Unhandled<'_>) {
+        self.log.note(match event {
+            Unhandled::ConnectionOpened(_) => "connection open".into(),
+            Unhandled::ConnectionClosed(_) => "connection closed".into(),
+            Unhandled::SessionOpened(_) => "session open".into(),
+            Unhandled::SessionError(_, error) => format!("session error {}", error.condition),
+            Unhandled::SessionClosed(_) => "session closed".into(),
+            Unhandled::LinkOpened(link) => {
+                let address = cx.remote_address(*link).map(String::from);
+                format!("{:?} {} open", cx.now(), address.unwrap_or_default())
+            }
+            Unhandled::LinkError(_, error) => format!("link error {}", error.condition),
+            Unhandled::LinkClosed(_) => "link closed".into(),
+            Unhandled::Disconnected(_, reason) => format!("disconnected: {}", reason.condition),
+            Unhandled::InDoubt(tracker) => format!("in doubt {:?}", tracker.tag().as_bytes()),
+            Unhandled::Accepted(tracker) => format!("accepted {:?}", tracker.tag().as_bytes()),
+            Unhandled::Stop => "stop".into(),
+            _ => return,
+        });
+        cx.note_unhandled(event);
+    }
+}
+
+/// A server that ends each session or link once it is open, so many times.
+fn ending(what: What, condition: &'static str, times: u32) -> Script {
+    let mut left = times;
+    Script {
+        opened: Some(Box::new(move |cx, link| {
+            if left > 0 {
+                left -= 1;
+                what.end(cx, link, error(Symbol::from_static(condition)));
+            }
+        })),
+        ..server(|_, _| {})
+    }
+}
+
+/// What a client is told whose session or link is ended once.
+fn ended_once(what: What, condition: &'static str, reconnect: Reconnect) -> Log {
+    let log = Log::default();
+    let mut world = World::new();
+    world.add(ending(what, condition, 1));
+    world.add(Client::new(&log, move |cx| {
+        let connection = cx.connect_with(here(), with(reconnect.clone()));
+        cx.create_sender(connection, "q");
+    }));
+    world.run_until(at(1_000));
+    log
+}
+
+/// After an error with each condition: whether a session comes back, and whether a link does.
+macro_rules! conditions {
+    ($($test:ident: $condition:literal => $session:literal, $link:literal;)*) => {$(
+        #[test]
+        fn $test() {
+            for (what, comes_back) in [(What::Session, $session), (What::Link, $link)] {
+                let log = ended_once(what, $condition, fixed(&[10]));
+                let name = if what == What::Session { "session" } else { "link" };
+                let recovers = [format!("0ns {name} recovers from {}", $condition)];
+                let fails = [format!("{name} error {}", $condition), format!("{name} closed")];
+                if comes_back {
+                    assert_eq!(log.lines("q open"), ["0ns q open", "10ms q open"], "{what:?}");
+                    assert_eq!(log.lines("recovers"), recovers);
+                    assert_eq!([log.lines(" error "), log.lines("closed")].concat().len(), 0, "{what:?}");
+                } else {
+                    assert_eq!(log.lines("q open"), ["0ns q open"], "{what:?}");
+                    assert_eq!(log.lines("recovers").len(), 0, "{what:?}");
+                    assert_eq!([log.lines(" error "), log.lines("closed")].concat(), fails);
+                }
+            }
+        }
+    )*
+
+        const TESTED: &[&str] = &[$($condition),*];
+    };
+}
+
+conditions! {
+    r_05_after_internal_error: "amqp:internal-error" => true, true;
+    r_05_after_not_found: "amqp:not-found" => false, false;
+    r_05_after_unauthorized_access: "amqp:unauthorized-access" => false, false;
+    r_05_after_decode_error: "amqp:decode-error" => false, false;
+    r_05_after_resource_limit_exceeded: "amqp:resource-limit-exceeded" => true, true;
+    r_05_after_not_allowed: "amqp:not-allowed" => false, false;
+    r_05_after_invalid_field: "amqp:invalid-field" => false, false;
+    r_05_after_not_implemented: "amqp:not-implemented" => false, false;
+    r_05_after_resource_locked: "amqp:resource-locked" => true, true;
+    r_05_after_precondition_failed: "amqp:precondition-failed" => false, false;
+    r_05_after_resource_deleted: "amqp:resource-deleted" => false, false;
+    r_05_after_illegal_state: "amqp:illegal-state" => true, true;
+    r_05_after_frame_size_too_small: "amqp:frame-size-too-small" => false, false;
+    r_05_after_connection_forced: "amqp:connection:forced" => false, false;
+    r_05_after_connection_framing_error: "amqp:connection:framing-error" => false, false;
+    r_05_after_connection_redirect: "amqp:connection:redirect" => false, false;
+    r_05_after_session_window_violation: "amqp:session:window-violation" => true, false;
+    r_05_after_session_errant_link: "amqp:session:errant-link" => true, false;
+    r_05_after_session_handle_in_use: "amqp:session:handle-in-use" => true, false;
+    r_05_after_session_unattached_handle: "amqp:session:unattached-handle" => true, false;
+    r_05_after_link_detach_forced: "amqp:link:detach-forced" => true, true;
+    r_05_after_link_transfer_limit_exceeded: "amqp:link:transfer-limit-exceeded" => true, true;
+    r_05_after_link_message_size_exceeded: "amqp:link:message-size-exceeded" => false, false;
+    r_05_after_link_redirect: "amqp:link:redirect" => false, false;
+    r_05_after_link_stolen: "amqp:link:stolen" => false, false;
+    r_05_after_transaction_unknown_id: "amqp:transaction:unknown-id" => false, false;
+    r_05_after_transaction_rollback: "amqp:transaction:rollback" => true, true;
+    r_05_after_transaction_timeout: "amqp:transaction:timeout" => true, true;
+    r_05_after_what_nobody_knows: "com.example:whim" => false, false;
+}
+
+#[test]
+fn r_05_each_condition_of_the_specification_is_tried() {
+    for condition in condition::ALL {
+        assert!(TESTED.contains(condition), "{condition}");
+    }
+}
+
+#[test]
+fn r_05_nothing_comes_back_where_no_connection_would_and_nothing_that_the_peer_has_made() {
+    for what in [What::Session, What::Link] {
+        let log = ended_once(what, "amqp:internal-error", Reconnect::off());
+        assert_eq!(log.lines("recovers").len(), 0);
+        assert_eq!(log.lines(" error ").len(), 1);
+        // The client ends what it has made; the server is told, and makes nothing.
+        let log = Log::default();
+        let mut world = World::new();
+        let noted = log.clone();
+        world.add(Script { log: noted, ..server(|_, _| {}) });
+        world.add(Script {
+            opened: Some(Box::new(move |cx, link| what.end(cx, link, error(condition::INTERNAL_ERROR)))),
+            ..client(|cx| {
+                let connection = cx.connect_with(here(), with(fixed(&[10])));
+                cx.create_sender(connection, "q");
+            })
+        });
+        world.run_until(at(1_000));
+        assert_eq!(log.lines(" error ").len(), 1, "{what:?}");
+    }
+}
+
+#[test]
+fn r_05_a_session_comes_back_with_its_links_under_their_names_with_options_and_handlers_and_others_stay() {
+    struct Own(Log);
+    impl Handler for Own {
+        fn on_link_opened(&mut self, cx: &mut Context<'_>, link: Link) {
+            self.0.note(format!("{:?} own handler", cx.now()));
+            assert!(link.sender().is_some());
+        }
+    }
+    let (ours, theirs) = (Log::default(), Log::default());
+    let mut world = World::new();
+    let (seen, mut ends) = (theirs.clone(), true);
+    world.add(Script {
+        opened: Some(Box::new(move |cx, link| {
+            let attach = cx.remote_attach(link).unwrap();
+            let properties = attach.properties.map(|map| map.len());
+            seen.note(format!("{} {:?} {properties:?}", attach.name, attach.snd_settle_mode));
+            if attach.name == "from" && core::mem::take(&mut ends) {
+                What::Session.end(cx, link, error(condition::INTERNAL_ERROR));
+            }
+        })),
+        ..server(|_, _| {})
+    });
+    let own = ours.clone();
+    world.add(Client::new(&ours, move |cx| {
+        let connection = cx.connect_with(here(), with(fixed(&[10])));
+        let (first, second) = (cx.create_session(connection), cx.create_session(connection));
+        cx.create_sender(first, ("q", Name("other")));
+        let properties = LinkProperties(Map::new().with("a", 1));
+        let sender = cx.create_sender(second, ("q", Name("to"), AtLeastOnce, properties));
+        cx.set_handler(sender, Own(own.clone()));
+        cx.create_receiver(second, ("q", Name("from"), AtMostOnce));
+    }));
+    world.run_until(at(100));
+    let mut seen = theirs.lines("");
+    seen.sort();
+    let both = ["from Settled None", "from Settled None", "other Mixed None", "to Unsettled Some(1)"];
+    assert_eq!(seen[..4], both);
+    assert_eq!(ours.lines("own handler").last().unwrap(), "10ms own handler");
+    assert_eq!(ours.lines("session open").len(), 3);
+}
+
+/// Accepts what has an even number, ends session or link once it has all, and accepts all from then on; notes all.
+fn half_hearted(what: What, condition: Symbol, log: &Log) -> Script {
+    let (log, mut left) = (log.clone(), 5);
+    Script {
+        knobs: Knobs { auto_accept: false, ..Knobs::default() },
+        ..server(move |cx, delivery| {
+            let body = body(delivery);
+            if left <= 0 || body.ends_with(['0', '2', '4', '6', '8']) {
+                // Settled already where it was sent so.
+                let _ = cx.accept(delivery.id());
+            }
+            log.note(body);
+            left -= 1;
+            if left == 0 {
+                let link = delivery.receiver().into();
+                let ended = error(condition.clone());
+                // What was accepted is told first.
+                cx.schedule(ms(1), move |cx| what.end(cx, link, ended));
+            }
+        })
+    }
+}
+
+/// Sends five numbers, and notes what becomes of them.
+struct Five<O> {
+    log: Log,
+    options: Option<O>,
+    reconnect: Reconnect,
+    sender: Option<SenderId>,
+}
+
+impl<O: LinkOption> Handler for Five<O> {
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        let connection = cx.connect_with(here(), with(self.reconnect.clone()));
+        let sender = cx.create_sender(connection, self.options.take());
+        for number in 0..5 {
+            cx.send(sender, &Message::from(&*format!("{number}"))).unwrap();
+        }
+        self.sender = Some(sender);
+    }
+
+    fn on_recovering(&mut self, cx: &mut Context<'_>, _: Object, _: &Error) {
+        let sender = self.sender.unwrap();
+        self.log.note(format!("in doubt: {}, to send: {}", cx.unsettled(sender), cx.queued(sender)));
+    }
+
+    fn on_session_error(&mut self, _: &mut Context<'_>, _: SessionId, _: &Error) {
+        self.log.note("given up");
+    }
+
+    fn on_link_error(&mut self, _: &mut Context<'_>, _: Link, _: &Error) {
+        self.log.note("given up");
+    }
+
+    fn on_in_doubt(&mut self, _: &mut Context<'_>, tracker: &Tracker) {
+        assert!(tracker.state().is_none() && !tracker.is_settled());
+        self.log.note(format!("in doubt {:?}", tracker.tag().as_bytes()));
+    }
+
+    fn on_delivery_updated(&mut self, _: &mut Context<'_>, tracker: &Tracker) {
+        self.log.note(told(tracker));
+    }
+}
+
+/// What the server receives and what the sender is told, where session or link is ended in between.
+fn end_five(
+    options: impl LinkOption + Clone + 'static,
+    condition: Symbol,
+    reconnect: &Reconnect,
+    seen: &[&str],
+    expected: &[&str],
+) {
+    for (what, chunk) in
+        [What::Session, What::Link].into_iter().flat_map(|what| [(what, 1), (what, usize::MAX)])
+    {
+        let (sent, received) = (Log::default(), Log::default());
+        let mut world = World::new();
+        world.chunk = chunk;
+        world.add(half_hearted(what, condition.clone(), &received));
+        let (options, reconnect) = (Some(options.clone()), reconnect.clone());
+        world.add(Five { log: sent.clone(), options, reconnect, sender: None });
+        world.run_until(at(1_000));
+        assert_eq!((received.lines(""), sent.lines("")), (owned(seen), owned(expected)), "{what:?}");
+    }
+}
+
+fn owned(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|line| String::from(*line)).collect()
+}
+
+#[test]
+fn r_04_at_least_once_what_is_in_doubt_is_sent_again_over_the_next_session_or_link() {
+    let seen = ["0", "1", "2", "3", "4", "1", "3"];
+    let told = [
+        "[0] accepted settled",
+        "[2] accepted settled",
+        "[4] accepted settled",
+        "in doubt: 2, to send: 2",
+        "[1] accepted settled",
+        "[3] accepted settled",
+    ];
+    end_five(("q", AtLeastOnce), condition::INTERNAL_ERROR, &fixed(&[10]), &seen, &told);
+}
+
+#[test]
+fn r_04_otherwise_what_is_in_doubt_with_a_session_or_link_is_reported_one_by_one() {
+    let seen = ["0", "1", "2", "3", "4"];
+    let told = [
+        "[0] accepted settled",
+        "[2] accepted settled",
+        "[4] accepted settled",
+        "in doubt: 2, to send: 0",
+        "in doubt [1]",
+        "in doubt [3]",
+    ];
+    end_five("q", condition::INTERNAL_ERROR, &fixed(&[10]), &seen, &told);
+    let at_most_once = ["in doubt: 0, to send: 0"];
+    end_five(("q", AtMostOnce), condition::INTERNAL_ERROR, &fixed(&[10]), &seen, &at_most_once);
+    let given_up = told.map(|line| if line.starts_with("in doubt:") { "given up" } else { line });
+    end_five("q", condition::NOT_ALLOWED, &fixed(&[10]), &seen, &given_up);
+    end_five(("q", AtLeastOnce), condition::NOT_ALLOWED, &fixed(&[10]), &seen, &given_up);
+    end_five("q", condition::INTERNAL_ERROR, &Reconnect::off(), &seen, &given_up);
+}
+
+/// What a client with three messages in doubt is told by a peer that refuses for ever, and how many attaches that peer has had.
+fn refused(what: What, reconnect: Reconnect) -> (Log, usize, Instant) {
+    let (log, attaches) = (Log::default(), Rc::new(Cell::new(0)));
+    let mut world = World::new();
+    let counted = attaches.clone();
+    world.add(Script {
+        knobs: Knobs { auto_accept: false, ..Knobs::default() },
+        opening: Some(Box::new(move |cx, link| {
+            counted.set(counted.get() + 1);
+            let refusal = error(condition::INTERNAL_ERROR);
+            if counted.get() == 1 {
+                cx.schedule(ms(100), move |cx| what.end(cx, link, refusal));
+            } else {
+                what.end(cx, link, refusal);
+            }
+        })),
+        ..server(|_, _| {})
+    });
+    world.add(Client::new(&log, move |cx| {
+        let connection = cx.connect_with(here(), with(reconnect.clone()));
+        let sender = cx.create_sender(connection, ("q", AtLeastOnce));
+        for _ in 0..3 {
+            cx.send(sender, &Message::from("m")).unwrap();
+        }
+    }));
+    world.run_until(at(3_600_000));
+    (log, attaches.get(), world.now())
+}
+
+#[test]
+fn r_05_a_peer_that_keeps_refusing_is_given_up_after_so_many_attempts_and_delays() {
+    for what in [What::Session, What::Link] {
+        let name = if what == What::Session { "session" } else { "link" };
+        let fixed_twice = fixed(&[10, 20]);
+        let three = Reconnect { max_attempts: Some(3), ..fixed(&[10; 9]) };
+        for (reconnect, moments) in
+            [(fixed_twice, vec!["100ms", "110ms"]), (three, vec!["100ms", "110ms", "120ms"])]
+        {
+            let (log, attaches, _) = refused(what, reconnect);
+            let expected: Vec<_> = moments
+                .iter()
+                .map(|moment| format!("{moment} {name} recovers from amqp:internal-error"))
+                .collect();
+            assert_eq!(log.lines("recovers"), expected);
+            assert_eq!(attaches, moments.len() + 1);
+            let end = log.lines("");
+            let given_up = [
+                &*format!("{name} error amqp:internal-error"),
+                &*format!("{name} closed"),
+                "in doubt [0]",
+                "in doubt [1]",
+                "in doubt [2]",
+            ];
+            assert_eq!(end[end.len() - 5..], given_up);
+            assert_eq!(log.lines("in doubt").len(), 3);
+        }
+    }
+}
+
+#[test]
+fn r_05_a_peer_that_keeps_refusing_is_asked_no_more_often_than_the_delays_allow() {
+    for what in [What::Session, What::Link] {
+        let (log, attaches, _) = refused(what, Reconnect::default());
+        // From the tenth on half of 10 s at least lies between two of them.
+        assert!((360..720 + 10).contains(&attaches), "{what:?}: {attaches}");
+        assert_eq!(log.lines(" error ").len(), 0);
+    }
+}
+
+#[test]
+fn r_05_what_never_was_open_is_told_at_once_unless_it_is_wanted_from_the_start() {
+    let run = |what: What, from_start| {
+        let log = Log::default();
+        let mut world = World::new();
+        let mut refusals = 2;
+        world.add(Script {
+            opening: Some(Box::new(move |cx, link| {
+                if refusals > 0 {
+                    refusals -= 1;
+                    what.end(cx, link, error(condition::RESOURCE_LOCKED));
+                }
+            })),
+            ..server(|_, _| {})
+        });
+        world.add(Client::new(&log, move |cx| {
+            let connection = cx.connect_with(here(), with(Reconnect { from_start, ..fixed(&[10; 9]) }));
+            cx.create_receiver(connection, "q");
+        }));
+        world.run_until(at(1_000));
+        log
+    };
+    for what in [What::Session, What::Link] {
+        let name = if what == What::Session { "session" } else { "link" };
+        let log = run(what, false);
+        assert_eq!(log.lines("recovers").len(), 0);
+        assert_eq!(log.lines(" error "), [format!("{name} error amqp:resource-locked")]);
+        let log = run(what, true);
+        assert_eq!(log.lines("q open"), ["20ms q open"]);
+        assert_eq!(log.lines("recovers").len(), 2);
+    }
+}
+
+#[test]
+fn r_05_what_is_closed_meanwhile_does_not_come_back_and_keeps_nobody_waiting() {
+    for what in [What::Session, What::Link] {
+        for closes_connection in [false, true] {
+            let log = Log::default();
+            let mut world = World::new();
+            let server = world.add(ending(what, "amqp:internal-error", 9));
+            let close_what = |cx: &mut Context<'_>, object: Object| cx.close(object);
+            let close_connection =
+                |cx: &mut Context<'_>, object: Object| cx.close(cx.connection_of(object).unwrap());
+            world.add(Client {
+                recovering: if closes_connection { close_connection } else { close_what },
+                ..Client::new(&log, |cx| {
+                    let connection = cx.connect_with(here(), with(fixed(&[3_600_000])));
+                    cx.create_receiver(connection, "q");
+                    cx.schedule(ms(5), move |cx| cx.close(connection));
+                })
+            });
+            world.run_until(at(20));
+            world.container(server).stop();
+            assert!(world.run());
+            assert_eq!(world.now(), at(20), "nothing waits for what does not come");
+            assert_eq!(log.lines("q open").len(), 1);
+            assert_eq!(log.lines("connection closed").len(), 1);
+            let name = if what == What::Session { "session closed" } else { "link closed" };
+            assert_eq!(log.lines(name).len(), usize::from(!closes_connection), "{what:?}");
+        }
+    }
+}
+
+#[test]
+fn r_05_what_is_made_and_sent_meanwhile_waits_and_a_connection_lost_meanwhile_brings_all_back_once() {
+    for what in [What::Session, What::Link] {
+        for cuts in [false, true] {
+            let (ours, theirs) = (Log::default(), Log::default());
+            let mut world = World::new();
+            let noted = theirs.clone();
+            let mut ends = true;
+            world.add(Script {
+                opened: Some(Box::new(move |cx, link| {
+                    if core::mem::take(&mut ends) {
+                        what.end(cx, link, error(condition::INTERNAL_ERROR));
+                    }
+                })),
+                ..server(move |_, delivery| noted.note(body(delivery)))
+            });
+            world.add(Client::new(&ours, |cx| {
+                let connection = cx.connect_with(here(), with(fixed(&[100; 3])));
+                let session = cx.create_session(connection);
+                let early = cx.create_sender(session, ("early", AtLeastOnce));
+                cx.schedule(ms(20), move |cx| {
+                    cx.send(early, &Message::from("early")).unwrap();
+                    let late = cx.create_sender(session, ("late", Name("late")));
+                    cx.send(late, &Message::from("late")).unwrap();
+                    cx.close(late);
+                });
+            }));
+            world.run_until(at(50));
+            if cuts {
+                world.cut();
+            }
+            world.run_until(at(1_000));
+            let mut seen = theirs.lines("");
+            seen.sort();
+            assert_eq!(seen, ["early", "late"], "{what:?}");
+            assert_eq!(ours.lines("accepted").len(), 2);
+            assert_eq!(ours.lines("early open").len(), 2, "{what:?}: {ours:?}", ours = ours.lines(""));
+            assert_eq!(ours.lines("link closed").len(), 1);
+            assert_eq!(ours.lines(" error ").len(), 0);
+        }
+    }
+}
+
+/// A world in which a server ends sessions and links, and connections are cut, as drawn: what the server has had of each
+/// message, and what the client was told of it.
+#[derive(Default)]
+struct Fates {
+    arrived: BTreeMap<u32, u32>,
+    accepted: BTreeMap<u32, u32>,
+    in_doubt: BTreeMap<u32, u32>,
+    ends: u32,
+}
+
+const MESSAGES: u32 = 40;
+
+struct Sending {
+    fates: Rc<RefCell<Fates>>,
+    in_doubt: InDoubt,
+    sender: Option<SenderId>,
+    sent: u32,
+}
+
+impl Handler for Sending {
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        let connection =
+            cx.connect_with(here(), with(Reconnect { from_start: true, ..Reconnect::default() }));
+        self.sender = Some(cx.create_sender(connection, ("q", AtLeastOnce, self.in_doubt)));
+        cx.set_timer(ms(1));
+    }
+
+    fn on_timer(&mut self, cx: &mut Context<'_>, _: TaskId) {
+        cx.send(self.sender.unwrap(), &Message::from(&*format!("{}", self.sent))).unwrap();
+        self.sent += 1;
+        if self.sent < MESSAGES {
+            cx.set_timer(ms(7));
+        }
+    }
+
+    fn on_accepted(&mut self, _: &mut Context<'_>, tracker: &Tracker) {
+        *self.fates.borrow_mut().accepted.entry(number(tracker)).or_default() += 1;
+    }
+
+    fn on_in_doubt(&mut self, _: &mut Context<'_>, tracker: &Tracker) {
+        *self.fates.borrow_mut().in_doubt.entry(number(tracker)).or_default() += 1;
+    }
+
+    fn on_unhandled(&mut self, _: &mut Context<'_>, event: &Unhandled<'_>) {
+        let is_fatal = matches!(event, Unhandled::SessionError(..) | Unhandled::LinkError(..));
+        assert!(!is_fatal, "{event:?}");
+    }
+}
+
+/// Tags count.
+fn number(tracker: &Tracker) -> u32 {
+    tracker.tag().as_bytes().iter().fold(0, |number, &byte| number << 8 | u32::from(byte))
+}
+
+fn draw(seed: &mut u64) -> u64 {
+    let drawn = super::super::random::scatter(*seed);
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    drawn
+}
+
+fn fates(seed: u64, in_doubt: InDoubt) -> Fates {
+    let fates = Rc::new(RefCell::new(Fates::default()));
+    let mut world = World::new();
+    let mut random = seed;
+    world.chunk = if seed.is_multiple_of(3) { 1 } else { usize::MAX };
+    let (seen, mut faults) = (fates.clone(), seed ^ 0x5555);
+    world.add(server(move |cx, delivery| {
+        *seen.borrow_mut().arrived.entry(body(delivery).parse().unwrap()).or_default() += 1;
+        if draw(&mut faults).is_multiple_of(6) {
+            seen.borrow_mut().ends += 1;
+            let what = if draw(&mut faults).is_multiple_of(2) { What::Session } else { What::Link };
+            let conditions = [condition::INTERNAL_ERROR, condition::LINK_DETACH_FORCED];
+            let error = error(conditions[(draw(&mut faults) % 2) as usize].clone());
+            let link = delivery.receiver().into();
+            // Now, so that this message has no outcome, or later.
+            match draw(&mut faults) % 3 {
+                0 => what.end(cx, link, error),
+                wait => {
+                    cx.schedule(ms(10 * wait), move |cx| {
+                        if cx.connection_of(link).is_some() {
+                            what.end(cx, link, error);
+                        }
+                    });
+                }
+            }
+        }
+    }));
+    world.add(Sending { fates: fates.clone(), in_doubt, sender: None, sent: 0 });
+    let mut moment = 0;
+    for _ in 0..draw(&mut random) % 4 {
+        moment += draw(&mut random) % 200;
+        world.run_until(at(moment));
+        world.cut();
+    }
+    world.run_until(at(moment + 600_000));
+    drop(world);
+    Rc::try_unwrap(fates).ok().unwrap().into_inner()
+}
+
+#[test]
+fn r_04_the_count_is_exact_whatever_is_ended_or_cut_and_when() {
+    let (mut ends, mut doubled, mut in_doubt) = (0, 0, 0);
+    for seed in 0..100 {
+        let fates_again = fates(seed, InDoubt::Resend);
+        for message in 0..MESSAGES {
+            assert_eq!(fates_again.accepted.get(&message), Some(&1), "message {message} of seed {seed}");
+            assert!(fates_again.arrived.contains_key(&message), "message {message} of seed {seed}");
+        }
+        assert!(fates_again.in_doubt.is_empty(), "seed {seed}");
+        ends += fates_again.ends;
+        doubled += fates_again.arrived.values().map(|times| times - 1).sum::<u32>();
+        let reported = fates(seed, InDoubt::Report);
+        for message in 0..MESSAGES {
+            let told = [&reported.accepted, &reported.in_doubt].map(|fates| fates.get(&message).copied());
+            let once = told == [Some(1), None] || told == [None, Some(1)];
+            assert!(once, "message {message} of seed {seed}: {told:?}");
+            assert!(reported.arrived.get(&message).is_none_or(|times| *times == 1), "seed {seed}");
+        }
+        in_doubt += reported.in_doubt.len();
+    }
+    assert!(ends > 500 && doubled > 100 && in_doubt > 100, "{ends}, {doubled}, {in_doubt}");
+}
