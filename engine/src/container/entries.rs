@@ -125,6 +125,7 @@ pub(super) struct LinkEntry {
     pub(super) life: u32,
     /// How the attempts to have it again go, once the peer has ended it.
     pub(super) course: Option<Box<Course>>,
+    pub(super) redirected: Option<Box<Redirected>>,
     /// Messages handled since credit was granted last.
     pub(super) handled: u32,
     pub(super) stage: Stage,
@@ -166,6 +167,7 @@ impl LinkEntry {
             prefetch: None,
             life: 0,
             course: None,
+            redirected: None,
             handled: 0,
             stage: Stage::Unanswered,
             is_ours: false,
@@ -190,6 +192,14 @@ impl LinkEntry {
             Role::Receiver => Link::Receiver(ReceiverId(key)),
         }
     }
+}
+
+/// Of a link that the peer has sent elsewhere.
+pub(super) struct Redirected {
+    /// The address of the node that it was made for.
+    pub(super) from: Option<Str>,
+    /// How many times in a row.
+    pub(super) times: u32,
 }
 
 pub(super) struct Listener {

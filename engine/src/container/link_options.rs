@@ -1,7 +1,7 @@
 //! What can be said where a link is made: each thing a value, one or several of them.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
-use core::time::Duration;
+use core::{mem, time::Duration};
 
 use crate::{
     LinkConfig,
@@ -150,6 +150,11 @@ impl LinkSettings {
     /// Names the node.
     pub fn set_address(&mut self, address: impl Into<Str>) {
         *self.node(|source| &mut source.address, |target| &mut target.address) = Some(address.into());
+    }
+
+    /// Names another node, or none: the one named before.
+    pub(super) fn replace_address(&mut self, address: Option<Str>) -> Option<Str> {
+        mem::replace(self.node(|source| &mut source.address, |target| &mut target.address), address)
     }
 
     fn node<T>(

@@ -57,23 +57,31 @@ impl Dispatcher<'_> {
         if peer.stage == Stage::Closed {
             return false;
         }
-        let mut reason = Disconnected {
-            condition: error.condition.clone(),
-            description: error.description.clone().unwrap_or_default(),
-            reconnects: false,
-        };
-        if self.core.plan_redirect(key, error, self.now) {
-            reason.reconnects = true;
-        } else {
-            self.core.plan_attempt(key, &mut reason, self.now);
+        if self.follows_redirect(key, error) {
+            return true;
         }
+        let mut reason = told_by(error);
+        self.core.plan_attempt(key, &mut reason, self.now);
         if reason.reconnects {
-            if let Ok(engine) = self.core.engine(key) {
-                engine.close(None);
-            }
-            self.tell_lost(key, &reason, true);
+            self.leave(key, &reason);
         }
         reason.reconnects
+    }
+
+    /// The peer points elsewhere: whether the connection is made again there.
+    pub(super) fn follows_redirect(&mut self, key: Key, error: &Error) -> bool {
+        let follows = self.core.plan_redirect(key, error, self.now);
+        if follows {
+            self.leave(key, &Disconnected { reconnects: true, ..told_by(error) });
+        }
+        follows
+    }
+
+    fn leave(&mut self, key: Key, reason: &Disconnected) {
+        if let Ok(engine) = self.core.engine(key) {
+            engine.close(None);
+        }
+        self.tell_lost(key, reason, true);
     }
 
     fn tell_lost(&mut self, key: Key, reason: &Disconnected, was_open: bool) {
@@ -118,5 +126,14 @@ impl Dispatcher<'_> {
         let id = ConnectionId(key);
         self.call(At::Connection(key), |handler, cx| handler.on_reconnecting(cx, id, &mut attempt));
         self.core.redial(key, attempt);
+    }
+}
+
+/// What the peer has said, as the reason for a loss.
+fn told_by(error: &Error) -> Disconnected {
+    Disconnected {
+        condition: error.condition.clone(),
+        description: error.description.clone().unwrap_or_default(),
+        reconnects: false,
     }
 }

@@ -36,8 +36,13 @@ pub struct Reconnect {
     /// Whether a connection, session or link that never was open is tried for more than one round. Default false: a program
     /// that is told a wrong address says so at once.
     pub from_start: bool,
-    /// Whether to go where a peer points that closes the connection with `amqp:connection:redirect` (§2.8.16), up to 8 times
-    /// in a row. Default false: it may point to a host that the program does not know, which is then shown its password.
+    /// Whether to go where a peer points that closes the connection with `amqp:connection:redirect` (§2.8.16), or detaches a
+    /// link with `amqp:link:redirect` (§2.8.18), up to 8 times in a row. Default false: it may point to a host that the
+    /// program does not know, which is then shown its password.
+    ///
+    /// A link is attached to the node that the peer names; on the same connection where that leads to the host named, else the
+    /// connection goes there. It does so for the only link on it: where there are others, they may not be found there, and the
+    /// program is told of the error, whose info says where to. After a loss all begins where the program has said.
     pub follow_redirects: bool,
 }
 

@@ -55,7 +55,7 @@ use crate::{
 /// | `amqp1:transport` | new connection |
 ///
 /// `amqp1:transport` is what [`Disconnected`] says of a byte stream that broke or could not be opened. Where a peer points
-/// elsewhere, a new connection there may help: see [`Reconnect::follow_redirects`](super::Reconnect::follow_redirects).
+/// elsewhere, a connection or link there may help: see [`Reconnect::follow_redirects`](super::Reconnect::follow_redirects).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Recovery {
     /// The same again, after a while.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A peer that points on and on is not followed for ever.
-const MAX_REDIRECTS: u32 = 8;
+pub(super) const MAX_REDIRECTS: u32 = 8;
 
 impl Dialed {
     fn new(address: Address, options: Arc<ConnectionOptions>, seed: u64) -> Self {
@@ -83,7 +83,7 @@ impl Core {
             return;
         }
         let config = dialed.options.client_config(container_id, &dialed.address);
-        //= 2.8.16-07
+        //= 2.8.16-07 2.8.18-07
         let hostname = dialed.hostname.clone().or(config.hostname);
         let mut engine = Box::new(Connection::new(Config { hostname, record, ..config }, now));
         engine.open();
@@ -289,6 +289,11 @@ impl Core {
         }
         // Sessions go before links, whatever waited before.
         pending.sort_by_key(|pending| matches!(pending, Pending::Link(_)));
+        for pending in &pending {
+            if let Pending::Link(link) = *pending {
+                self.forget_redirect(link);
+            }
+        }
         self.leave_engine(key, engine, io, pending);
         reported
     }

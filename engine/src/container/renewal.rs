@@ -4,16 +4,19 @@ use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::{mem, time::Duration};
 
 use super::{
-    ConnectionId, Link, Object, Recovery, SessionId, TaskId, Tracker,
+    ConnectionId, Link, LinkSettings, Object, Recovery, SessionId, TaskId, Tracker,
     dispatch::Dispatcher,
-    entries::{At, Pending, Task},
+    entries::{At, Pending, Redirected, Task},
     reconnect::Course,
+    redial::MAX_REDIRECTS,
+    redirect::Redirect,
     state::Core,
 };
 use crate::{
     Instant, Serial,
     arena::Key,
-    types::{DeliveryTag, Error, Role},
+    codec::Str,
+    types::{DeliveryTag, Error, Role, condition},
 };
 
 impl Dispatcher<'_> {
@@ -26,9 +29,12 @@ impl Dispatcher<'_> {
         true
     }
 
-    /// The same for a link.
+    /// The same for a link; where the peer says where else it is to be had, it is attached there.
     pub(super) fn renews_link(&mut self, key: Key, error: &Error) -> bool {
-        let Some(link) = self.core.renewable_link(key) else { return false };
+        let Some((link, settings)) = self.core.renewable_link(key) else { return false };
+        if error.condition == condition::LINK_REDIRECT {
+            return self.follows_link_redirect(key, link, &settings, error);
+        }
         let Some(delay) = self.core.plan_link(key, error, self.now) else { return false };
         self.renew_link(key, link, delay, error);
         true
@@ -38,6 +44,26 @@ impl Dispatcher<'_> {
         let in_doubt = self.core.suspend_one_link(key);
         self.core.renew_at(self.now + delay, Pending::Link(key));
         self.recovering(At::Link(key), link.into(), error, &in_doubt);
+    }
+
+    /// On the same connection where that leads to where the peer points; else the connection goes there, which it only does
+    /// where it has no other link.
+    fn follows_link_redirect(
+        &mut self,
+        key: Key,
+        link: Link,
+        settings: &LinkSettings,
+        error: &Error,
+    ) -> bool {
+        let Some(redirect) = Redirect::of(error) else { return false };
+        let Some(connection) = self.core.may_redirect(key, settings, &redirect) else { return false };
+        if self.core.leads_here(connection, &redirect) {
+            self.renew_link(key, link, Duration::ZERO, error);
+        } else if self.core.links_of(connection, None) != [key] || !self.follows_redirect(connection, error) {
+            return false;
+        }
+        self.core.redirect_link(key, redirect.address);
+        true
     }
 
     fn recovering(&mut self, at: At, object: Object, error: &Error, in_doubt: &[Tracker]) {
@@ -108,7 +134,7 @@ impl Core {
     }
 
     /// A link that can be attached again: this side has made it and still wants it.
-    fn renewable_link(&self, key: Key) -> Option<Link> {
+    fn renewable_link(&self, key: Key) -> Option<(Link, LinkSettings)> {
         let link = self.links.get(key).filter(|link| link.is_ours)?;
         let id = link.id(key);
         let is_over = self.is_closed(id)
@@ -116,12 +142,49 @@ impl Core {
             || self.is_closed(ConnectionId(link.connection))
             || self.is_given_up(id.into());
         // One to a coordinator of transactions has no settings: they are gone with it.
-        if is_over { None } else { self.settings_again(key).map(|_| id) }
+        if is_over { None } else { Some((id, self.settings_again(key)?)) }
     }
 
     /// Whether a link was ever attached on both sides.
     fn was_attached(&self, key: Key) -> bool {
         self.links.get(key).is_some_and(|link| link.life > 0) || self.has_terminus(key)
+    }
+
+    /// The connection of a link that may go where the peer points.
+    fn may_redirect(&mut self, key: Key, settings: &LinkSettings, redirect: &Redirect) -> Option<Key> {
+        let link = self.links.get(key)?;
+        let connection = link.connection;
+        let times = link.redirected.as_ref().map_or(0, |redirected| redirected.times);
+        let is_wanted = self.dialed_mut(connection)?.options.reconnect.follow_redirects;
+        // A node that the peer is to make has no address.
+        let fits = redirect.address.is_none() || !settings.is_dynamic();
+        (is_wanted && fits && times < MAX_REDIRECTS).then_some(connection)
+    }
+
+    fn leads_here(&mut self, connection: Key, redirect: &Redirect) -> bool {
+        self.dialed_mut(connection)
+            .is_some_and(|dialed| redirect.leads_to(&dialed.address, dialed.hostname.as_ref()))
+    }
+
+    /// Has a link that waits to be attached ask for another node.
+    fn redirect_link(&mut self, key: Key, address: Option<Str>) {
+        let Some(link) = self.links.get_mut(key) else { return };
+        let Some(settings) = &mut link.settings else { return };
+        let before = settings.address().cloned();
+        if let Some(address) = address {
+            settings.set_address(address);
+        }
+        link.redirected.get_or_insert_with(|| Box::new(Redirected { from: before, times: 0 })).times += 1;
+    }
+
+    /// Has a link ask for the node that it was made for: whoever has pointed elsewhere is gone.
+    pub(super) fn forget_redirect(&mut self, key: Key) {
+        if let Some(link) = self.links.get_mut(key)
+            && let Some(redirected) = link.redirected.take()
+            && let Some(settings) = &mut link.settings
+        {
+            settings.replace_address(redirected.from);
+        }
     }
 }
 

@@ -567,6 +567,109 @@ fn r_05_what_is_made_and_sent_meanwhile_waits_and_a_connection_lost_meanwhile_br
     }
 }
 
+/// Where a link redirect points to.
+fn redirect(to: &[(&'static str, &'static str)], port: Option<u16>) -> Error {
+    let mut info = Map::new();
+    for &(key, value) in to {
+        info.insert(key, value);
+    }
+    if let Some(port) = port {
+        info.insert("port", port);
+    }
+    Error { condition: condition::LINK_REDIRECT, description: Some("not here".into()), info: Some(info) }
+}
+
+/// A server at a port that sends away who asks for a node, and notes what is asked for.
+fn sending_away(port: u16, node: &'static str, error: Error, log: &Log) -> Script {
+    let log = log.clone();
+    Script {
+        start: Some(Box::new(move |cx| {
+            cx.listen(Address::new("localhost", port));
+        })),
+        opening: Some(Box::new(move |cx, link| {
+            let asked = cx.remote_address(link).map(String::from).unwrap_or_default();
+            let open = cx.remote_open(cx.connection_of(link).unwrap()).unwrap();
+            log.note(format!("{port} {} {asked}", open.hostname.clone().unwrap_or_default()));
+            if asked == node {
+                cx.close_with(link, error.clone());
+            }
+        })),
+        ..Script::default()
+    }
+}
+
+fn redirected(
+    error: &Error,
+    follow_redirects: bool,
+    links: &'static [&'static str],
+    cut: bool,
+) -> (Log, Log) {
+    let (ours, theirs) = (Log::default(), Log::default());
+    let mut world = World::new();
+    world.add(sending_away(1, "old", error.clone(), &theirs));
+    world.add(sending_away(2, "nowhere", error.clone(), &theirs));
+    world.add(Client::new(&ours, move |cx| {
+        let reconnect = Reconnect { follow_redirects, ..fixed(&[10]) };
+        let connection = cx.connect_with(Address::new("localhost", 1), with(reconnect));
+        for link in links {
+            cx.create_receiver(connection, *link);
+        }
+    }));
+    world.run_until(at(100));
+    if cut {
+        world.cut();
+        world.run_until(at(200));
+    }
+    (ours, theirs)
+}
+
+#[test]
+fn r_08_a_link_is_attached_to_the_node_that_the_peer_points_to() {
+    let here = redirect(&[("address", "new")], None);
+    let (ours, theirs) = redirected(&here, true, &["old", "other"], false);
+    theirs.assert(&["1 localhost old", "1 localhost other", "1 localhost new"]);
+    assert_eq!(ours.lines("recovers"), ["0ns link recovers from amqp:link:redirect"]);
+    assert_eq!(ours.lines("open"), ["connection open", "session open", "0ns other open", "0ns new open"]);
+    let named = redirect(&[("network-host", "localhost"), ("address", "new")], Some(1));
+    let (_, theirs) = redirected(&named, true, &["old", "other"], false);
+    theirs.assert(&["1 localhost old", "1 localhost other", "1 localhost new"]);
+    // Whoever has pointed elsewhere is gone with the connection.
+    let (_, theirs) = redirected(&here, true, &["old"], true);
+    theirs.assert(&["1 localhost old", "1 localhost new", "1 localhost old", "1 localhost new"]);
+}
+
+//= 2.8.18-07
+#[test]
+fn r_08_the_connection_of_a_single_link_goes_where_that_is_pointed_to() {
+    let there =
+        redirect(&[("hostname", "there"), ("network-host", "localhost"), ("address", "new")], Some(2));
+    let (ours, theirs) = redirected(&there, true, &["old"], false);
+    theirs.assert(&["1 localhost old", "2 there new"]);
+    assert_eq!(ours.lines("disconnected"), ["disconnected: amqp:link:redirect"]);
+    assert_eq!(ours.lines("new open").len(), 1);
+    let (_, theirs) = redirected(&there, true, &["old"], true);
+    theirs.assert(&["1 localhost old", "2 there new", "1 localhost old", "2 there new"]);
+}
+
+#[test]
+fn r_08_a_link_redirect_is_told_where_it_cannot_be_followed_or_need_not() {
+    let there = redirect(&[("network-host", "localhost"), ("address", "new")], Some(2));
+    for (follows, links) in [(false, &["old"][..]), (true, &["old", "other"])] {
+        let (ours, _) = redirected(&there, follows, links, false);
+        assert_eq!(ours.lines("link"), ["link error amqp:link:redirect", "link closed"]);
+    }
+    let nowhere = error(condition::LINK_REDIRECT);
+    let (ours, _) = redirected(&nowhere, true, &["old"], false);
+    assert_eq!(ours.lines("link"), ["link error amqp:link:redirect", "link closed"]);
+    // Round in a circle: so often and no more.
+    for info in [&[("address", "old")][..], &[("network-host", "localhost"), ("address", "old")]] {
+        let port = (info.len() > 1).then_some(1);
+        let (ours, theirs) = redirected(&redirect(info, port), true, &["old"], false);
+        assert_eq!(theirs.len(), 9);
+        assert_eq!(ours.lines("link error"), ["link error amqp:link:redirect"]);
+    }
+}
+
 /// A world in which a server ends sessions and links, and connections are cut, as drawn: what the server has had of each
 /// message, and what the client was told of it.
 #[derive(Default)]
