@@ -6,7 +6,7 @@ use core::cell::{Cell, OnceCell};
 use super::{
     ConnectionId, Context, Delivery, Disconnected, Handler, ListenerId, Object, ReceiverId, SenderId,
     SessionId,
-    entries::{At, How, LinkEntry, Notice, Pending, SessionEntry, Stage, Task},
+    entries::{At, How, LinkEntry, Notice, SessionEntry, Stage, Task},
     state::{Core, Phase},
     transactions::{self, Told},
 };
@@ -306,7 +306,7 @@ impl Dispatcher<'_> {
     fn session_begun(&mut self, peer: Key, engine: crate::SessionId) {
         if let Some(key) = self.core.session_key(peer, engine) {
             if !self.core.is_closed(SessionId(key)) {
-                self.core.note_renewed(Pending::Session(key), self.now);
+                self.core.note_begun(key, self.now);
                 self.call(At::Session(key), |handler, cx| handler.on_session_opened(cx, SessionId(key)));
             }
             return;
@@ -364,7 +364,7 @@ impl Dispatcher<'_> {
     fn link_attached(&mut self, peer: Key, engine: LinkId) {
         if let Some(key) = self.core.link_key(peer, engine) {
             if self.core.learn_attach(key) && self.core.open_link_key(peer, engine).is_some() {
-                self.core.note_renewed(Pending::Link(key), self.now);
+                self.core.note_attached(key, self.now);
                 self.for_link(key, |handler, cx, link| handler.on_link_opened(cx, link));
             }
             return;

@@ -16,6 +16,7 @@ use crate::{
     Instant, Serial,
     arena::Key,
     codec::Str,
+    session::SessionEndpoint,
     types::{DeliveryTag, Error, Role, condition},
 };
 
@@ -85,8 +86,10 @@ impl Core {
             return None;
         }
         // One of which no link was ever open may be refused for ever.
-        let links = self.links_of(connection, Some(key));
-        let was_open = links.is_empty() || links.iter().any(|link| self.was_attached(*link));
+        let was_open = match &*self.links_of(connection, Some(key)) {
+            [] => self.is_begun(key),
+            links => links.iter().any(|link| self.was_attached(*link)),
+        };
         self.plan(connection, Pending::Session(key), was_open, now)
     }
 
@@ -119,9 +122,30 @@ impl Core {
         course.ended(&options.reconnect, now)
     }
 
-    /// A session or link is open on both sides.
-    pub(super) fn note_renewed(&mut self, what: Pending, now: Instant) {
-        if let Some(Some(course)) = self.course_mut(what) {
+    /// Whether the peer has answered a session's begin.
+    fn is_begun(&self, key: Key) -> bool {
+        self.session_endpoint(key).is_some_and(|endpoint| endpoint.remote_begin.is_some())
+    }
+
+    /// A session is begun on both sides. If it has links, it is of use only when one of them is open, too.
+    pub(super) fn note_begun(&mut self, key: Key, now: Instant) {
+        if self.sessions.get(key).is_some_and(|session| session.links == 0) {
+            self.note_open(Pending::Session(key), now);
+        }
+    }
+
+    /// A link is open on both sides.
+    pub(super) fn note_attached(&mut self, key: Key, now: Instant) {
+        self.note_open(Pending::Link(key), now);
+        if let Some(session) = self.links.get(key).map(|link| link.session) {
+            self.note_open(Pending::Session(session), now);
+        }
+    }
+
+    fn note_open(&mut self, what: Pending, now: Instant) {
+        if let Some(Some(course)) = self.course_mut(what)
+            && !course.is_open()
+        {
             course.opened(now);
         }
     }
@@ -305,10 +329,15 @@ impl Core {
 
     /// Whether a link's session is begun, and not ended by the peer.
     fn can_attach(&self, key: Key) -> bool {
-        let session = self.links.get(key).and_then(|link| self.sessions.get(link.session));
-        let engine = session.and_then(|session| self.connections.get(session.connection)?.engine.as_ref());
-        let endpoint = session.and_then(|session| engine?.sessions.get(session.engine?.0));
-        endpoint.is_some_and(|endpoint| endpoint.is_usable())
+        let session = self.links.get(key).map(|link| link.session);
+        session
+            .and_then(|session| self.session_endpoint(session))
+            .is_some_and(|endpoint| endpoint.is_usable())
+    }
+
+    fn session_endpoint(&self, key: Key) -> Option<&SessionEndpoint> {
+        let session = self.sessions.get(key)?;
+        self.connections.get(session.connection)?.engine.as_ref()?.sessions.get(session.engine?.0)
     }
 
     fn renew_session(&mut self, connection: Key, key: Key, now: Instant) {

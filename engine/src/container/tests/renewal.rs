@@ -13,6 +13,8 @@ use std::{
 
 use core::time::Duration;
 
+use bytes::Buf;
+
 use super::*;
 use crate::{
     codec::{Map, Symbol},
@@ -459,6 +461,90 @@ fn r_05_a_peer_that_keeps_refusing_is_asked_no_more_often_than_the_delays_allow(
         assert!((360..720 + 10).contains(&attaches), "{what:?}: {attaches}");
         assert_eq!(log.lines(" error ").len(), 0);
     }
+}
+
+/// A client, and a peer that answers no more than it is told to.
+struct Slow {
+    container: Container,
+    log: Log,
+    io: IoId,
+    peer: crate::Connection,
+    now: Instant,
+}
+
+impl Slow {
+    fn new(reconnect: Reconnect) -> Self {
+        let (mut container, log, now) = (Container::new(ContainerOptions::default()), Log::default(), at(1));
+        container.start();
+        let mut client = Client::new(&log, move |cx| {
+            let options = ConnectionOptions { security: Security::None, ..with(reconnect.clone()) };
+            let connection = cx.connect_with(here(), options);
+            cx.create_sender(connection, "q");
+        });
+        container.dispatch(&mut client, now);
+        let Some(Action::Connect { io, .. }) = container.poll_action() else { panic!("no connect") };
+        container.connected(io, now);
+        let mut peer = crate::Connection::new(crate::Config::server("slow"), now);
+        peer.open();
+        Self { container, log, io, peer, now }
+    }
+
+    /// Exchanges all that there is, at the present moment. A begin is answered, an attach if that is wanted: the session begun.
+    fn run(&mut self, attaches: bool) -> Option<crate::SessionId> {
+        let (mut session, now) = (None, self.now);
+        self.container.handle_timeout(now);
+        loop {
+            let mut moved =
+                self.container.dispatch(&mut Client::new(&self.log, |_: &mut Context<'_>| {}), now);
+            let mut bytes = bytes::BytesMut::new();
+            while let Some(mut transmit) = self.container.poll_transmit(self.io, now) {
+                let len = transmit.remaining();
+                bytes.extend_from_slice(&transmit.copy_to_bytes(len));
+            }
+            moved |= !bytes.is_empty();
+            self.peer.handle_input(&mut bytes, now);
+            while let Some(event) = self.peer.poll_event() {
+                match event {
+                    crate::Event::SessionBegun(id) => {
+                        self.peer.session(id).unwrap().accept(crate::SessionConfig::default()).unwrap();
+                        session = Some(id);
+                    }
+                    crate::Event::LinkAttached(id) if attaches => {
+                        let answer = crate::LinkConfig::receiver("", "q");
+                        self.peer.receiver(id).unwrap().attach(answer).unwrap();
+                    }
+                    _ => {}
+                }
+            }
+            while let Some(mut transmit) = self.peer.poll_transmit(now) {
+                let len = transmit.remaining();
+                bytes.extend_from_slice(&transmit.copy_to_bytes(len));
+            }
+            moved |= !bytes.is_empty();
+            self.container.received(self.io, &mut bytes, now);
+            if !moved {
+                return session;
+            }
+        }
+    }
+}
+
+#[test]
+fn r_05_a_session_that_is_ended_before_any_of_its_links_is_open_has_failed_however_long_that_takes() {
+    let mut slow = Slow::new(Reconnect { max_attempts: Some(3), ..fixed(&[10; 9]) });
+    let mut session = slow.run(true);
+    for _ in 0..3 {
+        slow.now = slow.now + ms(10_000);
+        let error = error(condition::INTERNAL_ERROR);
+        slow.peer.session(session.unwrap()).unwrap().end(Some(error)).unwrap();
+        assert_eq!(slow.run(false), None);
+        slow.now = slow.now + ms(10);
+        session = slow.run(false);
+    }
+    slow.peer.session(session.unwrap()).unwrap().end(Some(error(condition::INTERNAL_ERROR))).unwrap();
+    slow.run(false);
+    assert_eq!(slow.log.lines("recovers").len(), 3);
+    assert_eq!(slow.log.lines(" error "), ["session error amqp:internal-error"]);
 }
 
 #[test]
