@@ -129,11 +129,9 @@ impl Dispatcher<'_> {
     }
 }
 
-/// What the peer has said, as the reason for a loss.
+/// What the peer has said, as the reason for a loss: the first line, as some say many.
 fn told_by(error: &Error) -> Disconnected {
-    Disconnected {
-        condition: error.condition.clone(),
-        description: error.description.clone().unwrap_or_default(),
-        reconnects: false,
-    }
+    let description = error.description.as_ref().map_or("", |text| text.as_str());
+    let line = description.lines().next().unwrap_or_default();
+    Disconnected { condition: error.condition.clone(), description: line.into(), reconnects: false }
 }

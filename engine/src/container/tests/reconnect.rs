@@ -550,7 +550,7 @@ fn closing_with(at: u16, error: Error) -> Script {
 }
 
 fn error(condition: crate::codec::Symbol, info: Option<Map>) -> Error {
-    Error { condition, description: Some("maintenance".into()), info }
+    Error { condition, description: Some("maintenance\nuntil noon".into()), info }
 }
 
 #[test]
