@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use amqp1_examples::Seen;
-use amqp1_std::{ConnectionId, Context, Delivery, Disconnected, Handler, Knobs, Url};
+use amqp1_std::{ConnectionId, Context, Delivery, Disconnected, Handler, Knobs, Object, Url, types::Error};
 
 struct Recv {
     url: Url,
@@ -37,6 +37,10 @@ impl Handler for Recv {
 
     fn on_transport_error(&mut self, cx: &mut Context<'_>, _: ConnectionId, reason: &Disconnected) {
         amqp1_examples::transport_error(cx, reason);
+    }
+
+    fn on_recovering(&mut self, _: &mut Context<'_>, _: Object, error: &Error) {
+        amqp1_examples::recovering(error);
     }
 }
 

@@ -6,8 +6,8 @@ use std::{
 };
 
 use amqp1_std::{
-    ConnectionId, Context, Disconnected, Handler, Knobs, Map, Message, SenderId, Tracker, Url,
-    types::{DeliveryState, DeliveryTag},
+    ConnectionId, Context, Disconnected, Handler, Knobs, Map, Message, Object, SenderId, Tracker, Url,
+    types::{DeliveryState, DeliveryTag, Error},
 };
 
 struct Send {
@@ -66,6 +66,10 @@ impl Handler for Send {
 
     fn on_transport_error(&mut self, cx: &mut Context<'_>, _: ConnectionId, reason: &Disconnected) {
         amqp1_examples::transport_error(cx, reason);
+    }
+
+    fn on_recovering(&mut self, _: &mut Context<'_>, _: Object, error: &Error) {
+        amqp1_examples::recovering(error);
     }
 
     fn on_in_doubt(&mut self, _: &mut Context<'_>, tracker: &Tracker) {

@@ -67,6 +67,12 @@ pub fn transport_error(cx: &mut Context<'_>, reason: &Disconnected) {
     }
 }
 
+/// Says why the peer has ended a session or link that is made again.
+pub fn recovering(error: &Error) {
+    let description = error.description.as_ref().and_then(|text| text.as_str().lines().next());
+    eprintln!("{}; attaching again", description.unwrap_or(error.condition.as_str()));
+}
+
 /// Prints a line. Where nobody reads on, as behind `| head`, the program ends.
 pub fn print(line: impl Display) {
     if writeln!(io::stdout(), "{line}").is_err() {
