@@ -5,7 +5,7 @@ use core::cell::{Cell, OnceCell};
 
 use super::{
     ConnectionId, Context, Delivery, Disconnected, Handler, ListenerId, Object, ReceiverId, SenderId,
-    SessionId,
+    SessionId, Tracker,
     entries::{At, How, LinkEntry, Notice, SessionEntry, Stage, Task},
     state::{Core, Phase},
     transactions::{self, Told},
@@ -136,6 +136,10 @@ impl Dispatcher<'_> {
                 handler.on_settled(cx, &tracker);
                 handler.on_delivery_updated(cx, &tracker);
             }),
+            Notice::InDoubt(at, tracker) => {
+                self.call(at, |handler, cx| handler.on_in_doubt(cx, &tracker));
+            }
+            Notice::LinkResumed(key) => self.resumed(key),
             Notice::Transaction(told) => self.transaction(&told),
             Notice::Task(id, Task::Timer(at)) => self.call(at, |handler, cx| handler.on_timer(cx, id)),
             Notice::Task(_, Task::Run(task)) => self.call(At::Container, |_, cx| task(cx)),
@@ -258,6 +262,9 @@ impl Dispatcher<'_> {
         if self.core.is_left(key) || error.as_ref().is_some_and(|error| self.lost_by_close(key, error)) {
             return;
         }
+        if error.is_some() && !self.core.is_closed(id) {
+            self.core.keep_links(key);
+        }
         self.lose_transactions(key, None, error.as_deref());
         self.call(At::Connection(key), |handler, cx| {
             let stage = cx.core.connections.get(key).map_or(Stage::Closed, |peer| peer.stage);
@@ -366,6 +373,7 @@ impl Dispatcher<'_> {
             if self.core.learn_attach(key) && self.core.open_link_key(peer, engine).is_some() {
                 self.core.note_attached(key, self.now);
                 self.for_link(key, |handler, cx, link| handler.on_link_opened(cx, link));
+                self.resumed(key);
             }
             return;
         }
@@ -421,6 +429,7 @@ impl Dispatcher<'_> {
     }
 
     fn sendable(&mut self, key: Key) {
+        self.resolve(key);
         let sendable = self.core.flush(key);
         self.core.finish_closes();
         if sendable {
@@ -475,18 +484,7 @@ impl Dispatcher<'_> {
         }
         let Some((tracker, told)) = self.core.tracker(key, engine) else { return };
         self.call(At::Link(key), |handler, cx| {
-            match tracker.state() {
-                _ if told => {}
-                Some(DeliveryState::Accepted) => handler.on_accepted(cx, &tracker),
-                Some(DeliveryState::Rejected(_)) => handler.on_rejected(cx, &tracker),
-                Some(DeliveryState::Released) => handler.on_released(cx, &tracker),
-                Some(DeliveryState::Modified(_)) => handler.on_modified(cx, &tracker),
-                _ => {}
-            }
-            if tracker.settled {
-                handler.on_settled(cx, &tracker);
-            }
-            handler.on_delivery_updated(cx, &tracker);
+            tell_update(handler, cx, &tracker, told);
             let has_outcome = tracker.state().is_some_and(DeliveryState::is_outcome);
             if (has_outcome || tracker.settled) && handler.knobs().auto_settle {
                 // Gone if a callback settled it.
@@ -496,6 +494,23 @@ impl Dispatcher<'_> {
             }
         });
     }
+}
+
+/// Tells what the receiver has made of a message; its outcome may have been told before.
+#[inline]
+pub(super) fn tell_update(handler: &mut dyn Handler, cx: &mut Context<'_>, tracker: &Tracker, told: bool) {
+    match tracker.state() {
+        _ if told => {}
+        Some(DeliveryState::Accepted) => handler.on_accepted(cx, tracker),
+        Some(DeliveryState::Rejected(_)) => handler.on_rejected(cx, tracker),
+        Some(DeliveryState::Released) => handler.on_released(cx, tracker),
+        Some(DeliveryState::Modified(_)) => handler.on_modified(cx, tracker),
+        _ => {}
+    }
+    if tracker.settled {
+        handler.on_settled(cx, tracker);
+    }
+    handler.on_delivery_updated(cx, tracker);
 }
 
 /// The error that stands for a peer's close without one, where the handler wants that.

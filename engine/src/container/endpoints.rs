@@ -167,8 +167,11 @@ impl Core {
         if settings.name.is_none() {
             settings.name = Some(self.names.link());
         }
-        let resends = settings.in_doubt == InDoubt::Resend && self.comes_back(connection);
-        let key = self.links.insert(LinkEntry { resends, ..LinkEntry::ours(connection, session, settings) });
+        let comes_back = self.comes_back(connection);
+        let resends = settings.in_doubt == InDoubt::Resend && comes_back;
+        let resumes = settings.in_doubt == InDoubt::Resume && comes_back;
+        let ours = LinkEntry::ours(connection, session, settings);
+        let key = self.links.insert(LinkEntry { resends, resumes, ..ours });
         match self.sessions.get_mut(session) {
             Some(entry) => {
                 entry.links += 1;
@@ -312,26 +315,37 @@ impl Core {
     }
 
     /// Answers a peer's attach.
-    pub(super) fn open_link(&mut self, key: Key, settings: LinkSettings) -> Result<(), Misuse> {
+    pub(super) fn open_link(&mut self, key: Key, mut settings: LinkSettings) -> Result<(), Misuse> {
         let link = self.links.get_mut(key).ok_or(Misuse::Gone)?;
         if link.stage != Stage::Unanswered {
             return Err(Misuse::NothingToAnswer);
         }
         link.prefetch = settings.prefetch;
-        match link.role {
-            Role::Sender => self.sender(key)?.attach(settings.into())?,
-            Role::Receiver => self.receiver(key)?.attach(settings.into())?,
+        let role = link.role;
+        let found = self.find_suspended(key, &mut settings);
+        let attached = match role {
+            Role::Sender => self.sender(key).and_then(|mut sender| sender.attach(settings.into())),
+            Role::Receiver => self.receiver(key).and_then(|mut receiver| receiver.attach(settings.into())),
+        };
+        if attached.is_err() {
+            self.keep_found(found);
+            return attached;
         }
         if let Some(link) = self.links.get_mut(key) {
             link.stage = Stage::Open;
         }
         self.learn_attach(key);
+        self.take_up(key, found);
         Ok(())
     }
 
     /// Notes what is in force on an attached link: whether the peer has a terminus for it. If not, it is being
     /// refused (§2.6.3).
     pub(super) fn learn_attach(&mut self, key: Key) -> bool {
+        if self.links.get(key).is_some_and(|link| link.resumes) && !self.is_exactly_once(key) {
+            let link = self.links.get_mut(key);
+            link.into_iter().for_each(|link| link.resumes = false);
+        }
         let Some(link) = self.links.get(key) else { return false };
         if link.role == Role::Sender {
             let settled =
@@ -370,7 +384,7 @@ impl Core {
         self.link_endpoint(key)?.flow_properties.as_deref()
     }
 
-    fn link_endpoint(&self, key: Key) -> Option<&LinkEndpoint> {
+    pub(super) fn link_endpoint(&self, key: Key) -> Option<&LinkEndpoint> {
         let link = self.links.get(key)?;
         let engine = self.connections.get(link.connection)?.engine.as_ref()?;
         engine.links.get(link.engine?.0)

@@ -135,6 +135,8 @@ pub(super) struct LinkEntry {
     pub(super) sends_settled: bool,
     /// What is in doubt is sent again.
     pub(super) resends: bool,
+    /// It is resumed, or kept to be resumed by the peer that has made it.
+    pub(super) resumes: bool,
     /// Closing it keeps its name (§2.6.4).
     pub(super) detaches: bool,
     /// A message is being sent piece by piece.
@@ -174,6 +176,7 @@ impl LinkEntry {
             is_refusing: false,
             sends_settled: false,
             resends: false,
+            resumes: false,
             detaches: false,
             is_streaming: false,
             next_tag: 0,
@@ -183,7 +186,7 @@ impl LinkEntry {
 
     /// Whether what is sent now is kept until its outcome is known.
     pub(super) const fn retains(&self) -> bool {
-        self.resends && !self.sends_settled
+        (self.resends || self.resumes) && !self.sends_settled
     }
 
     pub(super) const fn id(&self, key: Key) -> Link {
@@ -225,6 +228,10 @@ pub(super) enum Notice {
     LinkClosed(Key),
     LinkFailed(Key, Box<Error>),
     NotSent(Tracker),
+    /// What a suspended link was to go on with, for the handler that would serve it.
+    InDoubt(At, Tracker),
+    /// A link that the peer has resumed is attached.
+    LinkResumed(Key),
     Transaction(Box<Told>),
     Task(TaskId, Task),
     Injected(Box<dyn Any + Send>),

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::{mem, time::Duration};
 
 use crate::{
-    LinkConfig,
+    LinkConfig, UnsettledMap,
     codec::{Described, Map, Str, Symbol},
     types::{
         Attach, Coordinator, DeliveryState, LifetimePolicy, ReceiverSettleMode, Role, SenderSettleMode,
@@ -45,8 +45,10 @@ pub struct LinkSettings {
     pub properties: Option<Map>,
     /// For a receiver: goes before [`Knobs::prefetch`](super::Knobs::prefetch).
     pub prefetch: Option<u32>,
-    /// For a sender that this side makes: what becomes of messages in doubt.
+    /// For a link that this side makes: what becomes of messages in doubt.
     pub in_doubt: InDoubt,
+    /// What the link goes on with, where it is resumed.
+    pub(super) unsettled: Option<UnsettledMap>,
 }
 
 /// Which terminus is the node.
@@ -78,6 +80,7 @@ impl LinkSettings {
             properties: None,
             prefetch: None,
             in_doubt: InDoubt::Report,
+            unsettled: None,
         }
     }
 
@@ -181,6 +184,7 @@ impl From<LinkSettings> for LinkConfig {
             snd_settle_mode: settings.snd_settle_mode,
             rcv_settle_mode: settings.rcv_settle_mode,
             max_message_size: settings.max_message_size.or(base.max_message_size),
+            unsettled: settings.unsettled,
             offered_capabilities: settings.offered_capabilities,
             desired_capabilities: settings.desired_capabilities,
             properties: settings.properties,
@@ -300,7 +304,11 @@ impl LinkOption for AtLeastOnce {
     }
 }
 
-/// Messages get neither lost nor doubled: the receiver tells an outcome and settles after the sender did (§2.6.12).
+/// Messages get neither lost nor doubled: the receiver tells an outcome and settles after the sender did (§2.6.12). After the
+/// loss of a connection the link is resumed ([`InDoubt::Resume`]), which takes a peer that recovers links, too.
+///
+/// A container does for links that peers make where
+/// [`ContainerOptions::suspended_links`](super::ContainerOptions::suspended_links) lets it; RabbitMQ and ActiveMQ do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExactlyOnce;
 
@@ -308,14 +316,16 @@ impl LinkOption for ExactlyOnce {
     fn apply(self, link: &mut LinkSettings) {
         link.snd_settle_mode = SenderSettleMode::Unsettled;
         link.rcv_settle_mode = ReceiverSettleMode::Second;
-        link.in_doubt = InDoubt::Report;
+        link.in_doubt = InDoubt::Resume;
     }
 }
 
 /// What becomes of messages of which nobody knows whether they arrived: they were sent, and the connection, session or link was
 /// lost before their outcome came.
 ///
-/// It is an option for a sender; without it, and without [`AtLeastOnce`], they are reported.
+/// It is an option for a link that this side makes on a connection that is [made again](super::Reconnect); without it, and
+/// without a guarantee that brings one along ([`AtLeastOnce`], [`ExactlyOnce`]), they are reported. To a receiver `Report` and
+/// `Resend` are the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InDoubt {
     /// The program is told of each, by [`on_in_doubt`](super::Handler::on_in_doubt).
@@ -324,6 +334,16 @@ pub enum InDoubt {
     /// They are sent again once the link is attached again, before all others and under their tags. Until its outcome is known
     /// a message is kept; one that was sent piece by piece is not, and reported.
     Resend,
+    /// The link is resumed (§2.6.13): both sides say what they know of each message, so that nobody doubts. What has not
+    /// arrived is sent again, the outcome of what has arrived is told; a receiver goes on with what it has told an outcome
+    /// of and the sender has not settled. For that a message is kept as for `Resend`, and the link's `attach` has an
+    /// unsettled map, at which some peers end the session; so it is only done where the receiver settles
+    /// [second](ReceiverSettleMode::Second), as [`ExactlyOnce`] asks, and the peer has agreed.
+    ///
+    /// Where the peer knows nothing of the link, or recovers none, its `attach` has no such map
+    /// ([`Context::remote_attach`](super::Context::remote_attach)). Then what a sender doubts is reported, after
+    /// [`on_link_opened`](super::Handler::on_link_opened), and what a receiver has taken may come again.
+    Resume,
 }
 
 impl LinkOption for InDoubt {

@@ -42,6 +42,7 @@ impl Dispatcher<'_> {
         if reason.reconnects {
             return self.tell_lost(key, &reason, was_open);
         }
+        self.core.keep_links(key);
         // The rest is told when the peer has answered.
         let id = ConnectionId(key);
         if let Some(peer) = self.core.connections.get_mut(key) {
@@ -87,6 +88,9 @@ impl Dispatcher<'_> {
     fn tell_lost(&mut self, key: Key, reason: &Disconnected, was_open: bool) {
         let id = ConnectionId(key);
         self.lose_transactions_by(key, reason);
+        if !self.core.is_closed(id) && !reason.reconnects {
+            self.core.keep_links(key);
+        }
         let in_doubt = if reason.reconnects { self.core.suspend(key) } else { self.core.all_in_doubt(key) };
         let told = self.core.connections.get_mut(key).and_then(|peer| peer.failed.take());
         let is_ours = self.core.is_closed(id);

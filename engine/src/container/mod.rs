@@ -59,16 +59,19 @@ pub use recovery::Recovery;
 mod redial;
 mod redirect;
 mod renewal;
+mod resuming;
 mod retained;
 mod schedule;
 mod sending;
 pub use sending::SendRefused;
 mod state;
 use state::{Core, Phase};
+mod suspended;
 mod transactions;
 pub use transactions::{Transaction, TransactionId};
 #[cfg(test)]
 mod tests;
+mod unresolved;
 
 /// Work for the driver.
 #[derive(Clone, Debug)]

@@ -23,6 +23,15 @@ pub struct ContainerOptions {
     pub send_queue_bytes: usize,
     /// How many injected events wait to be handled. Default 10,000.
     pub injected_events: usize,
+    /// How many links that peers have made, with [`ExactlyOnce`](super::ExactlyOnce) or the like, are kept when their
+    /// connection is lost, for the peer to resume them (§2.6.3): 0, the default, for none.
+    ///
+    /// A peer is known by its container-id, and by its user if it has authenticated as one. When it attaches the link again
+    /// under its name, with an unsettled map, the link goes on; to the handler it is a new link, and for a sender the outcomes
+    /// of what was sent before come there, under the old tags. With one above the limit the oldest is forgotten, of whose
+    /// messages [`on_in_doubt`](super::Handler::on_in_doubt) tells. Each holds no more than it did while it was attached. A
+    /// link that is closed, or whose connection is closed without an error, is not kept.
+    pub suspended_links: usize,
 }
 
 impl Default for ContainerOptions {
@@ -34,6 +43,7 @@ impl Default for ContainerOptions {
             send_queue_messages: 1_000,
             send_queue_bytes: 1 << 20,
             injected_events: 10_000,
+            suspended_links: 0,
         }
     }
 }

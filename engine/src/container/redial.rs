@@ -217,7 +217,9 @@ impl Core {
         let mut doubts = Vec::new();
         for &link in links {
             let Some(entry) = self.links.get(link) else { continue };
-            let queued = entry.queue.iter().flat_map(|queue| queue.unsent_again()).map(|tag| (None, tag));
+            let queued = entry.queue.iter().flat_map(|queue| {
+                queue.unresolved.tags_in_doubt().chain(queue.unsent_again()).map(|tag| (None, tag))
+            });
             let sent = sent.remove(&link).unwrap_or_default().into_iter();
             let id = |number| DeliveryId { link, life: entry.life, number };
             let all = sent.map(|(number, tag)| (Some(number), tag)).chain(queued);
@@ -279,10 +281,16 @@ impl Core {
             }
         }
         for link in links.into_iter().flatten() {
-            let sent = doubts.remove(&link).unwrap_or_default();
+            let mut sent = doubts.remove(&link).unwrap_or_default();
             let attach = self.links.get(link).and_then(|entry| engine.links.get(entry.engine?.0));
-            let settings =
+            let mut settings =
                 attach.and_then(|link| LinkSettings::again(link.role(), link.local_attach.as_ref()?.read()?));
+            if let Some(settings) = &mut settings {
+                settings.unsettled = self.part_unsettled(link, &engine);
+                if settings.unsettled.is_some() {
+                    sent.clear();
+                }
+            }
             if self.suspend_link(link, settings, sent, &mut reported) {
                 pending.push(Pending::Link(link));
             }
@@ -317,7 +325,7 @@ impl Core {
             link.queue.get_or_insert_default();
         }
         if let Some(queue) = &mut link.queue {
-            queue.in_doubt = in_doubt + queue.unsent_again().count();
+            queue.in_doubt = in_doubt + queue.unresolved.in_doubt() + queue.unsent_again().count();
         }
         if let Some(queue) = &mut link.queue
             && link.resends

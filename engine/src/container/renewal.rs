@@ -266,7 +266,13 @@ impl Core {
         doubts: &mut BTreeMap<Key, Vec<(Serial, DeliveryTag)>>,
         reported: &mut Vec<Tracker>,
     ) -> bool {
-        let settings = self.settings_again(key);
+        let mut settings = self.settings_again(key);
+        if let Some(settings) = &mut settings {
+            settings.unsettled = self.part_unsettled_here(key);
+            if settings.unsettled.is_some() {
+                doubts.remove(&key);
+            }
+        }
         if let Some(link) = self.links.get(key)
             && let Some(id) = link.engine
             && let Some(peer) = self.connections.get_mut(link.connection)

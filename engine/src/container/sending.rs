@@ -15,6 +15,7 @@ use super::{
     entries::{Closing, How, LinkEntry, Notice, Stage},
     retained::{Again, Retained},
     state::Core,
+    unresolved::{Kept, Unresolved},
 };
 use crate::{
     Blocked, LinkId, Misuse, SendError, Sender, Serial,
@@ -33,7 +34,9 @@ const SHARE_FROM: usize = 256;
 pub(super) struct Queue {
     messages: VecDeque<Queued>,
     bytes: usize,
-    retained: Retained,
+    pub(super) retained: Retained,
+    /// What is gone on with before anything else is sent.
+    pub(super) unresolved: Unresolved,
     /// How many messages were in doubt when the connection was lost, until it is made again.
     pub(super) in_doubt: usize,
 }
@@ -60,12 +63,13 @@ impl Queue {
         self.messages.iter().take_while(|queued| queued.was_sent).map(|queued| queued.tag.into())
     }
 
+    /// How many messages wait to be sent, or may have to be sent again.
     pub(super) fn len(&self) -> usize {
-        self.messages.len()
+        self.messages.len() + self.unresolved.in_doubt()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.messages.is_empty()
+        self.messages.is_empty() && self.unresolved.is_empty()
     }
 
     fn pop(&mut self) -> Option<Queued> {
@@ -77,6 +81,15 @@ impl Queue {
     fn put_back(&mut self, next: Queued) {
         self.bytes += next.payload.len();
         self.messages.push_front(next);
+    }
+
+    /// Has a message sent before all that waits, but behind those that this was said of before.
+    pub(super) fn resend(&mut self, kept: Kept) {
+        let Kept { tag, message_format, payload } = kept;
+        self.bytes += payload.len();
+        let at = self.unresolved.resent.min(self.messages.len());
+        self.messages.insert(at, Queued::new(tag, message_format, payload));
+        self.unresolved.resent = at + 1;
     }
 
     /// Puts what was sent, and is `in_doubt`, before all that waits. What it had to put there is in doubt no more.
@@ -252,7 +265,7 @@ impl Core {
     /// Forgets a message whose outcome is known.
     #[inline]
     pub(super) fn forget_sent(&mut self, key: Key, number: Serial) {
-        if let Some(link) = self.links.get_mut(key).filter(|link| link.resends)
+        if let Some(link) = self.links.get_mut(key).filter(|link| link.resends || link.resumes)
             && let Some(queue) = &mut link.queue
         {
             queue.retained.forget(number);
@@ -301,18 +314,22 @@ impl Core {
     pub(super) fn flush(&mut self, key: Key) -> bool {
         let mut sent = 0;
         let sendable = self.flush_queue(key, &mut sent);
-        if sent > 0
-            && let Some(link) = self.links.get(key)
-        {
-            let (session, connection) = (link.session, link.connection);
-            let drained =
-                link.stage == Stage::Closing && link.queue.as_ref().is_none_or(|queue| queue.is_empty());
-            if drained {
-                self.closing.push(Closing { object: link.id(key).into(), how: How::Graceful });
-            }
-            self.forget_queued(connection, session, sent);
+        if sent > 0 {
+            self.note_sent(key, sent);
         }
         sendable
+    }
+
+    /// So many messages less wait in a sender's queue: it is closed now if it was to be after them.
+    pub(super) fn note_sent(&mut self, key: Key, count: usize) {
+        let Some(link) = self.links.get(key) else { return };
+        let (session, connection) = (link.session, link.connection);
+        let drained =
+            link.stage == Stage::Closing && link.queue.as_ref().is_none_or(|queue| queue.is_empty());
+        if drained {
+            self.closing.push(Closing { object: link.id(key).into(), how: How::Graceful });
+        }
+        self.forget_queued(connection, session, count);
     }
 
     fn flush_queue(&mut self, key: Key, sent: &mut usize) -> bool {
@@ -323,6 +340,9 @@ impl Core {
             }
             let (connection, settled) = (link.connection, link.sends_settled);
             let Some(id) = link.engine else { return false };
+            if link.queue.as_ref().is_some_and(|queue| !queue.unresolved.is_empty()) {
+                return false;
+            }
             let next = link.queue.as_mut().and_then(|queue| queue.pop());
             let Some(next) = next else { return self.sender_credit(key) > 0 };
             let Ok(mut sender) = self.engine(connection).and_then(|engine| engine.sender(id)) else {

@@ -16,6 +16,7 @@ use super::{
     names::Names,
     random::Random,
     schedule::Schedule,
+    suspended::SuspendedLinks,
     transactions::Control,
 };
 use crate::{
@@ -54,6 +55,8 @@ pub(super) struct Core {
     pub(super) told: BTreeSet<(Key, u32)>,
     /// Links to coordinators of transactions.
     pub(super) controls: BTreeMap<Key, Control>,
+    /// Links that peers may resume.
+    pub(super) suspended: SuspendedLinks,
     pub(super) failure: Option<Failure>,
     /// How new connections are recorded.
     pub(super) record: Option<Record>,
@@ -105,6 +108,7 @@ impl Core {
             has_granted: false,
             told: BTreeSet::new(),
             controls: BTreeMap::new(),
+            suspended: SuspendedLinks::default(),
             failure: None,
             record: None,
             recorded: BTreeMap::new(),

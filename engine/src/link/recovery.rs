@@ -249,6 +249,11 @@ impl Connection {
         self.common.recoveries.get(&key).is_some_and(|recovery| recovery.is_incomplete())
     }
 
+    /// What is to become of a delivery that a sender was resumed with and has not gone on with.
+    pub(crate) fn resumption(&self, key: Key, tag: &DeliveryTag) -> Option<Resumption> {
+        self.common.recoveries.get(&key)?.resumption(tag)
+    }
+
     /// Sends the message of a delivery that the receiver needs again.
     pub(super) fn resume_delivery(
         &mut self,

@@ -3,6 +3,7 @@ mod links;
 mod messages;
 mod reconnect;
 mod renewal;
+mod resume;
 mod world;
 
 #[allow(clippy::disallowed_types, reason = "see `Log`")]

@@ -244,7 +244,21 @@ fn r_04_otherwise_what_is_in_doubt_is_reported_one_by_one() {
     cut_five("q", Reconnect::off(), &seen, &told);
     cut_five(("q", AtLeastOnce), Reconnect::off(), &seen, &told);
     let told = told.map(|line| line.trim_end_matches(" settled"));
-    cut_five(("q", ExactlyOnce), fixed(&[10]), &seen, &told);
+    cut_five(("q", ExactlyOnce, InDoubt::Report), fixed(&[10]), &seen, &told);
+    cut_five(("q", ExactlyOnce), Reconnect::off(), &seen, &told);
+}
+
+#[test]
+fn l_01_exactly_once_what_is_in_doubt_is_reported_where_the_peer_recovers_no_links() {
+    let told = [
+        "[0] accepted",
+        "[2] accepted",
+        "[4] accepted",
+        "in doubt: 2, to send: 2",
+        "in doubt [1]",
+        "in doubt [3]",
+    ];
+    cut_five(("q", ExactlyOnce), fixed(&[10]), &["0", "1", "2", "3", "4"], &told);
 }
 
 #[test]

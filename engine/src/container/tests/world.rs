@@ -17,6 +17,10 @@ pub(crate) struct World {
     now: Instant,
     /// How many bytes arrive at once.
     pub(crate) chunk: usize,
+    /// All streams are cut when so many bytes more of this node have arrived.
+    pub(crate) cut_after: Option<(usize, usize)>,
+    /// The only node that finds out.
+    pub(crate) noticed_by: Option<usize>,
 }
 
 struct Node {
@@ -41,6 +45,8 @@ impl World {
             pipes: Vec::new(),
             now: Instant::ZERO,
             chunk: usize::MAX,
+            cut_after: None,
+            noticed_by: None,
         }
     }
 
@@ -120,13 +126,26 @@ impl World {
             let (index, io) = pipe.to;
             let container = &mut self.nodes[index].container;
             if !pipe.sent.is_empty() && container.wants_input(io) {
-                let chunk = pipe.sent.len().min(self.chunk);
+                let mut chunk = pipe.sent.len().min(self.chunk);
+                if let Some((node, left)) = &mut self.cut_after
+                    && *node == pipe.from.0
+                {
+                    chunk = chunk.min(*left);
+                    *left -= chunk;
+                }
                 pipe.received.extend_from_slice(&pipe.sent.split_to(chunk));
                 container.received(io, &mut pipe.received, self.now);
                 busy = true;
             }
             if pipe.sent.is_empty() && pipe.closed {
                 container.eof(io, self.now);
+            }
+        }
+        if self.cut_after.is_some_and(|(_, left)| left == 0) {
+            self.cut_after = None;
+            match self.noticed_by {
+                Some(node) => self.cut_unnoticed(node),
+                None => self.cut(),
             }
         }
         let before = self.pipes.len();
@@ -203,6 +222,17 @@ impl World {
         self.pipes = cut;
         self.cut();
         self.pipes = kept;
+    }
+
+    /// Cuts all byte streams of a node; the other ends do not find out.
+    pub(crate) fn cut_unnoticed(&mut self, node: usize) {
+        let (cut, kept) = core::mem::take(&mut self.pipes)
+            .into_iter()
+            .partition(|pipe: &Pipe| pipe.from.0 == node || pipe.to.0 == node);
+        self.pipes = kept;
+        for pipe in cut.into_iter().filter(|pipe: &Pipe| pipe.to.0 == node) {
+            self.nodes[node].container.io_error(pipe.to.1, "cut", self.now);
+        }
     }
 
     /// Cuts all byte streams.
