@@ -14,10 +14,13 @@ pub(crate) enum Guarantee {
     AtLeastOnce,
     /// The program does so: each message in doubt is reported to it.
     Reported,
+    /// Without the broker, which recovers no links.
+    ExactlyOnce,
 }
 
 impl Guarantee {
-    pub(crate) const ALL: [Self; 3] = [Self::AtMostOnce, Self::AtLeastOnce, Self::Reported];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::AtMostOnce, Self::AtLeastOnce, Self::Reported, Self::ExactlyOnce];
 }
 
 /// The books of one world.
@@ -74,7 +77,7 @@ impl Ledger {
         self.counted_in_doubt += unsettled;
         let expected = match self.guarantee {
             Guarantee::AtMostOnce => return assert_eq!(unsettled, 0),
-            Guarantee::AtLeastOnce => queued,
+            Guarantee::AtLeastOnce | Guarantee::ExactlyOnce => queued,
             Guarantee::Reported => queued + unsettled,
         };
         assert_eq!(self.open.len(), expected, "queued {queued}, in doubt {unsettled}");
@@ -115,10 +118,17 @@ impl Ledger {
                 assert_eq!(reported as usize, self.counted_in_doubt, "{self:?}");
                 assert!(confirmed.iter().all(|&times| times == 1), "each is confirmed once: {self:?}");
             }
+            Guarantee::ExactlyOnce => {
+                assert_eq!((lost, doubled), (0, 0), "lost or doubled: {self:?}");
+                assert!(self.in_doubt.iter().all(|&times| times == 0), "nobody doubts: {self:?}");
+                assert!(confirmed.iter().all(|&times| times == 1), "each is confirmed once: {self:?}");
+            }
         }
         if cuts == 0 {
             assert_eq!((lost, doubled, self.counted_in_doubt), (0, 0, 0), "nothing was cut: {self:?}");
         }
-        Account { messages: self.total(), in_doubt: self.counted_in_doubt, doubled, lost, cut: 0 }
+        let resumed = if *guarantee == Guarantee::ExactlyOnce { self.counted_in_doubt } else { 0 };
+        let in_doubt = self.counted_in_doubt - resumed;
+        Account { messages: self.total(), in_doubt, resumed, doubled, lost, cut: 0 }
     }
 }

@@ -4,11 +4,11 @@ use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};
 
 use amqp1_engine::{
     container::{
-        AtLeastOnce, AtMostOnce, ConnectionId, Context, Disconnected, Handler, Link, LinkOption,
+        AtLeastOnce, AtMostOnce, ConnectionId, Context, Disconnected, ExactlyOnce, Handler, Link, LinkOption,
         LinkSettings, SenderId, TaskId, Tracker,
     },
     message::Message,
-    types::{DeliveryState, Error},
+    types::{DeliveryState, Error, condition},
 };
 use amqp1_tests::Rng;
 use bytes::Bytes;
@@ -23,17 +23,22 @@ pub(crate) struct Producer {
     ledger: Rc<RefCell<Ledger>>,
     rng: Rng,
     unsent: VecDeque<usize>,
+    listens: bool,
+    /// The link: where it listens, the last that the consumer has attached.
     sender: Option<SenderId>,
+    is_done: bool,
 }
 
 impl Producer {
-    pub(crate) fn new(ledger: &Rc<RefCell<Ledger>>, seed: u64) -> Self {
+    /// One that connects, or one to which the consumer connects.
+    pub(crate) fn new(ledger: &Rc<RefCell<Ledger>>, seed: u64, listens: bool) -> Self {
         let unsent = (0..ledger.borrow().total()).collect();
-        Self { ledger: ledger.clone(), rng: Rng::new(seed), unsent, sender: None }
+        Self { ledger: ledger.clone(), rng: Rng::new(seed), unsent, listens, sender: None, is_done: false }
     }
 
     fn send_next(&mut self, cx: &mut Context<'_>) -> bool {
-        let (Some(sender), Some(number)) = (self.sender, self.unsent.pop_front()) else { return false };
+        let Some(sender) = self.sender else { return false };
+        let Some(number) = self.unsent.pop_front() else { return false };
         let padding = match self.rng.below(10) {
             0 => self.rng.below(30_000),
             1..=3 => self.rng.below(3_000),
@@ -41,8 +46,15 @@ impl Producer {
         };
         let body = Bytes::from(vec![number as u8; padding]);
         let message = Message::new(body).with_id(number as u64);
-        let tag = cx.send(sender, &message).expect("the queue holds all of them");
-        self.ledger.borrow_mut().handed_over(tag, number);
+        match cx.send(sender, &message) {
+            Ok(tag) => self.ledger.borrow_mut().handed_over(tag, number),
+            Err(refused) => {
+                assert!(self.listens, "the queue holds all of them: {refused}");
+                // The consumer will attach the link again.
+                self.unsent.push_front(number);
+                return false;
+            }
+        }
         true
     }
 
@@ -65,7 +77,10 @@ impl Producer {
             Guarantee::AtMostOnce => self.unsent.is_empty(),
             _ => ledger.is_confirmed(),
         };
-        if is_done
+        self.is_done = is_done;
+        if self.listens {
+            ledger.has_sent_all = is_done;
+        } else if is_done
             && let Some(sender) = self.sender.take()
             && let Some(connection) = cx.connection_of(sender)
         {
@@ -77,14 +92,25 @@ impl Producer {
 
 impl Handler for Producer {
     fn on_start(&mut self, cx: &mut Context<'_>) {
+        self.wait(cx);
+        if self.listens {
+            cx.listen(broker());
+            return;
+        }
         let guarantee = self.ledger.borrow().guarantee;
         let options = move |link: &mut LinkSettings| match guarantee {
             Guarantee::AtMostOnce => AtMostOnce.apply(link),
             Guarantee::AtLeastOnce => AtLeastOnce.apply(link),
             Guarantee::Reported => {}
+            Guarantee::ExactlyOnce => ExactlyOnce.apply(link),
         };
         self.sender = Some(cx.create_sender(broker(), options));
-        self.wait(cx);
+    }
+
+    fn on_link_opened(&mut self, _: &mut Context<'_>, link: Link) {
+        if self.listens {
+            self.sender = link.sender();
+        }
     }
 
     fn on_sendable(&mut self, cx: &mut Context<'_>, sender: SenderId) {
@@ -93,7 +119,7 @@ impl Handler for Producer {
 
     fn on_timer(&mut self, cx: &mut Context<'_>, _: TaskId) {
         self.close_if_done(cx);
-        if self.sender.is_some() {
+        if !self.is_done {
             self.send_some(cx);
         }
     }
@@ -108,7 +134,7 @@ impl Handler for Producer {
 
     fn on_disconnected(&mut self, cx: &mut Context<'_>, _: ConnectionId, reason: &Disconnected) {
         // It may be lost while it is being closed, which is when all that had to arrive was confirmed.
-        let Some(sender) = self.sender else { return };
+        let Some(sender) = self.sender.filter(|_| !self.listens) else { return };
         assert!(reason.reconnects, "{reason}");
         self.ledger.borrow_mut().lost(cx.queued(sender), cx.unsettled(sender));
     }
@@ -119,6 +145,7 @@ impl Handler for Producer {
     }
 
     fn on_link_error(&mut self, _: &mut Context<'_>, link: Link, error: &Error) {
-        panic!("{link:?}: {error:?}");
+        let is_known_later = self.listens && error.condition == condition::LINK_STOLEN;
+        assert!(is_known_later, "{link:?}: {error:?}");
     }
 }
