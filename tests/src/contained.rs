@@ -102,6 +102,13 @@ impl<H: Handler + 'static> Peer<Contained<H>> {
         self.wire.run();
     }
 
+    /// Ends the connection without a word, and is the peer of the next. The handler must have the container connect again at
+    /// once.
+    pub fn lose(&mut self) {
+        self.shut();
+        self.begin_anew();
+    }
+
     /// The failure that nobody took care of, in words.
     pub fn failure(&mut self) -> Option<String> {
         self.wire.container.take_failure().map(|failure| failure.to_string())

@@ -42,6 +42,14 @@ impl<W: Wire> Peer<W> {
         }
     }
 
+    /// Nothing was exchanged over the connection that follows.
+    pub(crate) fn begin_anew(&mut self) {
+        self.received = Splitter::default();
+        self.items.clear();
+        self.sent_transfers.clear();
+        self.received_transfers.clear();
+    }
+
     /// Sends a frame.
     pub fn send(&mut self, frame: impl Into<Frame>) {
         self.send_all([frame.into()]);

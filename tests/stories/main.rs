@@ -6,6 +6,7 @@ mod lifecycle;
 mod links;
 mod pressure;
 mod record;
+mod resume;
 mod runs;
 mod sasl;
 mod settle;

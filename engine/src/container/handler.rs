@@ -248,7 +248,8 @@ pub trait Handler {
     /// [`on_link_opened`](Self::on_link_opened).
     ///
     /// [`Context::unsettled`] tells how many messages of a sender are in doubt, and [`Context::queued`] how many wait to be
-    /// sent, among them those in doubt that are sent again; [`on_in_doubt`](Self::on_in_doubt) follows for each of the others.
+    /// sent, among them those in doubt that are sent again, or of which the peer will say whether they must;
+    /// [`on_in_doubt`](Self::on_in_doubt) follows for each of the others.
     fn on_disconnected(&mut self, cx: &mut Context<'_>, connection: ConnectionId, reason: &Disconnected) {
         self.on_unhandled(cx, &Unhandled::Disconnected(connection, reason));
     }
@@ -267,7 +268,10 @@ pub trait Handler {
     ///
     /// It comes after [`on_disconnected`](Self::on_disconnected), [`on_recovering`](Self::on_recovering), or what tells the
     /// program that a session or link is closed because of an error, for each message that the container does not
-    /// [send again](super::InDoubt) itself.
+    /// [send again](super::InDoubt) itself. On a link that was to be [resumed](super::InDoubt::Resume) it comes after
+    /// [`on_link_opened`](Self::on_link_opened), where the peer could not say what has become of it; and for a message on a
+    /// link that a peer has made and not [come back for](super::ContainerOptions::suspended_links), when the link is forgotten,
+    /// under an id that is stale.
     fn on_in_doubt(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {
         self.on_unhandled(cx, &Unhandled::InDoubt(tracker));
     }

@@ -111,10 +111,14 @@ impl Core {
         }
     }
 
-    /// Whether the sender has settled a delivery; then nobody needs it any more.
+    /// Whether the sender has settled a delivery, or has told an outcome, which holds whatever was said here; then nobody needs
+    /// it any more.
+    //= 3.4.6-22
     pub(super) fn was_settled(&mut self, key: Key, engine: crate::DeliveryId) -> bool {
         let Ok(mut receiver) = self.receiver(key) else { return false };
-        let settled = receiver.delivery(engine).is_ok_and(|delivery| delivery.is_remotely_settled());
+        let settled = receiver.delivery(engine).is_ok_and(|delivery| {
+            delivery.is_remotely_settled() || delivery.remote_state().is_some_and(DeliveryState::is_outcome)
+        });
         if settled {
             // Not an error where it was settled here before.
             let _ = receiver.settle(engine);
