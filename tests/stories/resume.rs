@@ -44,6 +44,14 @@ impl Handler for Program {
         self.log.push("opened".into());
     }
 
+    fn on_link_error(&mut self, _: &mut Context<'_>, _: Link, _: &Error) {
+        self.log.push("error".into());
+    }
+
+    fn on_link_closed(&mut self, _: &mut Context<'_>, _: Link) {
+        self.log.push("closed".into());
+    }
+
     fn on_message(&mut self, _: &mut Context<'_>, delivery: &Delivery<'_>) {
         self.log.push(format!("message {:?}", delivery.tag().as_bytes()));
     }
@@ -265,6 +273,41 @@ fn l_01_a_sender_whose_receiver_knows_nothing_of_the_link_doubts() {
     // The link is as good as new.
     scripted.send(8);
     assert_eq!(scripted.transfer().1, message(8));
+}
+
+#[test]
+fn l_01_a_link_whose_peer_never_names_all_its_deliveries_is_given_up() {
+    let mut scripted = eight().lost();
+    assert!(scripted.attached().is_some());
+    let answer = || Attach {
+        rcv_settle_mode: ReceiverSettleMode::Second,
+        incomplete_unsettled: true,
+        ..attach("link", HANDLE, Role::Receiver)
+    };
+    // In the first round one delivery is heard of, in the second none.
+    scripted.0.send(Attach { unsettled: Some(map(&[(3, ACCEPTED)])), ..answer() });
+    scripted.grant(0, 100);
+    let (resumed, settled) = scripted.all();
+    assert_eq!((resumed.len(), settled.len()), (1, 1));
+    scripted.0.send(detach(HANDLE));
+    expect!(scripted.0, Attach { unsettled: Some(unsettled), .. } if unsettled.len() == 7);
+    scripted.log(&["opened", "accepted [3]"]);
+    for _ in 0..2 {
+        scripted.0.send(Attach { unsettled: Some(Map::new()), ..answer() });
+        let detached = expect!(scripted.0, Detach { closed, error, .. } => (closed, error));
+        if detached == (false, None) {
+            scripted.0.send(detach(HANDLE));
+            expect!(scripted.0, Attach { unsettled: Some(unsettled), .. } if unsettled.len() == 7);
+            scripted.log(&["opened"]);
+            continue;
+        }
+        assert!(detached.0 && detached.1.unwrap().condition == condition::ILLEGAL_STATE);
+        let doubts = [0, 1, 2, 4, 5, 6, 7].map(|tag| format!("in doubt [{tag}]"));
+        let told = ["opened", "error", "closed"].into_iter().chain(doubts.iter().map(String::as_str));
+        scripted.log(&told.collect::<Vec<_>>());
+        return;
+    }
+    panic!("it goes on and on");
 }
 
 #[test]

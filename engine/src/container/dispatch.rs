@@ -397,6 +397,10 @@ impl Dispatcher<'_> {
     }
 
     fn link_detached(&mut self, key: Key, error: Option<Box<Error>>) {
+        if error.is_none() && self.core.attach_reduced(key) {
+            return;
+        }
+        let is_kept = error.is_none() && self.core.keep_detached(key);
         if error.as_deref().is_some_and(|error| self.renews_link(key, error)) {
             return;
         }
@@ -410,6 +414,9 @@ impl Dispatcher<'_> {
                 handler.on_link_error(cx, link, &error);
             } else if !is_ours {
                 handler.on_link_closing(cx, link);
+            }
+            if is_kept {
+                cx.core.links.get_mut(key).into_iter().for_each(|link| link.stage = Stage::Closed);
             }
             cx.core.close_now(link.into(), How::Now);
             handler.on_link_closed(cx, link);
@@ -475,13 +482,22 @@ impl Dispatcher<'_> {
 
     fn updated(&mut self, key: Key, engine: crate::DeliveryId) {
         let Some(link) = self.core.links.get(key) else { return };
+        let (role, is_incomplete) = (link.role, link.is_incomplete);
         let id = self.core.delivery_id(key, engine);
-        if link.role == Role::Receiver {
+        if role == Role::Receiver {
             if self.core.was_settled(key, engine) {
                 self.call(At::Link(key), |handler, cx| handler.on_delivery_settled(cx, id));
             }
-            return;
+        } else {
+            self.sent_updated(key, engine);
         }
+        if is_incomplete {
+            self.reduce(key);
+        }
+    }
+
+    #[inline]
+    fn sent_updated(&mut self, key: Key, engine: crate::DeliveryId) {
         let Some((tracker, told)) = self.core.tracker(key, engine) else { return };
         self.call(At::Link(key), |handler, cx| {
             tell_update(handler, cx, &tracker, told);

@@ -206,6 +206,7 @@ impl Core {
     pub(super) fn attach(&mut self, key: Key) {
         let Some(link) = self.links.get_mut(key).filter(|link| link.stage != Stage::Closed) else { return };
         let Some(settings) = link.settings.take() else { return };
+        link.left = usize::MAX;
         if let Some(queue) = &mut link.queue {
             queue.in_doubt = 0;
         }

@@ -137,6 +137,10 @@ pub(super) struct LinkEntry {
     pub(super) resends: bool,
     /// It is resumed, or kept to be resumed by the peer that has made it.
     pub(super) resumes: bool,
+    /// It was resumed and could not name all that it goes on with, or the peer could not.
+    pub(super) is_incomplete: bool,
+    /// How many deliveries it had left to go on with when it was resumed last, if it was incomplete then.
+    pub(super) left: usize,
     /// Closing it keeps its name (§2.6.4).
     pub(super) detaches: bool,
     /// A message is being sent piece by piece.
@@ -177,6 +181,8 @@ impl LinkEntry {
             sends_settled: false,
             resends: false,
             resumes: false,
+            is_incomplete: false,
+            left: usize::MAX,
             detaches: false,
             is_streaming: false,
             next_tag: 0,

@@ -58,6 +58,7 @@ mod recovery;
 pub use recovery::Recovery;
 mod redial;
 mod redirect;
+mod reduction;
 mod renewal;
 mod resuming;
 mod retained;

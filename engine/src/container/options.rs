@@ -30,7 +30,7 @@ pub struct ContainerOptions {
     /// under its name, with an unsettled map, the link goes on; to the handler it is a new link, and for a sender the outcomes
     /// of what was sent before come there, under the old tags. With one above the limit the oldest is forgotten, of whose
     /// messages [`on_in_doubt`](super::Handler::on_in_doubt) tells. Each holds no more than it did while it was attached. A
-    /// link that is closed, or whose connection is closed without an error, is not kept.
+    /// link that is closed, whose session is ended, or whose connection is closed without an error, is not kept.
     pub suspended_links: usize,
 }
 

@@ -314,9 +314,7 @@ impl Core {
         mut sent: Vec<(Serial, DeliveryTag)>,
         reported: &mut Vec<Tracker>,
     ) -> bool {
-        while let Some(&told) = self.told.range((key, 0)..=(key, u32::MAX)).next() {
-            self.told.remove(&told);
-        }
+        self.forget_told(key);
         let Some(link) = self.links.get_mut(key) else { return false };
         // A link to a coordinator is not attached again: its transactions are gone.
         let is_over = !link.is_ours || link.stage == Stage::Closed || settings.is_none();

@@ -7,6 +7,7 @@ use super::{
     DeliveryId, Handler, LinkSettings, Tracker,
     dispatch::{Dispatcher, tell_update},
     entries::{At, Notice, Origin, Stage},
+    reduction::named,
     state::Core,
     suspended::{LinkName, Suspended},
     unresolved::Sent,
@@ -104,12 +105,7 @@ impl Core {
 
     /// How many deliveries both sides have named.
     fn resumed_deliveries(&self, key: Key) -> Option<u32> {
-        let link = self.link_endpoint(key)?;
-        let unsettled = |attach: &Option<KeptAttach>| {
-            let map = attach.as_ref()?.read()?.unsettled?;
-            UnsettledMap::of_map(&map).ok()
-        };
-        let (ours, theirs) = (unsettled(&link.local_attach)?, unsettled(&link.remote_attach)?);
+        let [ours, theirs] = named(self.link_endpoint(key)?)?;
         u32::try_from(ours.iter().filter(|(tag, _)| theirs.contains(tag)).count()).ok()
     }
 
@@ -215,7 +211,7 @@ impl Core {
         }
     }
 
-    fn keep_link(&mut self, name: LinkName, link: Suspended) {
+    pub(super) fn keep_link(&mut self, name: LinkName, link: Suspended) {
         let Some(Suspended { queue, link: (link, life), listener, .. }) =
             self.suspended.keep(name, link, self.options.suspended_links)
         else {
@@ -229,7 +225,7 @@ impl Core {
     }
 
     /// Takes all that a link of a peer's goes on with when the peer resumes it; the link itself is useless from now on.
-    fn take_terminus(&mut self, key: Key) -> Option<(LinkName, Suspended)> {
+    pub(super) fn take_terminus(&mut self, key: Key) -> Option<(LinkName, Suspended)> {
         let link = self.links.get(key)?;
         if !link.resumes || link.is_ours || link.stage != Stage::Open {
             return None;
@@ -244,6 +240,8 @@ impl Core {
         let link = self.links.get_mut(key)?;
         let (queue, next_tag, life) = (link.queue.take(), link.next_tag, link.life);
         link.resumes = false;
+        // What is said of a delivery from now on would come too late.
+        link.life = life.wrapping_add(1);
         if let Some(queue) = &queue {
             self.forget_queued(connection, session, queue.len());
         }
@@ -358,6 +356,9 @@ impl Dispatcher<'_> {
             }
             Role::Receiver => {}
         }
+        if self.core.note_incomplete(key) {
+            self.reduce(key);
+        }
     }
 
     /// Goes on with what is unresolved on a sender, as far as that is possible now.
@@ -384,5 +385,8 @@ impl Dispatcher<'_> {
             }
         }
         self.core.finish_closes();
+        if self.core.links.get(key).is_some_and(|link| link.is_incomplete) {
+            self.reduce(key);
+        }
     }
 }

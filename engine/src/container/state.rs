@@ -361,9 +361,7 @@ impl Core {
     pub(super) fn free_link(&mut self, key: Key) {
         let Some(link) = self.links.remove(key) else { return };
         self.cancel_renewal(link.connection, Pending::Link(key));
-        while let Some(&told) = self.told.range((key, 0)..=(key, u32::MAX)).next() {
-            self.told.remove(&told);
-        }
+        self.forget_told(key);
         if let Some(queue) = &link.queue {
             self.forget_queued(link.connection, link.session, queue.len());
         }
@@ -375,6 +373,13 @@ impl Core {
             && let Some(slot) = peer.links.get_mut(id.0.index() as usize)
         {
             *slot = None;
+        }
+    }
+
+    /// Forgets which of a link's messages have an outcome that was told.
+    pub(super) fn forget_told(&mut self, key: Key) {
+        while let Some(&told) = self.told.range((key, 0)..=(key, u32::MAX)).next() {
+            self.told.remove(&told);
         }
     }
 

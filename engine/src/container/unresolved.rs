@@ -76,6 +76,11 @@ impl Unresolved {
         self.deliveries.iter().filter(|sent| !sent.is_told).map(|sent| sent.tag)
     }
 
+    /// The tags of all.
+    pub(super) fn tags(&self) -> impl Iterator<Item = DeliveryTag> + '_ {
+        self.deliveries.iter().map(|sent| sent.tag)
+    }
+
     pub(super) fn get(&self, at: usize) -> Option<&Sent> {
         self.deliveries.get(at)
     }

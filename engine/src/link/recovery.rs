@@ -249,6 +249,11 @@ impl Connection {
         self.common.recoveries.get(&key).is_some_and(|recovery| recovery.is_incomplete())
     }
 
+    /// The tags of our deliveries that a link was resumed with and has not gone on with.
+    pub(crate) fn unresolved(&self, key: Key) -> impl Iterator<Item = DeliveryTag> {
+        self.common.recoveries.get(&key).into_iter().flat_map(|recovery| recovery.tags())
+    }
+
     /// What is to become of a delivery that a sender was resumed with and has not gone on with.
     pub(crate) fn resumption(&self, key: Key, tag: &DeliveryTag) -> Option<Resumption> {
         self.common.recoveries.get(&key)?.resumption(tag)

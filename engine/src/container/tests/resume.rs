@@ -39,6 +39,8 @@ struct Books {
     accepted: Vec<String>,
     in_doubt: Vec<String>,
     bodies: BTreeMap<DeliveryTag, String>,
+    /// How many times the link was attached.
+    opened: usize,
 }
 
 /// Sends messages over each link that it makes or is given, and takes what comes.
@@ -46,6 +48,7 @@ struct Books {
 struct Party {
     books: Rc<RefCell<Books>>,
     knobs: Knobs,
+    connection: ConnectionOptions,
     /// Whether it listens; else it makes a link.
     listens: bool,
     /// How many messages it has to send; without any it receives.
@@ -55,7 +58,7 @@ struct Party {
 
 impl Party {
     fn new(books: &Rc<RefCell<Books>>, listens: bool, to_send: Option<usize>) -> Self {
-        Self { books: books.clone(), knobs: Knobs::default(), listens, to_send, sent: 0 }
+        Self { books: books.clone(), knobs: Knobs::default(), connection: again(), listens, to_send, sent: 0 }
     }
 
     fn send_all(&mut self, cx: &mut Context<'_>, sender: SenderId) {
@@ -82,7 +85,7 @@ impl Handler for Party {
             cx.listen(here());
             return;
         }
-        let connection = cx.connect_with(here(), again());
+        let connection = cx.connect_with(here(), self.connection.clone());
         if self.to_send.is_some() {
             let sender = cx.create_sender(connection, ("q", ExactlyOnce));
             self.send_all(cx, sender);
@@ -92,6 +95,7 @@ impl Handler for Party {
     }
 
     fn on_link_opened(&mut self, cx: &mut Context<'_>, link: Link) {
+        self.books.borrow_mut().opened += usize::from(!self.listens);
         if let Link::Sender(sender) = link {
             self.send_all(cx, sender);
         }
@@ -114,12 +118,25 @@ impl Handler for Party {
     fn on_unhandled(&mut self, _: &mut Context<'_>, _: &Unhandled<'_>) {}
 }
 
+/// How large an exchange is: so many messages, and frames of so many bytes.
+#[derive(Clone, Copy)]
+struct Size {
+    messages: usize,
+    frames: u32,
+}
+
+const FIVE: Size = Size { messages: 5, frames: 4_096 };
+
 /// Two parties, of which the second connects.
-fn two(books: &Rc<RefCell<Books>>, connecting_sends: bool, count: usize, keep: usize) -> World {
-    let to_send = |sends: bool| sends.then_some(count);
+fn two(books: &Rc<RefCell<Books>>, connecting_sends: bool, size: Size) -> World {
     let mut world = World::new();
-    world.add_with(Party::new(books, true, to_send(!connecting_sends)), keeping(keep));
-    world.add_with(Party::new(books, false, to_send(connecting_sends)), named("client"));
+    for (listens, sends, name) in [(true, !connecting_sends, "server"), (false, connecting_sends, "client")] {
+        let mut party = Party::new(books, listens, sends.then_some(size.messages));
+        party.knobs.prefetch = size.messages as u32 + 5;
+        party.connection.max_frame_size = size.frames;
+        let options = ContainerOptions { connection: party.connection.clone(), ..keeping(10) };
+        world.add_with(party, ContainerOptions { container_id: Some(name.into()), ..options });
+    }
     world
 }
 
@@ -136,8 +153,9 @@ fn sorted(lines: &[String]) -> Vec<String> {
 impl Books {
     #[track_caller]
     fn assert_each_once(&self, count: usize, context: &str) {
-        assert_eq!(sorted(&self.received), numbers(count), "received, {context}");
-        assert_eq!(sorted(&self.accepted), numbers(count), "accepted, {context}");
+        let numbers = sorted(&numbers(count));
+        assert_eq!(sorted(&self.received), numbers, "received, {context}");
+        assert_eq!(sorted(&self.accepted), numbers, "accepted, {context}");
         assert_eq!(self.in_doubt, [""; 0], "{context}");
     }
 }
@@ -145,7 +163,7 @@ impl Books {
 /// One exchange of five messages, with these cuts: which node's bytes, and how many of them. Whether all came to pass.
 fn exchange(connecting_sends: bool, noticed_by: Option<usize>, cuts: &[(usize, usize)]) -> bool {
     let books = Rc::new(RefCell::new(Books::default()));
-    let mut world = two(&books, connecting_sends, 5, 10);
+    let mut world = two(&books, connecting_sends, FIVE);
     world.noticed_by = noticed_by;
     // The next connection is made at each tenth millisecond.
     let mut until = 5;
@@ -247,6 +265,30 @@ fn l_01_exactly_once_of_suspended_links_the_oldest_is_forgotten_and_what_it_sent
             world.settle();
         }
         assert_eq!(books.borrow().in_doubt, in_doubt, "keeping {keep}");
+    }
+}
+
+#[test]
+fn l_01_exactly_once_deliveries_that_no_attach_can_name_are_gone_on_with_round_by_round() {
+    for connecting_sends in [true, false] {
+        for node in [0, 1] {
+            let mut most = 0;
+            for bytes in (0..).step_by(if connecting_sends == (node == 1) { 997 } else { 19 }) {
+                let books = Rc::new(RefCell::new(Books::default()));
+                let mut world = two(&books, connecting_sends, Size { messages: 150, frames: 512 });
+                world.cut_after = Some((node, 200 + bytes));
+                world.run_until(at(5));
+                let was_cut = world.cut_after.take().is_none();
+                world.run_until(at(1_000));
+                let context = format!("connecting sends: {connecting_sends}, node {node}, {bytes}");
+                books.borrow().assert_each_once(150, &context);
+                most = most.max(books.borrow().opened);
+                if !was_cut {
+                    break;
+                }
+            }
+            assert!(most > 3, "attached {most} times");
+        }
     }
 }
 
