@@ -37,7 +37,8 @@ impl Consumer {
     /// One that connects, or one to which the producer connects.
     pub(crate) fn new(ledger: &Rc<RefCell<Ledger>>, seed: u64, listens: bool) -> Self {
         let mut rng = Rng::new(seed);
-        let prefetch = rng.below(20) as u32 + 1;
+        let is_large = ledger.borrow().guarantee == Guarantee::ExactlyOnce && rng.one_in(2);
+        let prefetch = rng.below(if is_large { 100 } else { 20 }) as u32 + 1;
         Self {
             ledger: ledger.clone(),
             rng,

@@ -34,10 +34,16 @@ impl Dispatcher<'_> {
 impl Core {
     /// Notes whether a link that was just attached has incomplete maps. One that has not got on since the last time is given up.
     pub(super) fn note_incomplete(&mut self, key: Key) -> bool {
+        if !self.links.get(key).is_some_and(|link| link.is_ours && link.resumes) {
+            return false;
+        }
+        // A receiver that has nothing to go on with knows no more.
+        let attach = self.remote_attach(key).and_then(KeptAttach::read);
+        let is_cut = attach.is_some_and(|attach| attach.incomplete_unsettled);
         let Self { links, connections, .. } = self;
-        let Some(link) = links.get_mut(key).filter(|link| link.is_ours && link.resumes) else { return false };
+        let Some(link) = links.get_mut(key) else { return false };
         let engine = connections.get(link.connection).and_then(|peer| peer.engine.as_ref());
-        let incomplete = engine.zip(link.engine).filter(|(engine, id)| engine.must_reattach(id.0));
+        let incomplete = engine.zip(link.engine).filter(|(engine, id)| is_cut || engine.must_reattach(id.0));
         link.is_incomplete = incomplete.is_some();
         let Some((engine, id)) = incomplete else { return false };
         let left = engine.unresolved(id.0).count();

@@ -141,9 +141,10 @@ impl Core {
             (Resumption::Wait, _) => return Some(Step::Skip),
             (Resumption::Resend, Some(kept)) if !is_told => {
                 sender.resolve(tag).ok()?;
+                // Behind those before it, which is forgotten with the last.
                 let kept = kept.clone();
-                let _ = queue.unresolved.remove(at);
                 queue.resend(kept);
+                let _ = queue.unresolved.remove(at);
                 self.touch(connection);
                 return Some(Step::Done);
             }
