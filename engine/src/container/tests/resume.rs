@@ -5,7 +5,11 @@ use std::{cell::RefCell, collections::BTreeMap, format, rc::Rc, string::String, 
 use core::time::Duration;
 
 use super::*;
-use crate::{Misuse, message::Message, types::DeliveryTag};
+use crate::{
+    Misuse,
+    message::Message,
+    types::{DeliveryTag, Error, condition},
+};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -289,6 +293,26 @@ fn l_01_exactly_once_deliveries_that_no_attach_can_name_are_gone_on_with_round_b
             assert!(most > 3, "attached {most} times");
         }
     }
+}
+
+#[test]
+fn l_01_exactly_once_a_link_that_its_receiver_has_closed_with_an_error_is_asked_for_and_in_doubt() {
+    let books = Rc::new(RefCell::new(Books::default()));
+    let mut world = World::new();
+    let (mut closes, received) = (true, books.clone());
+    let closing = server(move |cx, delivery| {
+        if core::mem::take(&mut closes) {
+            cx.close_with(delivery.receiver(), Error::new(condition::LINK_DETACH_FORCED));
+        } else {
+            received.borrow_mut().received.push(body(delivery));
+        }
+    });
+    world.add_with(closing, keeping(1));
+    world.add_with(Party::new(&books, false, Some(3)), named("client"));
+    world.run_until(at(1_000));
+    let books = books.borrow();
+    // What has not arrived on the link goes with it.
+    assert_eq!((&books.in_doubt, books.opened), (&numbers(3), 2), "{books:?}");
 }
 
 /// Settles what it has sent itself, later.
