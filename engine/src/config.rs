@@ -1,11 +1,11 @@
 //! What a connection, session or link is told at its making.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::boxed::Box;
 use core::{num::NonZeroU32, time::Duration};
 
 use crate::{
     Serial,
-    codec::{Map, Str, Symbol},
+    codec::{Fields, Str, Symbols},
     link::UnsettledMap,
     record::Record,
     sasl::{Channel, Sasl},
@@ -40,11 +40,11 @@ pub struct Config {
     /// Default 2.
     pub idle_share: NonZeroU32,
     /// Extensions that we offer.
-    pub offered_capabilities: Vec<Symbol>,
+    pub offered_capabilities: Symbols,
     /// Extensions that we want to use.
-    pub desired_capabilities: Vec<Symbol>,
+    pub desired_capabilities: Symbols,
     /// What the peer may want to know of us.
-    pub properties: Option<Map>,
+    pub properties: Option<Fields>,
     /// The SASL layer; `None`, the default: none is used or offered (§5.3).
     pub sasl: Option<Sasl>,
     /// What the byte channel below gives: encryption, the peer's certificate.
@@ -80,8 +80,8 @@ impl Config {
             channel_max: 255,
             idle_time_out: None,
             idle_share: NonZeroU32::new(2).expect("2 is not 0"),
-            offered_capabilities: Vec::new(),
-            desired_capabilities: Vec::new(),
+            offered_capabilities: Symbols::new(),
+            desired_capabilities: Symbols::new(),
             properties: None,
             sasl: None,
             channel: Channel::default(),
@@ -95,6 +95,9 @@ impl Config {
 
 /// Bounds on what a peer, or a caller that does not keep up, can make a connection hold. Where 0 would stop all traffic
 /// it counts as 1.
+///
+/// Whatever these say, a peer makes a connection hold no more than 64 KiB and 16 bytes for each byte that it sends, besides
+/// sessions and links, whose numbers [`Config::channel_max`] and [`SessionConfig::handle_max`] bound.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
@@ -148,11 +151,11 @@ pub struct SessionConfig {
     /// The transfer-id that our first transfer gets.
     pub next_outgoing_id: Serial,
     /// Extensions that we offer.
-    pub offered_capabilities: Vec<Symbol>,
+    pub offered_capabilities: Symbols,
     /// Extensions that we want to use.
-    pub desired_capabilities: Vec<Symbol>,
+    pub desired_capabilities: Symbols,
     /// What the peer may want to know of the session.
-    pub properties: Option<Map>,
+    pub properties: Option<Fields>,
 }
 
 impl Default for SessionConfig {
@@ -161,8 +164,8 @@ impl Default for SessionConfig {
             incoming_window: 2048,
             handle_max: 1023,
             next_outgoing_id: Serial::new(0),
-            offered_capabilities: Vec::new(),
-            desired_capabilities: Vec::new(),
+            offered_capabilities: Symbols::new(),
+            desired_capabilities: Symbols::new(),
             properties: None,
         }
     }
@@ -191,11 +194,11 @@ pub struct LinkConfig {
     /// A sender's first delivery-count (§2.6.7).
     pub initial_delivery_count: Serial,
     /// Extensions that we offer.
-    pub offered_capabilities: Vec<Symbol>,
+    pub offered_capabilities: Symbols,
     /// Extensions that we want to use.
-    pub desired_capabilities: Vec<Symbol>,
+    pub desired_capabilities: Symbols,
     /// What the peer may want to know of the link.
-    pub properties: Option<Map>,
+    pub properties: Option<Fields>,
 }
 
 impl LinkConfig {
@@ -231,8 +234,8 @@ impl LinkConfig {
             max_message_size: Some(16 * 1024 * 1024),
             unsettled: None,
             initial_delivery_count: Serial::new(0),
-            offered_capabilities: Vec::new(),
-            desired_capabilities: Vec::new(),
+            offered_capabilities: Symbols::new(),
+            desired_capabilities: Symbols::new(),
             properties: None,
         }
     }

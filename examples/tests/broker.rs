@@ -10,7 +10,7 @@ use std::{
 
 use amqp1_examples::broker::{Bound, Broker, Limits, RunningBroker};
 use amqp1_std::{
-    Container, Context, Handler, Link, LinkConfig, Map, Message, Prefetch, ReceiverId, Url,
+    Container, Context, Fields, Handler, Link, LinkConfig, Map, Message, Prefetch, ReceiverId, Url,
     blocking::{self, Connection, Delivery, Error, Options, Outcome, Waiting},
     codec::{Described, Encode, Str, Symbol, Timestamp, Value},
     types::{
@@ -391,7 +391,7 @@ fn selector(text: &str) -> Described {
 }
 
 /// A source of the queue `q` with these filters.
-fn filtered(filter: Map) -> Source {
+fn filtered(filter: Fields) -> Source {
     Source { address: Some("q".into()), filter: Some(filter), ..Source::default() }
 }
 
@@ -400,7 +400,7 @@ fn filtered(filter: Map) -> Source {
 fn k11_the_answer_says_what_is_in_force() {
     let broker = start();
     let connection = connect(broker.address());
-    let known = Map::new().with(name("mine"), selector("colour = 'green'"));
+    let known = Fields::new().with(name("mine"), selector("colour = 'green'"));
     let asked = known
         .clone()
         .with(name("odd"), Described::new(name("odd:filter"), "colour = 'green'"))
@@ -416,7 +416,7 @@ fn k11_the_answer_says_what_is_in_force() {
     let share = Source {
         distribution_mode: Some(name("share")),
         durable: TerminusDurability::UnsettledState,
-        ..filtered(Map::new())
+        ..filtered(Fields::new())
     };
     let consumer = connection.attach_receiver(receiver("consumer", share), 1).unwrap();
     let answer = consumer.remote_attach().unwrap().source.unwrap();
@@ -425,11 +425,11 @@ fn k11_the_answer_says_what_is_in_force() {
     assert_eq!(answer.durable, TerminusDurability::None);
 
     let properties =
-        Map::new().with(name("odd"), true).with(name("lifetime-policy"), LifetimePolicy::DeleteOnNoLinks);
+        Fields::new().with(name("odd"), true).with(name("lifetime-policy"), LifetimePolicy::DeleteOnNoLinks);
     let dynamic = Source { dynamic: true, dynamic_node_properties: Some(properties), ..Source::default() };
     let made = connection.attach_receiver(receiver("made", dynamic), 1).unwrap();
     let answer = made.remote_attach().unwrap().source.unwrap().dynamic_node_properties.unwrap();
-    assert_eq!(answer, Map::new().with(name("lifetime-policy"), LifetimePolicy::DeleteOnNoLinks));
+    assert_eq!(answer, Fields::new().with(name("lifetime-policy"), LifetimePolicy::DeleteOnNoLinks));
 }
 
 #[test]
@@ -445,7 +445,7 @@ fn k11_a_selector_that_cannot_be_read_is_refused_with_the_place_of_the_fault() {
         (Described::new(0x0000_468c_0000_0004_u64, "colour ="), "character 9"),
     ];
     for (selector, words) in refused {
-        let source = filtered(Map::new().with(name("selector"), selector));
+        let source = filtered(Fields::new().with(name("selector"), selector));
         match connection.attach_receiver(receiver("in vain", source), 1) {
             Err(Error::Detached(Some(error))) => {
                 assert_eq!(error.condition, condition::INVALID_FIELD);
@@ -470,7 +470,7 @@ fn a_selector_selects_and_leaves_the_rest() {
     let broker = start();
     let connection = connect(broker.address());
     coloured(&connection, "q", &["red", "green", "blue", "green"]);
-    let source = filtered(Map::new().with(name("selector"), selector("colour = 'green'")));
+    let source = filtered(Fields::new().with(name("selector"), selector("colour = 'green'")));
     let green = connection.attach_receiver(receiver("green", source), 10).unwrap();
     for _ in 0..2 {
         let delivery = green.recv().unwrap();
@@ -607,7 +607,7 @@ fn a_message_whose_delivery_fails_too_often_is_dropped() {
 
 /// A dynamic node of this policy: its link, and its address.
 fn made(connection: &Connection, policy: LifetimePolicy) -> (blocking::Receiver, Str) {
-    let properties = Some(Map::new().with(name("lifetime-policy"), policy));
+    let properties = Some(Fields::new().with(name("lifetime-policy"), policy));
     let dynamic = Source { dynamic: true, dynamic_node_properties: properties, ..Source::default() };
     let link = connection.attach_receiver(receiver("made", dynamic), 1).unwrap();
     let address = link.remote_attach().unwrap().source.unwrap().address.unwrap();

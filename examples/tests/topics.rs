@@ -4,8 +4,8 @@ use std::{sync::mpsc, time::Duration};
 
 use amqp1_examples::broker::{Bound, Broker, Limits, RunningBroker};
 use amqp1_std::{
-    ConnectionId, Container, ContainerOptions, Context, DurableSubscription, Handler, Link, LinkConfig, Map,
-    Message, ReceiverId, SubscriptionName, Symbol, Url,
+    ConnectionId, Container, ContainerOptions, Context, DurableSubscription, Fields, Handler, Link,
+    LinkConfig, Message, ReceiverId, SubscriptionName, Symbol, Url,
     blocking::{Connection, Error, Options, Outcome, Receiver, Waiting},
     codec::Described,
     types::{Source, Target, TerminusDurability, TerminusExpiryPolicy, capability, condition},
@@ -48,7 +48,7 @@ fn durable() -> Source {
 fn selecting(text: &str, source: Source) -> Source {
     let name = Symbol::from_static;
     let selector = Described::new(name("apache.org:selector-filter:string"), text);
-    Source { filter: Some(Map::new().with(name("selector"), selector)), ..source }
+    Source { filter: Some(Fields::new().with(name("selector"), selector)), ..source }
 }
 
 fn subscribe(connection: &Connection, name: &str, source: Source) -> Receiver {

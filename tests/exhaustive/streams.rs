@@ -283,9 +283,9 @@ fn sessions() -> Recording {
 fn plain() -> Recording {
     let client = Config {
         hostname: Some("there".into()),
-        properties: Some(Map::new().with("product", "amqp1").with("version", 1_u32)),
-        offered_capabilities: vec![symbol("one")],
-        desired_capabilities: vec![symbol("one"), symbol("two")],
+        properties: Some(Fields::new().with("product", "amqp1").with("version", 1_u32)),
+        offered_capabilities: [symbol("one")].into(),
+        desired_capabilities: [symbol("one"), symbol("two")].into(),
         sasl: Some(Sasl::client().plain("alice", "open sesame").allow_clear_text().into()),
         ..Config::client("client")
     };
@@ -309,18 +309,21 @@ fn termini() -> Recording {
             address: Some("there".into()),
             dynamic: false,
             distribution_mode: Some(symbol("copy")),
-            filter: Some(Map::new().with(symbol("selector"), Value::from(filter))),
+            filter: Some(Fields::new().with(symbol("selector"), Value::from(filter))),
             default_outcome: Some(DeliveryState::Released),
-            outcomes: vec![symbol("amqp:accepted:list"), symbol("amqp:released:list")],
-            capabilities: vec![symbol("queue")],
+            outcomes: [symbol("amqp:accepted:list"), symbol("amqp:released:list")].into(),
+            capabilities: [symbol("queue")].into(),
             ..Source::default()
         };
-        let target =
-            Target { address: Some("here".into()), capabilities: vec![symbol("queue")], ..Target::default() };
+        let target = Target {
+            address: Some("here".into()),
+            capabilities: [symbol("queue")].into(),
+            ..Target::default()
+        };
         let link = story.attach_receiver(LinkConfig {
             source: Some(Box::new(source)),
             target: Some(Box::new(TargetKind::Target(target))),
-            properties: Some(Map::new().with(symbol("paired"), true)),
+            properties: Some(Fields::new().with(symbol("paired"), true)),
             max_message_size: Some(1_000_000),
             ..LinkConfig::new("link")
         });

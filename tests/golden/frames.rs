@@ -129,7 +129,7 @@ fn what_rabbitmq_says_of_itself() {
     assert_eq!(open.idle_time_out, Some(30_000));
     let offered = ["LINK_PAIR_V1_0", "ANONYMOUS-RELAY"].map(Symbol::from_static);
     assert_eq!(open.offered_capabilities, offered);
-    assert_eq!(open.properties.unwrap().get("product"), Some(&"RabbitMQ".into()));
+    assert_eq!(open.properties.unwrap().get("product"), Some(ValueRef::String("RabbitMQ".into())));
 
     let recording = Recording::load("rabbitmq-types");
     let begin = recording.frames(Side::Server).find_map(|frame| match frame.performative {

@@ -8,7 +8,7 @@ use std::{
 
 use amqp1_engine::{
     LinkConfig,
-    codec::{Described, Map, Str, Symbol},
+    codec::{Described, Fields, Str, Symbol},
     message::{Body, Message},
     types::{
         Attach, Modified, ReceiverSettleMode, SenderSettleMode, Source, Target, TargetKind,
@@ -52,10 +52,10 @@ fn receiver_of(
     connection.attach_receiver(config, 10)
 }
 
-fn selector(text: &str) -> Map {
+fn selector(text: &str) -> Fields {
     // The descriptor of `apache.org:selector-filter:string`.
     let filter = Described::new(0x0000_468c_0000_0004, Str::from(text));
-    Map::default().with(Symbol::from_static("selector"), filter)
+    Fields::default().with(Symbol::from_static("selector"), filter)
 }
 
 fn text(delivery: &Delivery) -> String {

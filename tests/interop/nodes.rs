@@ -8,7 +8,7 @@ use std::{
 };
 
 use amqp1_engine::{
-    codec::{Map, Str, Symbol},
+    codec::{Fields, Map, Str, Symbol},
     container::LinkSettings,
     message::{Message, Payload},
     types::{DeliveryState, Error, Modified, Source, condition},
@@ -202,6 +202,6 @@ pub(crate) fn changed() -> Modified {
     Modified {
         delivery_failed: Some(true),
         undeliverable_here: Some(true),
-        message_annotations: Some(Map::default().with(Symbol::from_static("x-opt-note"), "changed")),
+        message_annotations: Some(Fields::default().with(Symbol::from_static("x-opt-note"), "changed")),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use amqp1_engine::{
-    codec::{Map, Symbol},
+    codec::{Fields, Symbol},
     sasl::{Refusal, Sasl},
     types::{DeliveryState, Modified},
 };
@@ -71,7 +71,7 @@ fn our_container_is_told_each_outcome() {
     let modified = Modified {
         delivery_failed: Some(true),
         undeliverable_here: Some(false),
-        message_annotations: Some(Map::default().with(Symbol::from_static("x-opt-note"), "changed")),
+        message_annotations: Some(Fields::default().with(Symbol::from_static("x-opt-note"), "changed")),
     };
     let expected = [
         DeliveryState::Accepted,

@@ -7,7 +7,7 @@ use std::{
 
 use amqp1_engine::{
     LinkConfig,
-    codec::{Encode, Map, Symbol, Value},
+    codec::{Encode, Fields, Map, Symbol, Value},
     message::{Body, Message},
     types::{Error as AmqpError, ReceiverSettleMode, SenderSettleMode, Source, TargetKind, condition},
 };
@@ -120,7 +120,7 @@ fn proton_settles_with_each_outcome() {
     let Outcome::Rejected(Some(error)) = outcome("rejected") else { panic!("not rejected") };
     assert_eq!(error.condition, "x:because");
     assert_eq!(error.description.as_deref(), Some("not wanted"));
-    assert_eq!(error.info, Some(Map::default().with(Symbol::from_static("x-detail"), 1i64)));
+    assert_eq!(error.info, Some(Fields::default().with(Symbol::from_static("x-detail"), 1i64)));
     let Outcome::Modified(modified) = outcome("modified") else { panic!("not modified") };
     assert_eq!(*modified, changed());
     connection.close().unwrap();

@@ -7,7 +7,7 @@ use std::{
 
 use amqp1_engine::{
     LinkConfig,
-    codec::{Described, Map, Symbol, Value},
+    codec::{Described, Fields, Map, Symbol, Value},
     message::{Body, Message},
     types::{
         Attach, Modified, ReceiverSettleMode, SenderSettleMode, Source, Target, TargetKind, condition,
@@ -85,7 +85,7 @@ impl Management {
                 ..Target::default()
             }))),
             snd_settle_mode: SenderSettleMode::Settled,
-            properties: Some(Map::default().with(Symbol::from_static("paired"), true)),
+            properties: Some(Fields::default().with(Symbol::from_static("paired"), true)),
             ..LinkConfig::new(connection.link_name())
         };
         let sender = connection.attach_sender(config.clone()).unwrap();
@@ -281,7 +281,7 @@ fn gotcha_6_modes_in_force_are_those_of_the_answer() {
     browse.source = Some(Box::new(Source {
         address: Some(queue.as_str().into()),
         distribution_mode: Some(distribution_mode::COPY),
-        filter: Some(Map::default().with(Symbol::from_static("selector"), filter)),
+        filter: Some(Fields::default().with(Symbol::from_static("selector"), filter)),
         ..Source::default()
     }));
     let asked = browse.source.clone().unwrap();

@@ -333,7 +333,7 @@ fn c11_a_flood_after_our_close_is_dropped() {
 #[test]
 fn c12_any_error_in_a_close_is_passed_on_whole() {
     each_way(|way| {
-        let info = Map::new().with(Symbol::from_static("network-host"), "elsewhere");
+        let info = Fields::new().with(Symbol::from_static("network-host"), "elsewhere");
         let errors = [
             Error::new(Symbol::from_static("com.example:unknown")),
             Error {

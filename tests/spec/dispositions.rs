@@ -67,7 +67,7 @@ fn d13_wide_dispositions_without_number_take_time_by_what_there_is() {
 #[test]
 fn d13_a_large_state_of_many_deliveries_is_held_once() {
     const DELIVERIES: u32 = 200;
-    let info = Map::new().with(Symbol::from_static("info"), Value::List(vec![Value::Bool(true); 500]));
+    let info = Fields::new().with(Symbol::from_static("info"), Value::List(vec![Value::Bool(true); 500]));
     let error = Error { info: Some(info), ..Error::new(condition::INTERNAL_ERROR) };
     let states = [
         DeliveryState::Rejected(Some(Box::new(error))),
@@ -208,7 +208,7 @@ fn d15_a_state_that_is_none_closes_and_an_unknown_one_is_passed_on() {
 #[test]
 fn d15_an_outcome_that_was_not_offered_is_passed_on() {
     each_way(|way| {
-        let outcomes = vec![Symbol::from_static("amqp:accepted:list")];
+        let outcomes = [Symbol::from_static("amqp:accepted:list")].into();
         let source = Source { outcomes, ..Source::default() };
         let link = |link: LinkConfig| LinkConfig { source: Some(Box::new(source.clone())), ..link };
         let mut linked = Linked::with(way.opened(), SessionConfig::default(), link);

@@ -127,7 +127,7 @@ fn k4_a_bad_attach_pipelined_behind_a_begin_is_detached_once_the_begin_is_answer
 fn an_unsettled_map_with_a_null_key_detaches() {
     each_way(|way| {
         let mut linked = way.linked();
-        let unsettled = Some(Map::new().with(Value::Null, Value::Null));
+        let unsettled = Some(Fields::new().with(Value::Null, Value::Null));
         linked.send(Attach { unsettled, ..attach("bad", 20, Role::Sender) }.on(NEAR.peer));
         expect!(linked, Attach { role: Role::Receiver, .. });
         linked.detaches_with(2, &condition::INVALID_FIELD);
@@ -662,12 +662,12 @@ fn k11_termini_that_may_not_be_are_refused_locally() {
 fn k11_termini_of_any_kind_reach_the_user() {
     each_way(|way| {
         let mut linked = way.linked();
-        let filter = Map::new().with(Symbol::from_static("what"), 1);
+        let filter = Fields::new().with(Symbol::from_static("what"), 1);
         let source = Source {
             dynamic: true,
             address: Some("set all the same".into()),
             filter: Some(filter.clone()),
-            capabilities: vec![Symbol::from_static("unknown")],
+            capabilities: [Symbol::from_static("unknown")].into(),
             distribution_mode: Some(Symbol::from_static("unknown")),
             ..Source::default()
         };

@@ -10,6 +10,7 @@
 //! | IGNORE | nothing |
 //! | LOCAL | tells its own user |
 
+mod bloat;
 mod clock;
 mod connection;
 mod coordinator;

@@ -91,7 +91,7 @@ fn k11_a_dynamic_terminus_with_an_address_is_refused() {
 #[test]
 fn k11_a_lifetime_that_is_none_of_the_four_is_refused() {
     for policy in [Value::Ulong(7), Described::new(0x2f_u64, Vec::<Value>::new()).into(), "for ever".into()] {
-        let properties = || Some(Map::new().with(Symbol::from_static("lifetime-policy"), policy.clone()));
+        let properties = || Some(Fields::new().with(Symbol::from_static("lifetime-policy"), policy.clone()));
         let (_broker, mut peer) = begun();
         let source = Source { dynamic: true, dynamic_node_properties: properties(), ..Source::default() };
         peer.send(Attach { source: Some(source.into()), ..attach("out", 0, Role::Receiver) });
@@ -113,8 +113,8 @@ fn k11_unknown_modes_capabilities_and_filters_are_not_in_force() {
     let source = Source {
         address: Some("q".into()),
         distribution_mode: Some(name("share")),
-        capabilities: vec![name("unheard-of")],
-        filter: Some(Map::new().with(name("odd"), Described::new(name("odd:filter"), 1u8))),
+        capabilities: [name("unheard-of")].into(),
+        filter: Some(Fields::new().with(name("odd"), Described::new(name("odd:filter"), 1u8))),
         durable: TerminusDurability::UnsettledState,
         ..Source::default()
     };
@@ -353,7 +353,7 @@ fn a_consumer_that_acquires_in_a_transaction_is_detached() {
     peer.send(Attach { source: Some(source.into()), ..attach("out", 1, Role::Receiver) });
     expect!(peer, Attach { .. });
     let txn_id = Bytes::from_static(b"txn");
-    let properties = Some(Map::new().with(Symbol::from_static("txn-id"), txn_id));
+    let properties = Some(Fields::new().with(Symbol::from_static("txn-id"), txn_id));
     peer.send(Flow { properties, ..credit(1, 1) });
     let error = expect!(peer, Detach { closed: true, error: Some(error), .. } => error);
     assert_eq!(error.condition, condition::NOT_IMPLEMENTED);

@@ -25,7 +25,7 @@ fn value(state: &impl Encode) -> Value {
 }
 
 /// An unsettled map as an attach carries it.
-fn map(entries: &[(u8, Option<DeliveryState>)]) -> Map {
+fn map(entries: &[(u8, Option<DeliveryState>)]) -> Fields {
     let entry = |(tag, state): &(u8, Option<DeliveryState>)| {
         (Value::from(vec![*tag]), state.as_ref().map_or(Value::Null, value))
     };
@@ -560,10 +560,10 @@ fn d11_of_what_is_resumed_only_what_is_in_the_map_is_heard() {
 #[test]
 fn r4_what_only_the_receiver_names_is_settled() {
     each_way(|way| {
-        for unsettled_there in [Some(map(&[(2, None)])), Some(Map::new()), None] {
+        for unsettled_there in [Some(map(&[(2, None)])), Some(Fields::new()), None] {
             let mut linked = way.linked();
             let ours = unsettled(&[(1, Some(Accepted)), (2, Some(Accepted)), (3, received(1, 0))]);
-            let left = unsettled_there.as_ref().map_or(0, Map::len);
+            let left = unsettled_there.as_ref().map_or(0, Fields::len);
             let answer = Attach { unsettled: unsettled_there, ..attach("resumed", PEER, Role::Sender) };
             let link = resumed_receiver(&mut linked, ours, answer);
             let unresolved = linked.engine().receiver(link).unwrap().unresolved();
@@ -578,7 +578,7 @@ fn r4_what_only_the_receiver_names_is_settled() {
         let mut linked = way.linked();
         let tags = [tag([9; 16]), tag([5; 16])];
         let ours = tags.iter().map(|tag| (*tag, Some(Accepted))).collect();
-        let theirs = Map::new().with(vec![5_u8; 16], Value::Null);
+        let theirs = Fields::new().with(vec![5_u8; 16], Value::Null);
         let answer = Attach { unsettled: Some(theirs), ..attach("resumed", PEER, Role::Sender) };
         resumed_receiver(&mut linked, ours, answer);
         linked.send(Transfer { delivery_tag: Some(tags[0]), ..first(PEER, 0) }.on(NEAR.peer).with("new"));
@@ -655,7 +655,7 @@ fn r1_a_map_too_large_to_be_sent_is_cut_short_and_reduced_round_by_round() {
                 let frame = peer.expect_frame("Attach");
                 assert!(frame.encode().len() <= 512);
                 let Performative::Attach(ours) = frame.performative else { panic!("{frame:?}") };
-                let named = ours.unsettled.as_ref().map_or(0, Map::len);
+                let named = ours.unsettled.as_ref().map_or(0, Fields::len);
                 assert_eq!(ours.incomplete_unsettled, named < theirs.len());
                 if ours.incomplete_unsettled {
                     assert!(named > 50, "as many as there is room for: {named}");
@@ -799,12 +799,12 @@ fn r2_keys_that_are_no_tags_and_values_that_are_no_states_detach() {
     each_way(|way| {
         let key = || Value::from(vec![1_u8]);
         let bad = [
-            Map::new().with(Value::Null, Value::Null),
-            Map::new().with("1", Value::Null),
-            Map::new().with(vec![0_u8; 33], Value::Null),
-            Map::new().with(key(), 1_u32),
-            Map::new().with(key(), "accepted"),
-            Map::new().with(key(), value(&Source::default())),
+            Fields::new().with(Value::Null, Value::Null),
+            Fields::new().with("1", Value::Null),
+            Fields::new().with(vec![0_u8; 33], Value::Null),
+            Fields::new().with(key(), 1_u32),
+            Fields::new().with(key(), "accepted"),
+            Fields::new().with(key(), value(&Source::default())),
         ];
         for (at, bad) in bad.into_iter().enumerate() {
             // Of a link of the peer's own, and in answer to ours.

@@ -53,7 +53,7 @@ fn as_client(sasl: impl Fn() -> Sasl, test: impl Fn(&mut Peer<Memory>)) {
 /// As [`as_client`], up to the client's init.
 fn chosen(test: impl Fn(&mut Peer<Memory>)) {
     as_client(client, |peer| {
-        peer.send_sasl(&SaslMechanisms::new(vec![PLAIN]));
+        peer.send_sasl(&SaslMechanisms::new([PLAIN].into()));
         assert_eq!(peer.expect_sasl::<SaslInit>().mechanism, PLAIN);
         test(peer);
     });
@@ -140,7 +140,7 @@ fn s1_two_values_in_a_frame() {
         drops(peer, malformed);
     });
     as_client(client, |peer| {
-        peer.send_raw(sasl_frame(&[encoded(&SaslMechanisms::new(vec![PLAIN])), vec![0x40]].concat()));
+        peer.send_raw(sasl_frame(&[encoded(&SaslMechanisms::new([PLAIN].into())), vec![0x40]].concat()));
         drops(peer, malformed);
     });
 }
@@ -172,7 +172,7 @@ fn s2_an_amqp_frame_before_the_outcome() {
 fn s2_frames_of_the_other_side() {
     let outcome = encoded(&SaslOutcome::new(SaslCode::Ok));
     let challenge = encoded(&SaslChallenge::new(Bytes::new()));
-    let mechanisms = encoded(&SaslMechanisms::new(vec![PLAIN]));
+    let mechanisms = encoded(&SaslMechanisms::new([PLAIN].into()));
     for body in [outcome, challenge, mechanisms] {
         as_server(server, |peer| {
             peer.send_raw(sasl_frame(&body));
@@ -217,7 +217,7 @@ fn s2_a_second_init_and_a_response_that_nobody_asked_for() {
 #[test]
 fn s2_a_second_offer() {
     chosen(|peer| {
-        peer.send_sasl(&SaslMechanisms::new(vec![PLAIN]));
+        peer.send_sasl(&SaslMechanisms::new([PLAIN].into()));
         drops(peer, |error| *error == SaslError::Unexpected("sasl-mechanisms"));
     });
 }
@@ -330,7 +330,7 @@ fn s8_an_outcome_out_of_turn() {
     });
     let counting = || Sasl::client().mechanism(ENDLESS, || Box::new(Endless)).into();
     as_client(counting, |peer| {
-        peer.send_sasl(&SaslMechanisms::new(vec![ENDLESS]));
+        peer.send_sasl(&SaslMechanisms::new([ENDLESS].into()));
         peer.expect_sasl::<SaslInit>();
         peer.send_sasl(&SaslOutcome::new(SaslCode::Ok));
         drops(peer, |error| matches!(error, SaslError::Mechanism(_)));
@@ -376,7 +376,7 @@ fn endless_server() -> Server {
 fn s9_challenges_without_end() {
     let endless = || Sasl::client().mechanism(ENDLESS, || Box::new(Endless)).into();
     as_client(endless, |peer| {
-        peer.send_sasl(&SaslMechanisms::new(vec![ENDLESS]));
+        peer.send_sasl(&SaslMechanisms::new([ENDLESS].into()));
         peer.expect_sasl::<SaslInit>();
         for _ in 0..16 {
             peer.send_sasl(&SaslChallenge::new(Bytes::from_static(b"more")));

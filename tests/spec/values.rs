@@ -1,5 +1,6 @@
 //! T: values in performatives (§1).
 
+use amqp1_engine::codec::SymbolRef;
 use amqp1_tests::prelude::*;
 
 /// A performative of these encoded fields.
@@ -74,7 +75,7 @@ fn t1_any_performative_cut_at_any_byte_closes() {
     let bodies = [
         body_of(begin(0, 1, 1)),
         body_of(Attach { max_message_size: Some(1), ..attach("new", 30, Role::Sender) }),
-        body_of(Flow { properties: Some(Map::new().with("a", 1_u32)), ..flow(1, NEXT_OUTGOING, 1) }),
+        body_of(Flow { properties: Some(Fields::new().with("a", 1_u32)), ..flow(1, NEXT_OUTGOING, 1) }),
         body_of(first(NEAR.peer_sender, 0)),
         body_of(Disposition { last, ..settled(Role::Receiver, 0, DeliveryState::Accepted) }),
         body_of(Detach { closed: true, error: Some(error.clone()), ..detach(NEAR.peer_sender) }),
@@ -492,7 +493,7 @@ fn t19_a_multiple_field_is_one_value_an_array_or_nothing() {
             peer.send_raw(frame_of(0, &capabilities(value)));
             peer.expect_event(Event::Opened);
             let open = peer.engine().remote_open().unwrap();
-            let offered: Vec<_> = open.offered_capabilities.iter().map(Symbol::as_str).collect();
+            let offered: Vec<_> = open.offered_capabilities.iter().map(SymbolRef::as_str).collect();
             assert_eq!(offered, expected);
         }
         for value in [

@@ -49,7 +49,7 @@ pub mod prelude {
     pub use std::time::Duration;
 
     pub use amqp1_engine::{
-        codec::{Encode, Map, Str, Symbol, Value},
+        codec::{Encode, Fields, Map, Str, Symbol, Symbols, Value, ValueRef},
         types::{condition, *},
         *,
     };

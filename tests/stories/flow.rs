@@ -265,7 +265,7 @@ fn w12_a_flow_carries_available_and_properties() {
         linked.engine_sender().offered(42);
         expect!(linked, Flow { handle: Some(Handle(0)), available: Some(42), link_credit: Some(0), .. });
 
-        let properties = Map::new().with(Symbol::from_static("txn"), 7_u32);
+        let properties = Fields::new().with(Symbol::from_static("txn"), 7_u32);
         let told = Flow {
             handle: Some(Handle(NEAR.peer_sender)),
             delivery_count: Some(Serial::new(INITIAL_COUNT)),
@@ -339,7 +339,7 @@ fn flows_coalesce_until_they_are_written() {
 fn w12_a_flow_carries_properties_either_way() {
     each_net(|net| {
         let (mut pair, _, sender, receiver) = windowed(net, 10, 1);
-        let properties = |text: &str| amqp1_engine::codec::Map::new().with("note", text);
+        let properties = |text: &str| amqp1_engine::codec::Fields::new().with("note", text);
         pair.server.receiver(receiver).unwrap().send_flow_properties(properties("from the receiver"));
         pair.run();
         pair.client.expect_event(Event::LinkFlow(sender));

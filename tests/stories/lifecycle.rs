@@ -99,7 +99,7 @@ fn w05_a_connection_that_is_closed_before_the_peer_has_said_a_word() {
 fn w05_what_is_too_large_for_the_peer_is_not_written_before_or_behind_its_open() {
     each_chunking(|way| {
         let long = "long".repeat(200);
-        let properties = || Some(Map::new().with(Symbol::from_static("text"), long.as_str()));
+        let properties = || Some(Fields::new().with(Symbol::from_static("text"), long.as_str()));
         let mut peer = way.peer(way.config());
         peer.engine().open();
         let config = SessionConfig { properties: properties(), ..SessionConfig::default() };
@@ -304,9 +304,9 @@ fn what_each_side_says_of_a_session_reaches_the_other() {
             handle_max,
             incoming_window: 7,
             next_outgoing_id: Serial::new(u32::MAX),
-            offered_capabilities: vec![Symbol::from_static("offered"), Symbol::from_static(who)],
-            desired_capabilities: vec![Symbol::from_static("desired"), Symbol::from_static(who)],
-            properties: Some(Map::new().with(Symbol::from_static("who"), who)),
+            offered_capabilities: ["offered", who].map(Symbol::from_static).into(),
+            desired_capabilities: ["desired", who].map(Symbol::from_static).into(),
+            properties: Some(Fields::new().with(Symbol::from_static("who"), who)),
         };
         let (client, server) = (says("client", 3), says("server", 4));
         let (at_client, at_server) = pair.session_with(client.clone(), server.clone());
@@ -468,11 +468,11 @@ fn w09_no_empty_frame_goes_out_before_our_open_or_behind_our_close() {
 fn no_locale_but_english_is_offered_and_any_may_be_asked_for() {
     each_way(|way| {
         let mut peer = way.peer(way.config());
-        let locale = |name: &'static str| vec![Symbol::from_static(name)];
+        let locale = |name: &'static str| Symbols::from([Symbol::from_static(name)]);
         let asked =
             Open { incoming_locales: locale("de-CH"), outgoing_locales: locale("fr"), ..open("peer") };
         let ours = peer.open_with(asked);
-        assert_eq!((ours.outgoing_locales, ours.incoming_locales), (vec![], vec![]));
+        assert_eq!((ours.outgoing_locales, ours.incoming_locales), (Symbols::new(), Symbols::new()));
         peer.silent();
     });
 }
@@ -532,7 +532,7 @@ fn w21_errors_are_passed_on_whole_at_every_level() {
         let error = Error {
             description: Some("the queue was deleted".into()),
             info: Some(
-                Map::new().with(Symbol::from_static("queue"), "q1").with(Symbol::from_static("n"), 5_u64),
+                Fields::new().with(Symbol::from_static("queue"), "q1").with(Symbol::from_static("n"), 5_u64),
             ),
             ..Error::new(condition::RESOURCE_DELETED)
         };

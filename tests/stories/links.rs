@@ -19,7 +19,7 @@ fn what_one_side_asks_for_reaches_the_other() {
     each_net(|net| {
         let mut pair = Pair::opened(net);
         let (session, _) = pair.session();
-        let capability = |name: &'static str| vec![Symbol::from_static(name)];
+        let capability = |name: &'static str| Symbols::from([Symbol::from_static(name)]);
         let asked = LinkConfig {
             snd_settle_mode: SenderSettleMode::Unsettled,
             rcv_settle_mode: ReceiverSettleMode::Second,
@@ -27,7 +27,7 @@ fn what_one_side_asks_for_reaches_the_other() {
             initial_delivery_count: Serial::new(77),
             offered_capabilities: capability("offered"),
             desired_capabilities: capability("desired"),
-            properties: Some(Map::new().with(Symbol::from_static("key"), "value")),
+            properties: Some(Fields::new().with(Symbol::from_static("key"), "value")),
             ..LinkConfig::sender("link", "queue")
         };
         let answered = LinkConfig { max_message_size: Some(500), ..LinkConfig::receiver("ignored", "queue") };

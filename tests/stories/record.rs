@@ -79,7 +79,7 @@ fn every_call_is_recorded_and_made_again() {
     let mut link = pair.client.sender(sender).unwrap();
     assert_eq!(link.blocked(), None);
     link.offered(7);
-    link.send_flow_properties(Map::new().with("a", 1u32));
+    link.send_flow_properties(Fields::new().with("a", 1u32));
     let settled = link.send(tag("1"), false, "one").unwrap();
     link.send_message(tag("2"), false, &Message::from("two")).unwrap();
     link.start(tag("3"), false, 0, "thr").unwrap();

@@ -92,7 +92,7 @@ impl Scripted {
 
     /// Opens connection and session, and has the link attached: what the program says of its deliveries.
     #[track_caller]
-    fn attached(&mut self) -> Option<Map> {
+    fn attached(&mut self) -> Option<Fields> {
         let peer = &mut self.0;
         peer.expect_header();
         expect!(peer, Open { .. });
@@ -104,7 +104,7 @@ impl Scripted {
     }
 
     /// Answers with an attach that says this of the deliveries.
-    fn answer(&mut self, unsettled: Option<Map>) {
+    fn answer(&mut self, unsettled: Option<Fields>) {
         let role = if self.0.handler().sends { Role::Receiver } else { Role::Sender };
         let rcv_settle_mode = ReceiverSettleMode::Second;
         self.0.send(Attach { rcv_settle_mode, unsettled, ..attach("link", HANDLE, role) });
@@ -164,14 +164,14 @@ impl Scripted {
     }
 }
 
-fn map(entries: &[(u8, Option<DeliveryState>)]) -> Map {
+fn map(entries: &[(u8, Option<DeliveryState>)]) -> Fields {
     let entries = entries.iter().map(|(tag, state)| {
         let mut bytes = Vec::new();
         state.iter().for_each(|state| state.encode(&mut bytes));
         let state = state.as_ref().map_or(Value::Null, |_| codec::Decode::decode(&bytes).unwrap());
         (Value::Binary(Bytes::copy_from_slice(&[*tag])), state)
     });
-    entries.fold(Map::new(), |map, (tag, state)| map.with(tag, state))
+    entries.fold(Fields::new(), |map, (tag, state)| map.with(tag, state))
 }
 
 fn message(number: u8) -> Vec<u8> {
@@ -257,7 +257,7 @@ fn l_01_a_sender_goes_on_with_what_its_receiver_remembers() {
     assert_eq!(scripted.all().1.len(), 4);
     scripted.log(&["accepted [1]", "accepted [2]", "accepted [0]", "accepted [5]"]);
     let mut scripted = scripted.lost();
-    assert_eq!(scripted.attached(), Some(Map::new()), "nothing is left");
+    assert_eq!(scripted.attached(), Some(Fields::new()), "nothing is left");
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn l_01_a_link_whose_peer_never_names_all_its_deliveries_is_given_up() {
     expect!(scripted.0, Attach { unsettled: Some(unsettled), .. } if unsettled.len() == 7);
     scripted.log(&["opened", "accepted [3]"]);
     for _ in 0..2 {
-        scripted.0.send(Attach { unsettled: Some(Map::new()), ..answer() });
+        scripted.0.send(Attach { unsettled: Some(Fields::new()), ..answer() });
         let detached = expect!(scripted.0, Detach { closed, error, .. } => (closed, error));
         if detached == (false, None) {
             scripted.0.send(detach(HANDLE));

@@ -147,7 +147,7 @@ fn the_clients_order_of_preference_decides_among_what_both_have() {
 fn no_mechanism_in_common() {
     each_net(|net| {
         let mut pair = pair(Sasl::client().external(), Sasl::server().anonymous(), net);
-        let offered = vec![Symbol::from_static("ANONYMOUS")];
+        let offered = [Symbol::from_static("ANONYMOUS")].into();
         refused(&mut pair, &SaslError::NoCommonMechanism { offered });
     });
 }
@@ -207,7 +207,7 @@ fn the_host_that_a_client_wants_is_the_same_in_init_and_open() {
         let mut peer = way.peer(Config { sasl, hostname, ..way.config() });
         peer.engine().open();
         peer.send_header_of(3);
-        peer.send_sasl(&SaslMechanisms::new(vec![Symbol::from_static("ANONYMOUS")]));
+        peer.send_sasl(&SaslMechanisms::new([Symbol::from_static("ANONYMOUS")].into()));
         peer.send_sasl(&SaslOutcome::new(SaslCode::Ok));
         peer.send_header();
         peer.expect_header_of(3);
@@ -229,7 +229,7 @@ fn s12_secrets_are_in_no_trace() {
         assert!(!format!("{config:?}").contains("sesame"));
         let mut peer = way.peer(config);
         peer.send_header_of(3);
-        peer.send_sasl(&SaslMechanisms::new(vec![Symbol::from_static("PLAIN")]));
+        peer.send_sasl(&SaslMechanisms::new([Symbol::from_static("PLAIN")].into()));
         peer.expect_header_of(3);
         let init = peer.expect_sasl::<SaslInit>();
         assert_eq!(init.initial_response.as_deref(), Some(&b"\0alice\0open sesame"[..]));

@@ -68,10 +68,10 @@ fn w16_the_mode_of_the_link_refuses_what_it_does_not_allow() {
 //= 2.6.12-04 2.6.12-05 2.6.12-08 2.7.5-15 2.8.3-01 3.4.3-01 3.4.4-06 3.4.5-05
 #[test]
 fn w17_each_outcome_arrives_with_all_its_fields() {
-    let annotations = Map::new().with(Symbol::from_static("x-opt-why"), "because");
+    let annotations = Fields::new().with(Symbol::from_static("x-opt-why"), "because");
     let error = Error {
         description: Some("not like this".into()),
-        info: Some(Map::new().with(Symbol::from_static("line"), 7_u32)),
+        info: Some(Fields::new().with(Symbol::from_static("line"), 7_u32)),
         ..Error::new(condition::INVALID_FIELD)
     };
     let modified = Modified {

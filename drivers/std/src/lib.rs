@@ -66,7 +66,7 @@ pub use amqp1_driver::{Failure as SocketFailure, Url, UrlError, record};
 pub use amqp1_engine::{
     Blocked, DisconnectReason, HandshakeError, Instant, Limits, LinkConfig, LinkId, Misuse, Scope, SendError,
     Serial, SessionConfig, Violation,
-    codec::{self, Map, Str, Symbol, Value},
+    codec::{self, Fields, Map, Str, Symbol, Symbols, Value},
     container::{
         Address, AtLeastOnce, AtMostOnce, Attempt, Capabilities, ConnectionId, ConnectionOptions,
         ContainerOptions, Context, CoordinatorCapabilities, Copy, DefaultOutcome, Delays, Delivery,

@@ -3,8 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{
-    Decode, DecodeError, DecodeErrorKind, Encode, Symbol, Value, ValueRef, code, error::Place, parse,
-    write::Compound,
+    Decode, DecodeError, DecodeErrorKind, Encode, Symbols, Value, code, error::Place, parse, write::Compound,
 };
 use crate::types::DeliveryState;
 
@@ -22,7 +21,7 @@ use crate::types::DeliveryState;
 /// }
 /// ```
 ///
-/// Other kinds of fields: `boxed` is an optional field behind a `Box`; `multiple` is a `Vec` (§1.3);
+/// Other kinds of fields: `boxed` is an optional field behind a `Box`; `multiple` are `Symbols` (§1.3);
 /// `mandatory multiple` is one that may not be empty; `secret` and `mandatory secret` are not shown by `Debug`;
 /// `outcome` is a delivery state that must be an outcome (§3.4).
 ///
@@ -52,7 +51,7 @@ macro_rules! composite {
             #[inline(never)]
             pub(crate) fn parse_fields(input: &[u8]) -> $crate::codec::parse::Parsed<'_, Self> {
                 #[allow(unused_mut, reason = "a type without fields reads none")]
-                let (rest, mut fields) = $crate::codec::composite::Fields::parse(input)?;
+                let (rest, mut fields) = $crate::codec::composite::FieldReader::parse(input)?;
                 let value = Self {
                     $( $field: composite!(@read fields $field $type $($kind $($more)?)?)?, )*
                 };
@@ -146,9 +145,9 @@ macro_rules! composite {
         }
     };
 
-    (@type $type:ident mandatory multiple) => { ::alloc::vec::Vec<$type> };
+    (@type $type:ident mandatory multiple) => { $crate::codec::Symbols };
     (@type $type:ident mandatory $($secret:ident)?) => { $type };
-    (@type $type:ident multiple) => { ::alloc::vec::Vec<$type> };
+    (@type $type:ident multiple) => { $crate::codec::Symbols };
     (@type $type:ident boxed) => { Option<::alloc::boxed::Box<$type>> };
     (@type $type:ident secret) => { Option<$type> };
     (@type $type:ident outcome) => { Option<$type> };
@@ -234,7 +233,7 @@ macro_rules! composite {
         <Option<$type>>::arbitrary($u)?.filter($type::is_outcome)
     };
     (@arbitrary $u:ident $type:ident mandatory multiple) => {{
-        let mut values = ::alloc::vec::Vec::arbitrary($u)?;
+        let mut values = $crate::codec::Symbols::arbitrary($u)?;
         values.push($u.arbitrary()?);
         values
     }};
@@ -245,7 +244,7 @@ macro_rules! composite {
         composite!(@new $name $args [$($init)* $field: None,] $($rest)*);
     };
     (@new $name:ident [$($args:tt)*] [$($init:tt)*] $field:ident: $type:ident (mandatory multiple), $($rest:tt)*) => {
-        composite!(@new $name [$($args)* $field: (::alloc::vec::Vec<$type>),] [$($init)* $field,] $($rest)*);
+        composite!(@new $name [$($args)* $field: ($crate::codec::Symbols),] [$($init)* $field,] $($rest)*);
     };
     (@new $name:ident [$($args:tt)*] [$($init:tt)*] $field:ident: Str (mandatory), $($rest:tt)*) => {
         composite!(@new $name [$($args)* $field: (impl Into<Str>),] [$($init)* $field: $field.into(),] $($rest)*);
@@ -254,7 +253,7 @@ macro_rules! composite {
         composite!(@new $name [$($args)* $field: ($type),] [$($init)* $field,] $($rest)*);
     };
     (@new $name:ident $args:tt [$($init:tt)*] $field:ident: $type:ident (multiple), $($rest:tt)*) => {
-        composite!(@new $name $args [$($init)* $field: ::alloc::vec::Vec::new(),] $($rest)*);
+        composite!(@new $name $args [$($init)* $field: $crate::codec::Symbols::new(),] $($rest)*);
     };
     (@new $name:ident $args:tt [$($init:tt)*] $field:ident: $type:ident (boxed), $($rest:tt)*) => {
         composite!(@new $name $args [$($init)* $field: None,] $($rest)*);
@@ -289,12 +288,12 @@ macro_rules! composite {
 pub(crate) use composite;
 
 /// Reads the fields of a composite one after the other.
-pub(crate) struct Fields<'a> {
+pub(crate) struct FieldReader<'a> {
     left: u32,
     input: &'a [u8],
 }
 
-impl<'a> Fields<'a> {
+impl<'a> FieldReader<'a> {
     pub(crate) fn parse(input: &'a [u8]) -> parse::Parsed<'a, Self> {
         let (rest, list) = parse::list(input)?;
         Ok((rest, Self { left: list.count, input: list.items }))
@@ -339,15 +338,15 @@ impl<'a> Fields<'a> {
 
     /// A field that is one value, an array of them, or null (§1.3).
     //= 1.3-02 1.4-X1
-    pub(crate) fn multiple(&mut self, place: &'static Place) -> Result<Vec<Symbol>, DecodeError> {
+    pub(crate) fn multiple(&mut self, place: &'static Place) -> Result<Symbols, DecodeError> {
         if !self.advance()? {
-            return Ok(Vec::new());
+            return Ok(Symbols::new());
         }
-        self.value(symbols, place)
+        self.value(Symbols::parse, place)
     }
 
     /// A multiple field that must have a value.
-    pub(crate) fn some_multiple(&mut self, place: &'static Place) -> Result<Vec<Symbol>, DecodeError> {
+    pub(crate) fn some_multiple(&mut self, place: &'static Place) -> Result<Symbols, DecodeError> {
         let values = self.multiple(place)?;
         //= 1.3-04
         if values.is_empty() {
@@ -391,20 +390,6 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// One symbol or an array of them.
-fn symbols(input: &[u8]) -> parse::Parsed<'_, Vec<Symbol>> {
-    let symbol = |value| match value {
-        ValueRef::Symbol(text) => Ok(text.into()),
-        _ => Err(DecodeError::from(DecodeErrorKind::UnexpectedType(input[0]))),
-    };
-    let (rest, value) = ValueRef::parse(input)?;
-    let ValueRef::Array(array) = value else { return Ok((rest, Vec::from([symbol(value)?]))) };
-    if !matches!(array.constructor(), [code::SYMBOL8 | code::SYMBOL32]) {
-        return parse::unexpected(array.constructor()[0]);
-    }
-    Ok((rest, array.iter().map(|element| symbol(element?)).collect::<Result<_, _>>()?))
-}
-
 /// Writes the fields of a composite one after the other, and nulls only in front of what is not null.
 pub(crate) struct FieldWriter<'a> {
     out: &'a mut Vec<u8>,
@@ -429,10 +414,15 @@ impl<'a> FieldWriter<'a> {
             self.nulls += 1;
             return;
         };
+        self.written(|out| value.encode(out));
+    }
+
+    #[inline]
+    fn written(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         if self.nulls > 0 {
             self.write_nulls();
         }
-        value.encode(self.out);
+        write(self.out);
         self.count += 1;
     }
 
@@ -444,17 +434,17 @@ impl<'a> FieldWriter<'a> {
     }
 
     /// None is null, one stands for itself, more are an array.
-    pub(crate) fn multiple(&mut self, values: &[Symbol]) {
-        match values {
-            [] => self.field::<Symbol>(None),
-            [value] => self.field(Some(value)),
-            values => self.array(values),
+    pub(crate) fn multiple(&mut self, values: &Symbols) {
+        if values.is_empty() {
+            self.field::<Value>(None);
+        } else {
+            self.written(|out| values.encode(out));
         }
     }
 
-    /// An array also of one: the form all peers read where a value is mandatory.
-    pub(crate) fn array(&mut self, values: &[Symbol]) {
-        self.field(Some(&Value::from(values.to_vec())));
+    /// An array also of one.
+    pub(crate) fn array(&mut self, values: &Symbols) {
+        self.written(|out| values.encode_array(out));
     }
 
     #[inline]

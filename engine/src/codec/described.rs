@@ -148,6 +148,15 @@ impl<'a> DescribedRef<'a> {
         ValueRef::read_descriptor(&mut &*self.bytes).expect(READ_BEFORE)
     }
 
+    /// The descriptor as the number it stands for: a known symbol is looked up (§1.5).
+    pub(crate) fn number(&self) -> Option<u64> {
+        match self.descriptor() {
+            ValueRef::Ulong(number) => Some(number),
+            ValueRef::Symbol(name) => crate::types::descriptor::number_of(name.as_str()),
+            _ => None,
+        }
+    }
+
     /// The encoding of the descriptor.
     pub(crate) fn descriptor_bytes(&self) -> &'a [u8] {
         let mut rest = self.bytes;

@@ -5,7 +5,8 @@ use core::fmt;
 
 use super::{Decode, Encode, MapRef, Value, code, parse::Parsed, write};
 
-/// A map (§1.6.23): distinct keys in an order that counts.
+/// A map (§1.6.23): distinct keys in an order that counts, its values taken out. Those that performatives carry are
+/// [`Fields`](super::Fields).
 ///
 /// ```
 /// use amqp1_engine::codec::{Map, Value};

@@ -1,8 +1,8 @@
 //! The type system of §1: bytes to values and back.
 //!
-//! [`Value`] owns whatever AMQP can say; [`ValueRef`] walks encoded bytes in place. What is known to be one
-//! type (`u32`, [`Str`], the composites of [`types`](crate::types)) is read and written as that type through
-//! [`Decode`] and [`Encode`].
+//! [`Value`] owns whatever AMQP can say; [`ValueRef`] walks encoded bytes in place; [`Fields`] and [`Symbols`] keep such
+//! bytes, as performatives carry them. What is known to be one type (`u32`, [`Str`], the composites of
+//! [`types`](crate::types)) is read and written as that type through [`Decode`] and [`Encode`].
 //!
 //! ```
 //! use amqp1_engine::codec::{Decode, Encode, Map, Value, ValueRef};
@@ -36,6 +36,8 @@ pub use described::{Described, DescribedRef, Descriptor};
 pub(crate) mod display;
 pub(crate) mod error;
 pub use error::{DecodeError, DecodeErrorKind};
+mod fields;
+pub use fields::Fields;
 pub(crate) mod frame;
 pub use frame::FRAME_HEADER_LEN;
 pub(crate) mod hot;
@@ -49,6 +51,8 @@ pub use primitive::{Decimal32, Decimal64, Decimal128, Timestamp, Uuid};
 mod rows;
 #[cfg(any(test, feature = "arbitrary"))]
 pub(crate) mod sample;
+mod symbols;
+pub use symbols::Symbols;
 mod text;
 pub use text::{NotAscii, Str, Symbol};
 mod text_ref;

@@ -40,6 +40,10 @@ pub(crate) fn compare(a: &ValueRef<'_>, b: &ValueRef<'_>) -> Ordering {
     }
 }
 
+/// Up to so many keys are sorted as they were read. More would take a multiple of the memory that they were sent in, and
+/// are read again for each comparison.
+const FEW: usize = 256;
+
 /// Refuses a map with two equal keys: n log n comparisons at worst, none to speak of when the keys are sorted.
 //= 1.6.23-02
 pub(crate) fn check_distinct(map: &MapRef<'_>) -> Result<(), DecodeError> {
@@ -47,13 +51,17 @@ pub(crate) fn check_distinct(map: &MapRef<'_>) -> Result<(), DecodeError> {
     if keys().is_sorted_by(|a, b| compare(a, b).is_lt()) {
         return Ok(());
     }
-    let mut sorted: SmallVec<[ValueRef<'_>; 16]> = keys().collect();
-    sorted.sort_unstable_by(compare);
-    if sorted.is_sorted_by(|a, b| compare(a, b).is_lt()) {
-        Ok(())
+    let distinct = if map.len() <= FEW {
+        let mut sorted: SmallVec<[ValueRef<'_>; 16]> = keys().collect();
+        sorted.sort_unstable_by(compare);
+        sorted.is_sorted_by(|a, b| compare(a, b).is_lt())
     } else {
-        Err(DecodeErrorKind::DuplicateKey.into())
-    }
+        let mut sorted = map.places();
+        let key = |place: &u32| map.entry_at(*place).map_or(ValueRef::Null, |(key, _)| key);
+        sorted.sort_unstable_by(|a, b| compare(&key(a), &key(b)));
+        sorted.is_sorted_by(|a, b| compare(&key(a), &key(b)).is_lt())
+    };
+    if distinct { Ok(()) } else { Err(DecodeErrorKind::DuplicateKey.into()) }
 }
 
 fn sequences<'a>(

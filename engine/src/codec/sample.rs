@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-use super::{Array, Described, Descriptor, Map, Value};
+use super::{Array, Described, Descriptor, Fields, Map, Value};
 
 /// How deep arbitrary values nest.
 const DEPTH: usize = 4;
@@ -18,6 +18,12 @@ impl<'a> Arbitrary<'a> for Value {
 impl<'a> Arbitrary<'a> for Map {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
         map(u, DEPTH)
+    }
+}
+
+impl<'a> Arbitrary<'a> for Fields {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        map(u, DEPTH).map(Self::from)
     }
 }
 

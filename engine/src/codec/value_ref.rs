@@ -183,6 +183,48 @@ impl<'a> ValueRef<'a> {
         Self::read_data(constructor, input)
     }
 
+    /// Whether this is null.
+    #[must_use]
+    pub const fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// The boolean, when it is one.
+    #[must_use]
+    pub const fn as_bool(self) -> Option<bool> {
+        match self {
+            Self::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The text of a string or symbol.
+    #[must_use]
+    pub fn as_text(self) -> Option<&'a str> {
+        match self {
+            Self::String(text) => Some(text.as_str()),
+            Self::Symbol(text) => Some(text.as_str()),
+            _ => None,
+        }
+    }
+
+    /// Any integer, signed or not, that is not negative.
+    #[must_use]
+    pub fn to_u64(self) -> Option<u64> {
+        match self {
+            Self::Ubyte(value) => Some(value.into()),
+            Self::Ushort(value) => Some(value.into()),
+            Self::Uint(value) => Some(value.into()),
+            Self::Ulong(value) => Some(value),
+            Self::Byte(value) => value.try_into().ok(),
+            Self::Short(value) => value.try_into().ok(),
+            Self::Int(value) => value.try_into().ok(),
+            Self::Long(value) => value.try_into().ok(),
+            Self::Timestamp(value) => value.0.try_into().ok(),
+            _ => None,
+        }
+    }
+
     /// Checks everything inside, so that walking it cannot fail any more.
     ///
     /// # Errors

@@ -105,7 +105,7 @@ pub(crate) fn left_over<T>(input: &mut &[u8]) -> Option<Result<T, DecodeError>> 
 ///
 /// Walking does not compare the keys with each other: [`validate`](Self::validate) does.
 #[derive(Clone, Copy, Default)]
-pub struct MapRef<'a>(Compound<'a>);
+pub struct MapRef<'a>(pub(super) Compound<'a>);
 
 impl<'a> MapRef<'a> {
     #[inline]
@@ -133,6 +133,25 @@ impl<'a> MapRef<'a> {
     #[inline]
     pub fn iter(&self) -> MapIter<'a> {
         MapIter { left: self.0.count / 2, input: self.0.items }
+    }
+
+    /// Where the entries begin, as far as they can be read.
+    pub(crate) fn places(&self) -> Vec<u32> {
+        let mut entries = self.iter();
+        let mut places = Vec::with_capacity(self.len());
+        loop {
+            let place = self.0.items.len() - entries.input.len();
+            match entries.next() {
+                Some(Ok(_)) => places.push(place as u32),
+                _ => return places,
+            }
+        }
+    }
+
+    /// The entry that begins at one of [`places`](Self::places).
+    pub(crate) fn entry_at(&self, place: u32) -> Option<(ValueRef<'a>, ValueRef<'a>)> {
+        let mut rest = self.0.items.get(place as usize..)?;
+        Some((ValueRef::read(&mut rest).ok()?, ValueRef::read(&mut rest).ok()?))
     }
 
     /// The value under a string or symbol key.

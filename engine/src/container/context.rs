@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Instant, Misuse, SessionConfig,
     arena::Key,
-    codec::{Map, Str, Symbol},
+    codec::{Fields, Str, Symbol},
     message::{Message, Payload},
     sasl::Identity,
     types::{
@@ -475,7 +475,7 @@ impl Context<'_> {
 
     /// What the peer's last flow for a link carried besides numbers (§2.7.4 properties).
     #[must_use]
-    pub fn flow_properties(&self, link: impl Into<Link>) -> Option<&Map> {
+    pub fn flow_properties(&self, link: impl Into<Link>) -> Option<&Fields> {
         self.core.flow_properties(link.into().key())
     }
 

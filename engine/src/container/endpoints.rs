@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Config, Connection, DisconnectReason, Instant, LinkId, Misuse, Receiver, Sender, SessionConfig,
     arena::Key,
-    codec::{Map, Str},
+    codec::{Fields, Str},
     link::{DetachKind, KeptAttach, LinkEndpoint},
     sasl::{Channel, Sasl},
     types::{Error, Role, SenderSettleMode, condition},
@@ -381,7 +381,7 @@ impl Core {
         self.link_endpoint(key).is_some_and(|link| link.received_detach == Some(DetachKind::Suspended))
     }
 
-    pub(super) fn flow_properties(&self, key: Key) -> Option<&Map> {
+    pub(super) fn flow_properties(&self, key: Key) -> Option<&Fields> {
         self.link_endpoint(key)?.flow_properties.as_deref()
     }
 

@@ -5,7 +5,7 @@ use core::{mem, time::Duration};
 
 use crate::{
     LinkConfig, UnsettledMap,
-    codec::{Described, Map, Str, Symbol},
+    codec::{Described, Fields, Str, Symbol, Symbols},
     types::{
         Attach, Coordinator, DeliveryState, LifetimePolicy, ReceiverSettleMode, Role, SenderSettleMode,
         Source, Target, TargetKind, TerminusDurability, TerminusExpiryPolicy, capability, distribution_mode,
@@ -38,11 +38,11 @@ pub struct LinkSettings {
     /// The largest message that this side takes, in bytes; without one the limit of the connection holds.
     pub max_message_size: Option<u64>,
     /// Extensions that this side supports.
-    pub offered_capabilities: Vec<Symbol>,
+    pub offered_capabilities: Symbols,
     /// Extensions that this side may use if the peer supports them.
-    pub desired_capabilities: Vec<Symbol>,
+    pub desired_capabilities: Symbols,
     /// Anything else there is to say.
-    pub properties: Option<Map>,
+    pub properties: Option<Fields>,
     /// For a receiver: goes before [`Knobs::prefetch`](super::Knobs::prefetch).
     pub prefetch: Option<u32>,
     /// For a link that this side makes: what becomes of messages in doubt.
@@ -75,8 +75,8 @@ impl LinkSettings {
             snd_settle_mode: SenderSettleMode::Mixed,
             rcv_settle_mode: ReceiverSettleMode::First,
             max_message_size: None,
-            offered_capabilities: Vec::new(),
-            desired_capabilities: Vec::new(),
+            offered_capabilities: Symbols::new(),
+            desired_capabilities: Symbols::new(),
             properties: None,
             prefetch: None,
             in_doubt: InDoubt::Report,
@@ -371,22 +371,16 @@ options! {
     /// Filters by name, each a described value or null: only messages that pass all of them come (§3.5.8). They are added
     /// to those said before. [`Context::dropped_filters`](super::Context::dropped_filters) tells which the peer does
     /// without.
-    Filter(Map) |filters, link| {
-        let known = link.source.filter.get_or_insert_default();
-        for (name, filter) in filters {
-            known.insert(name, filter);
-        }
+    Filter(Fields) |filters, link| {
+        link.source.filter.get_or_insert_default().extend(&filters);
     };
     /// Lets the peer make a node for this link, as [`Dynamic`] does, that has these properties (§3.5.9). They are added
     /// to those said before.
-    DynamicNodeProperties(Map) |properties, link| {
+    DynamicNodeProperties(Fields) |properties, link| {
         Dynamic.apply(link);
-        let known = link
-            .node(|source| &mut source.dynamic_node_properties, |target| &mut target.dynamic_node_properties)
-            .get_or_insert_default();
-        for (name, property) in properties {
-            known.insert(name, property);
-        }
+        link.node(|source| &mut source.dynamic_node_properties, |target| &mut target.dynamic_node_properties)
+            .get_or_insert_default()
+            .extend(&properties);
     };
     /// How much of the node's state outlives its host (§3.5.5).
     Durability(TerminusDurability) |durability, link|
@@ -398,27 +392,27 @@ options! {
     Timeout(Duration) |timeout, link|
         *link.node(|source| &mut source.timeout, |target| &mut target.timeout) = whole_seconds(timeout);
     /// The extensions that the node is to have (§3.5.3, §3.5.4).
-    Capabilities(Vec<Symbol>) |capabilities, link|
+    Capabilities(Symbols) |capabilities, link|
         *link.node(|source| &mut source.capabilities, |target| &mut target.capabilities) = capabilities;
     /// The extensions that the source is to have (§3.5.3).
-    SourceCapabilities(Vec<Symbol>) |capabilities, link| link.source.capabilities = capabilities;
+    SourceCapabilities(Symbols) |capabilities, link| link.source.capabilities = capabilities;
     /// The extensions that the target is to have (§3.5.4).
-    TargetCapabilities(Vec<Symbol>) |capabilities, link| link.target.capabilities = capabilities;
+    TargetCapabilities(Symbols) |capabilities, link| link.target.capabilities = capabilities;
     /// What becomes of a message that is settled without an outcome (§3.5.3).
     DefaultOutcome(DeliveryState) |outcome, link| link.source.default_outcome = Some(outcome);
     /// The outcomes that the receiver may choose from (§3.5.3).
-    Outcomes(Vec<Symbol>) |outcomes, link| link.source.outcomes = outcomes;
+    Outcomes(Symbols) |outcomes, link| link.source.outcomes = outcomes;
     /// Extensions of the link that this side supports (§2.7.3).
-    OfferedCapabilities(Vec<Symbol>) |capabilities, link| link.offered_capabilities = capabilities;
+    OfferedCapabilities(Symbols) |capabilities, link| link.offered_capabilities = capabilities;
     /// Extensions of the link that this side may use if the peer supports them (§2.7.3).
-    DesiredCapabilities(Vec<Symbol>) |capabilities, link| link.desired_capabilities = capabilities;
+    DesiredCapabilities(Symbols) |capabilities, link| link.desired_capabilities = capabilities;
     /// Anything else there is to say of the link (§2.7.3).
-    LinkProperties(Map) |properties, link| link.properties = Some(properties);
+    LinkProperties(Fields) |properties, link| link.properties = Some(properties);
     /// The largest message that this side takes, in bytes (§2.7.3).
     MaxMessageSize(u64) |size, link| link.max_message_size = Some(size);
     /// The target is a coordinator of transactions that can do this, or is to (§4.5.7). For a link that a peer attached to
     /// one, this is the answer of a resource.
-    CoordinatorCapabilities(Vec<Symbol>) |capabilities, link|
+    CoordinatorCapabilities(Symbols) |capabilities, link|
         link.coordinator = Some(Coordinator { capabilities });
     /// How many messages the receiver lets come ahead; 0 for manual credit.
     Prefetch(u32) |count, link| link.prefetch = Some(count);
@@ -455,7 +449,7 @@ texts! {
     /// [`Context::dropped_filters`](super::Context::dropped_filters) tells.
     Selector |expression, link| {
         let selector = Described::new(SELECTOR, &*expression);
-        Filter(Map::new().with(Symbol::from_static("selector"), selector)).apply(link);
+        Filter(Fields::new().with(Symbol::from_static("selector"), selector)).apply(link);
     };
     /// The address that messages come from.
     SourceAddress |address, link| link.source.address = Some(address);
@@ -477,7 +471,7 @@ impl LinkOption for Dynamic {
 /// How long the node lives that the peer makes for this link, as with [`Dynamic`] (§3.5.9).
 impl LinkOption for LifetimePolicy {
     fn apply(self, link: &mut LinkSettings) {
-        DynamicNodeProperties(Map::new().with(Symbol::from_static("lifetime-policy"), self)).apply(link);
+        DynamicNodeProperties(Fields::new().with(Symbol::from_static("lifetime-policy"), self)).apply(link);
     }
 }
 
@@ -581,7 +575,7 @@ mod tests {
     #[test]
     fn l_02_filters_add_up() {
         let odd = Described::new(Symbol::from_static("odd:filter"), true);
-        let more = Map::new().with(Symbol::from_static("odd"), odd.clone());
+        let more = Fields::new().with(Symbol::from_static("odd"), odd.clone());
         let link = settings(
             Role::Receiver,
             ("q", Selector("colour = 'red'"), Filter(more), Selector("colour = 'green'")),
@@ -589,8 +583,8 @@ mod tests {
         let filter = link.source.filter.unwrap();
         let selector =
             Described::new(Symbol::from_static("apache.org:selector-filter:string"), "colour = 'green'");
-        assert_eq!(filter.get("selector"), Some(&selector.into()));
-        assert_eq!(filter.get("odd"), Some(&odd.into()));
+        assert_eq!(filter.get("selector"), Some(crate::codec::ValueRef::Described(selector.borrow())));
+        assert_eq!(filter.get("odd"), Some(crate::codec::ValueRef::Described(odd.borrow())));
         assert_eq!(filter.len(), 2);
     }
 
@@ -612,7 +606,7 @@ mod tests {
 
     #[test]
     fn l_04_properties_are_those_of_a_node_that_is_made() {
-        let stored = Map::new().with(Symbol::from_static("stored"), true);
+        let stored = Fields::new().with(Symbol::from_static("stored"), true);
         let options = || (DynamicNodeProperties(stored.clone()), LifetimePolicy::DeleteOnNoLinks);
         let receiver = settings(Role::Receiver, options());
         assert!(receiver.is_dynamic() && !receiver.target.dynamic);

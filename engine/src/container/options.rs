@@ -1,10 +1,9 @@
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{Address, Reconnect};
 use crate::{
     Config, Limits, SessionConfig,
-    codec::{Map, Str, Symbol},
+    codec::{Fields, Str, Symbols},
     sasl::{Channel, Sasl},
 };
 
@@ -64,11 +63,11 @@ pub struct ConnectionOptions {
     /// After how long a silence the peer counts as dead (§2.4.5); without one, never.
     pub idle_time_out: Option<Duration>,
     /// Extensions that this side supports.
-    pub offered_capabilities: Vec<Symbol>,
+    pub offered_capabilities: Symbols,
     /// Extensions that this side may use if the peer supports them.
-    pub desired_capabilities: Vec<Symbol>,
+    pub desired_capabilities: Symbols,
     /// Anything else there is to say.
-    pub properties: Option<Map>,
+    pub properties: Option<Fields>,
     /// How far the peer may go.
     pub limits: Limits,
     /// Keeps a line of text for each frame, for `poll_trace`.
@@ -152,8 +151,8 @@ impl Default for ConnectionOptions {
             max_frame_size: config.max_frame_size,
             channel_max: config.channel_max,
             idle_time_out: config.idle_time_out,
-            offered_capabilities: Vec::new(),
-            desired_capabilities: Vec::new(),
+            offered_capabilities: Symbols::new(),
+            desired_capabilities: Symbols::new(),
             properties: None,
             limits: config.limits,
             trace: false,

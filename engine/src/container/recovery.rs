@@ -222,7 +222,10 @@ mod tests {
         let sasl = |error| condition_of(&DisconnectReason::Handshake(HandshakeError::Sasl(error)));
         assert_eq!(sasl(SaslError::Refused(Refusal::Credentials)), c::UNAUTHORIZED_ACCESS);
         assert_eq!(sasl(SaslError::Refused(Refusal::SystemPermanent)), c::UNAUTHORIZED_ACCESS);
-        assert_eq!(sasl(SaslError::NoCommonMechanism { offered: Vec::new() }), c::UNAUTHORIZED_ACCESS);
+        assert_eq!(
+            sasl(SaslError::NoCommonMechanism { offered: crate::codec::Symbols::new() }),
+            c::UNAUTHORIZED_ACCESS
+        );
         assert_eq!(sasl(SaslError::Refused(Refusal::SystemTemporary)), TRANSPORT);
         assert_eq!(condition_of(&DisconnectReason::Aborted), TRANSPORT);
         assert_eq!(condition_of(&DisconnectReason::HandshakeTimeout), TRANSPORT);

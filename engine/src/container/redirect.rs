@@ -2,7 +2,7 @@
 
 use super::Address;
 use crate::{
-    codec::{Map, Str, Value},
+    codec::{Fields, Str, ValueRef},
     types::{Error, condition},
 };
 
@@ -67,9 +67,9 @@ impl Redirect {
     }
 }
 
-fn text(info: &Map, key: &str) -> Option<Str> {
+fn text(info: &Fields, key: &str) -> Option<Str> {
     match info.get(key)? {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        ValueRef::String(text) if !text.is_empty() => Some(text.into()),
         _ => None,
     }
 }

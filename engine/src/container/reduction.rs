@@ -129,7 +129,7 @@ impl Core {
 pub(super) fn named(link: &LinkEndpoint) -> Option<[UnsettledMap; 2]> {
     let unsettled = |attach: &Option<KeptAttach>| {
         let map = attach.as_ref()?.read()?.unsettled?;
-        UnsettledMap::of_map(&map).ok()
+        UnsettledMap::of_fields(&map).ok()
     };
     Some([unsettled(&link.local_attach)?, unsettled(&link.remote_attach)?])
 }

@@ -88,13 +88,13 @@ macro_rules! link_accessors {
 
             /// What the peer's last flow for this link carried besides numbers (§2.7.4 properties).
             #[must_use]
-            pub fn flow_properties(&self) -> Option<&$crate::codec::Map> {
+            pub fn flow_properties(&self) -> Option<&$crate::codec::Fields> {
                 self.endpoint().flow_properties.as_deref()
             }
 
             /// Sends a flow that carries `properties` besides the numbers (§2.7.4 properties). Those that do not fit a
             /// frame of the peer are left out.
-            pub fn send_flow_properties(&mut self, properties: $crate::codec::Map) {
+            pub fn send_flow_properties(&mut self, properties: $crate::codec::Fields) {
                 self.connection
                     .common
                     .record(|tape| tape.call("send_flow_properties", &[&self.id, &properties]));

@@ -30,7 +30,7 @@ pub(crate) fn attach_of(name: Str, role: Role, config: LinkConfig) -> Attach {
         source: config.source,
         target: config.target,
         //= 2.6.5-05
-        unsettled: config.unsettled.as_ref().map(UnsettledMap::to_map),
+        unsettled: config.unsettled.as_ref().map(UnsettledMap::to_fields),
         initial_delivery_count: (role == Role::Sender).then_some(config.initial_delivery_count),
         max_message_size: config.max_message_size,
         offered_capabilities: config.offered_capabilities,
@@ -49,7 +49,7 @@ pub(crate) fn config_of(attach: Attach) -> Result<LinkConfig, InvalidUnsettled> 
         snd_settle_mode: attach.snd_settle_mode,
         rcv_settle_mode: attach.rcv_settle_mode,
         max_message_size: attach.max_message_size,
-        unsettled: attach.unsettled.as_ref().map(UnsettledMap::of_map).transpose()?,
+        unsettled: attach.unsettled.as_ref().map(UnsettledMap::of_fields).transpose()?,
         initial_delivery_count: attach.initial_delivery_count.unwrap_or_default(),
         offered_capabilities: attach.offered_capabilities,
         desired_capabilities: attach.desired_capabilities,
@@ -191,7 +191,7 @@ impl Connection {
                 settle::negotiate(link.role() == Role::Sender, ours, theirs);
         }
         let unsettled = unsettled.or_else(|| self.unsettled_to_attach(key, &attach));
-        attach.unsettled = unsettled.as_ref().map(UnsettledMap::to_map);
+        attach.unsettled = unsettled.as_ref().map(UnsettledMap::to_fields);
         let kept = self.keep_attach(session_key, &mut attach)?;
         let link = self.links.get_mut(key).expect("looked up above");
         if link.state == LinkState::Detached {
@@ -377,7 +377,7 @@ impl Connection {
     }
 
     /// Ties the peer's end to ours.
-    fn pair(&mut self, session_key: Key, key: Key, attach: Attach) -> Result<(), Box<Violation>> {
+    fn pair(&mut self, session_key: Key, key: Key, mut attach: Attach) -> Result<(), Box<Violation>> {
         let id = LinkId(key);
         let link = self.links.get_mut(key).expect("the caller has found or made it");
         if link.state == LinkState::Detached {
@@ -386,7 +386,6 @@ impl Connection {
         link.step(LinkStep::ReceiveAttach);
         link.remote_handle = Some(attach.handle.0);
         link.received_detach = None;
-        let unsettled = RemoteMap::of(&attach, self.common.config.limits.unsettled);
         let uncounted = attach.role == Role::Sender && attach.initial_delivery_count.is_none();
         match &mut link.end {
             LinkEnd::Sender(_) => {
@@ -403,6 +402,7 @@ impl Connection {
             None => theirs,
         };
         link.remote_attach = Some(KeptAttach::new(&attach));
+        let unsettled = RemoteMap::take(&mut attach, self.common.config.limits.unsettled);
         link.incomplete_unsettled |= attach.incomplete_unsettled && link.role() == Role::Sender;
         let handle = attach.handle.0;
         let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");

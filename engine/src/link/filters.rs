@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    codec::{Symbol, Value, ValueRef},
+    codec::{Symbol, ValueRef},
     types::Source,
 };
 
@@ -14,24 +14,24 @@ use crate::{
 pub(crate) fn dropped(asked: &Source, in_force: Option<&Source>) -> Vec<Symbol> {
     let in_force = in_force.and_then(|source| source.filter.as_ref());
     let Some(asked) = &asked.filter else { return Vec::new() };
-    let is_dropped = |name: &Value, filter: &Value| {
+    let is_dropped = |name: &ValueRef<'_>, filter: ValueRef<'_>| {
         described(filter).is_some()
             && in_force.and_then(|filters| filters.get_value(name)).and_then(described) != described(filter)
     };
     asked
         .iter()
-        .filter(|(name, filter)| is_dropped(name, filter))
+        .filter(|(name, filter)| is_dropped(name, *filter))
         .filter_map(|(name, _)| match name {
-            Value::Symbol(name) => Some(name.clone()),
+            ValueRef::Symbol(name) => Some(name.into()),
             _ => None,
         })
         .collect()
 }
 
 /// What a filter says; none for no filter.
-fn described(filter: &Value) -> Option<ValueRef<'_>> {
+fn described(filter: ValueRef<'_>) -> Option<ValueRef<'_>> {
     match filter {
-        Value::Described(filter) => Some(filter.value()),
+        ValueRef::Described(filter) => filter.value().ok(),
         _ => None,
     }
 }
@@ -39,9 +39,9 @@ fn described(filter: &Value) -> Option<ValueRef<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{Described, Map};
+    use crate::codec::{Described, Fields, Value};
 
-    fn source(filter: Option<Map>) -> Source {
+    fn source(filter: Option<Fields>) -> Source {
         Source { filter, ..Source::default() }
     }
 
@@ -56,13 +56,13 @@ mod tests {
     //= 3.5.3-11
     #[test]
     fn l_02_a_filter_that_is_missing_or_another_is_told() {
-        let asked = Map::new()
+        let asked = Fields::new()
             .with(name("kept"), filter("a = 1"))
             .with(name("missing"), filter("b = 2"))
             .with(name("null"), filter("c = 3"))
             .with(name("other"), filter("d = 4"))
             .with(name("none"), Value::Null);
-        let answer = Map::new()
+        let answer = Fields::new()
             .with(name("kept"), Described::new(0x0000_468c_0000_0004_u64, "a = 1"))
             .with(name("null"), Value::Null)
             .with(name("other"), filter("d = 5"));

@@ -6,7 +6,7 @@ use core::num::NonZeroU64;
 use crate::{
     Serial,
     arena::Key,
-    codec::{Map, Str},
+    codec::{Fields, Str},
     connection::EventNumber,
     types::{DeliveryTag, Error, ReceiverSettleMode, Role, SenderSettleMode},
 };
@@ -42,6 +42,7 @@ pub use resume::Resumption;
 pub use sender::Sender;
 pub use state::LinkState;
 pub use terminus_state::TerminusState;
+pub(crate) use unsettled_map::RemoteUnsettled;
 pub use unsettled_map::UnsettledMap;
 pub use updates::Update;
 
@@ -92,7 +93,7 @@ pub(crate) struct LinkEndpoint {
     pub(crate) attach_due: bool,
     pub(crate) flow_due: bool,
     /// What our next flow carries besides numbers.
-    pub(crate) flow_properties_due: Option<Box<Map>>,
+    pub(crate) flow_properties_due: Option<Box<Fields>>,
     pub(crate) detach_due: Option<Box<Detachment>>,
     /// Whether the link is in its session's list of those that have something to write.
     pub(crate) due: bool,
@@ -103,7 +104,7 @@ pub(crate) struct LinkEndpoint {
     /// The last event about a flow: while it waits to be polled no second one is queued.
     pub(crate) flow_told: EventNumber,
     /// What the peer's last flow carried besides numbers (§2.7.4 properties).
-    pub(crate) flow_properties: Option<Box<Map>>,
+    pub(crate) flow_properties: Option<Box<Fields>>,
     /// Our last detach.
     pub(crate) sent_detach: Option<DetachKind>,
     /// The peer's last detach.

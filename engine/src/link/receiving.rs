@@ -8,7 +8,7 @@ use super::{DeliveryId, LinkEnd, LinkEndpoint, delivery::Arrival, insert_tag, pa
 use crate::{
     Connection, Event, LinkId, Serial, SessionId, Violation,
     arena::Key,
-    codec::{Symbol, ValueRef, composite::Fields, error::Place},
+    codec::{Symbol, ValueRef, composite::FieldReader, error::Place},
     connection::Run,
     session::{SessionEndpoint, window::WindowViolation},
     types::{Handle, ReceiverSettleMode, Transfer, condition},
@@ -55,7 +55,7 @@ impl Connection {
     ) -> Option<Result<(), Box<Violation>>> {
         /// Only named in errors, which are dropped here.
         const PLACE: &Place = &Place { composite: "amqp:transfer:list", field: "handle" };
-        let (_, mut fields) = Fields::parse(fields).ok()?;
+        let (_, mut fields) = FieldReader::parse(fields).ok()?;
         let handle: Handle = fields.mandatory(PLACE).ok()?;
         let delivery_id: Option<Serial> = fields.optional(PLACE).ok()?;
         let session = self.sessions.get_mut(session_key)?;

@@ -6,7 +6,7 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use bytes::Bytes;
 
 use super::{
-    DeliveryId, KeptAttach, OutgoingDelivery, Resumption, Told, UnsettledMap,
+    DeliveryId, KeptAttach, OutgoingDelivery, RemoteUnsettled, Resumption, Told, UnsettledMap,
     delivery::Arrival,
     insert_tag,
     path::{ReceivePath, SendPath},
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Blocked, Connection, Event, LinkState, Misuse, SendError, Serial, SessionId, SessionState, Violation,
     arena::Key,
-    codec::{Encode, Map},
+    codec::{Encode, Fields},
     connection::check_state_fits,
     types::{Attach, DeliveryState, DeliveryTag, Received, ReceiverSettleMode, Role, Transfer, condition},
 };
@@ -35,22 +35,21 @@ pub(crate) struct Recovery {
 /// The unsettled map of a peer's attach.
 #[derive(Debug)]
 pub(crate) struct RemoteMap {
-    map: UnsettledMap,
+    map: RemoteUnsettled,
     is_incomplete: bool,
 }
 
 impl RemoteMap {
-    /// Reads and judges what a peer's attach says; gives the condition and the words for what is wrong with it.
-    pub(crate) fn of(attach: &Attach, limit: usize) -> Result<Self, (crate::codec::Symbol, &'static str)> {
-        let map = match &attach.unsettled {
-            None => UnsettledMap::new(),
-            Some(map) if map.len() > limit => {
-                return Err((condition::RESOURCE_LIMIT_EXCEEDED, "more unsettled deliveries than the limit"));
-            }
-            Some(map) => {
-                UnsettledMap::of_map(map).map_err(|invalid| (condition::INVALID_FIELD, invalid.0))?
-            }
-        };
+    /// Takes and judges what a peer's attach says; gives the condition and the words for what is wrong with it.
+    pub(crate) fn take(
+        attach: &mut Attach,
+        limit: usize,
+    ) -> Result<Self, (crate::codec::Symbol, &'static str)> {
+        let fields = attach.unsettled.take().unwrap_or_default();
+        if fields.len() > limit {
+            return Err((condition::RESOURCE_LIMIT_EXCEEDED, "more unsettled deliveries than the limit"));
+        }
+        let map = RemoteUnsettled::new(fields).map_err(|invalid| (condition::INVALID_FIELD, invalid.0))?;
         Ok(Self { map, is_incomplete: attach.incomplete_unsettled })
     }
 }
@@ -78,13 +77,11 @@ impl Recovery {
     /// What is to become of a delivery that we sent.
     fn resumption(&self, tag: &DeliveryTag) -> Option<Resumption> {
         let local = self.local.get(tag)?;
-        let remote = match &self.remote {
-            None => Remote::Unsaid,
-            Some(remote) => match remote.map.get(tag) {
-                Some(state) => Remote::State(state),
-                None if remote.is_incomplete => Remote::Unsaid,
-                None => Remote::Absent,
-            },
+        let said = self.remote.as_ref().map(|remote| (remote.map.get(tag), remote.is_incomplete));
+        let remote = match &said {
+            Some((Some(state), _)) => Remote::State(state.as_ref()),
+            None | Some((None, true)) => Remote::Unsaid,
+            Some((None, false)) => Remote::Absent,
         };
         Some(reconcile(local, remote))
     }
@@ -118,14 +115,18 @@ impl Recovery {
 pub(crate) fn cut_unsettled(attach: &mut Attach, room: usize) -> bool {
     /// List and map may need the long encoding of their sizes.
     const WIDENED: usize = 16;
-    let Some(whole) = attach.unsettled.replace(Map::new()) else { return false };
+    let Some(whole) = attach.unsettled.replace(Fields::new()) else { return false };
     attach.incomplete_unsettled = true;
     let mut len = encoded_len(attach) + WIDENED;
-    let fitting = whole.into_iter().take_while(|(key, value)| {
-        len += encoded_len(key) + encoded_len(value);
-        len <= room
-    });
-    attach.unsettled = Some(Map::from_distinct(fitting.collect()));
+    let mut fitting = Fields::new();
+    for (key, value) in whole.iter() {
+        len += encoded_len(&key) + encoded_len(&value);
+        if len > room {
+            break;
+        }
+        fitting.push(&key, &value);
+    }
+    attach.unsettled = Some(fitting);
     encoded_len(attach) <= room
 }
 
@@ -193,7 +194,7 @@ impl Connection {
     pub(crate) fn take_remote_map(&mut self, key: Key, remote: Option<RemoteMap>) {
         let Some(link) = self.links.get_mut(key).filter(|link| link.handle.is_some()) else { return };
         let limit = self.common.config.limits.unsettled;
-        let kept = || RemoteMap::of(&link.remote_attach.as_ref()?.read()?, limit).ok();
+        let kept = || RemoteMap::take(&mut link.remote_attach.as_ref()?.read()?, limit).ok();
         let Some(remote) = remote.or_else(kept) else { return self.mark_incomplete(key) };
         let role = link.role();
         if remote.is_incomplete && role == Role::Sender {

@@ -1,11 +1,9 @@
 //! Unsettled maps (§2.7.3 unsettled): the states of deliveries by delivery-tag.
 
-use alloc::{collections::BTreeMap, vec::Vec};
-
-use bytes::Bytes;
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 use crate::{
-    codec::{Decode, Encode, Map, Value, parse},
+    codec::{Decode, Encode, Fields, Value, ValueRef},
     types::{DeliveryState, DeliveryTag, descriptor},
 };
 
@@ -79,33 +77,22 @@ impl UnsettledMap {
     }
 
     /// As an `attach` carries it.
-    pub(crate) fn to_map(&self) -> Map {
-        let entries = self.iter().map(|(tag, state)| {
-            let key = Value::Binary(Bytes::copy_from_slice(tag.as_bytes()));
-            (key, state.map_or(Value::Null, value_of))
-        });
-        Map::from_distinct(entries.collect())
+    pub(crate) fn to_fields(&self) -> Fields {
+        let mut fields = Fields::new();
+        let mut bytes = Vec::new();
+        for (tag, state) in self.iter() {
+            match state {
+                // A state of our own user's that nests too deep is no value; nothing is said of it.
+                Some(state) if is_value(state, &mut bytes) => fields.push(tag, state),
+                _ => fields.push(tag, &Value::Null),
+            }
+        }
+        fields
     }
 
     /// Reads what an `attach` carried.
-    //= 2.7.3-11
-    pub(crate) fn of_map(map: &Map) -> Result<Self, InvalidUnsettled> {
-        let entries = map.iter().map(|(key, value)| {
-            let tag = match key {
-                Value::Binary(tag) => DeliveryTag::new(tag),
-                Value::Null => return Err(InvalidUnsettled("unsettled map with a null key")),
-                _ => return Err(InvalidUnsettled("unsettled map whose keys are not delivery-tags")),
-            };
-            let tag = tag.map_err(|_| InvalidUnsettled("unsettled map with a tag above 32 bytes"))?;
-            match value {
-                Value::Null => Ok((tag, None)),
-                value => match state_of(value) {
-                    Some(state) => Ok((tag, Some(state))),
-                    None => Err(InvalidUnsettled("unsettled map with a value that is no delivery state")),
-                },
-            }
-        });
-        entries.collect()
+    pub(crate) fn of_fields(fields: &Fields) -> Result<Self, InvalidUnsettled> {
+        fields.iter().map(entry).collect()
     }
 
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&DeliveryTag) -> bool) {
@@ -125,30 +112,90 @@ impl Extend<(DeliveryTag, Option<DeliveryState>)> for UnsettledMap {
     }
 }
 
-fn value_of(state: &DeliveryState) -> Value {
-    let mut bytes = Vec::new();
-    state.encode(&mut bytes);
-    // A state of our own user's that nests too deep is no value; nothing is said of it.
-    Value::decode(&bytes).unwrap_or(Value::Null)
+/// The unsettled map of a peer, as it came: it takes no more memory than it took to send.
+#[derive(Debug, Default)]
+pub(crate) struct RemoteUnsettled {
+    fields: Fields,
+    /// Where the entries begin, in the order of their tags.
+    places: Box<[u32]>,
+}
+
+impl RemoteUnsettled {
+    /// Reads and judges what an `attach` carried.
+    pub(crate) fn new(fields: Fields) -> Result<Self, InvalidUnsettled> {
+        fields.iter().try_for_each(|(key, value)| entry((key, value)).map(drop))?;
+        let mut places = fields.borrow().places();
+        places.sort_unstable_by(|a, b| tag_at(&fields, *a).cmp(tag_at(&fields, *b)));
+        Ok(Self { fields, places: places.into() })
+    }
+
+    /// Whether a delivery is named.
+    pub(crate) fn contains(&self, tag: &DeliveryTag) -> bool {
+        self.place_of(tag).is_some()
+    }
+
+    /// What is said of a delivery, if it is named.
+    pub(crate) fn get(&self, tag: &DeliveryTag) -> Option<Option<DeliveryState>> {
+        let (_, state) = entry(self.fields.borrow().entry_at(self.place_of(tag)?)?).ok()?;
+        Some(state)
+    }
+
+    fn place_of(&self, tag: &DeliveryTag) -> Option<u32> {
+        let place = self.places.binary_search_by(|place| tag_at(&self.fields, *place).cmp(tag.as_bytes()));
+        self.places.get(place.ok()?).copied()
+    }
+}
+
+/// The tag of the entry that begins there.
+fn tag_at(fields: &Fields, place: u32) -> &[u8] {
+    match fields.borrow().entry_at(place) {
+        Some((ValueRef::Binary(tag), _)) => tag,
+        _ => &[],
+    }
+}
+
+/// What an entry of an unsettled map says.
+//= 2.7.3-11
+fn entry(
+    (key, value): (ValueRef<'_>, ValueRef<'_>),
+) -> Result<(DeliveryTag, Option<DeliveryState>), InvalidUnsettled> {
+    let tag = match key {
+        ValueRef::Binary(tag) => DeliveryTag::new(tag),
+        ValueRef::Null => return Err(InvalidUnsettled("unsettled map with a null key")),
+        _ => return Err(InvalidUnsettled("unsettled map whose keys are not delivery-tags")),
+    };
+    let tag = tag.map_err(|_| InvalidUnsettled("unsettled map with a tag above 32 bytes"))?;
+    match value {
+        ValueRef::Null => Ok((tag, None)),
+        value => match state_of(value) {
+            Some(state) => Ok((tag, Some(state))),
+            None => Err(InvalidUnsettled("unsettled map with a value that is no delivery state")),
+        },
+    }
+}
+
+fn is_value(state: &DeliveryState, bytes: &mut Vec<u8>) -> bool {
+    bytes.clear();
+    state.encode(bytes);
+    ValueRef::decode(bytes).is_ok_and(|value| value.validate().is_ok())
 }
 
 /// The state that a value is: of no type that the specification defines as something else.
-fn state_of(value: &Value) -> Option<DeliveryState> {
+fn state_of(value: ValueRef<'_>) -> Option<DeliveryState> {
+    let ValueRef::Described(described) = value else { return None };
     let mut bytes = Vec::new();
     value.encode(&mut bytes);
     let state = DeliveryState::decode(&bytes).ok()?;
-    if let DeliveryState::Other(other) = &state {
-        let number = parse::descriptor(other.as_bytes()).ok().and_then(|(_, number)| number);
-        if number.is_some_and(|number| descriptor::ALL.iter().any(|(_, known)| *known == number)) {
-            return None;
-        }
+    let is_known = |number| descriptor::ALL.iter().any(|(_, known)| *known == number);
+    match state {
+        DeliveryState::Other(_) if described.number().is_some_and(is_known) => None,
+        state => Some(state),
     }
-    Some(state)
 }
 
 #[cfg(test)]
 mod tests {
-    use alloc::{boxed::Box, vec};
+    use alloc::vec;
 
     use super::*;
     use crate::{
@@ -175,8 +222,14 @@ mod tests {
         .into_iter()
         .collect();
         let mut bytes = Vec::new();
-        unsettled.to_map().encode(&mut bytes);
-        assert_eq!(UnsettledMap::of_map(&Map::decode(&bytes).unwrap()), Ok(unsettled));
+        unsettled.to_fields().encode(&mut bytes);
+        let read = || Fields::decode(&bytes).unwrap();
+        let remote = RemoteUnsettled::new(read()).unwrap();
+        for (tag, state) in unsettled.iter() {
+            assert_eq!(remote.get(tag), Some(state.cloned()));
+        }
+        assert!(remote.contains(&tag(b"1")) && !remote.contains(&tag(b"5")));
+        assert_eq!(UnsettledMap::of_fields(&read()), Ok(unsettled));
     }
 
     //= 2.7.3-11
@@ -187,16 +240,17 @@ mod tests {
         let source = Value::decode(&source).unwrap();
         let key = || Value::from(vec![1_u8]);
         for bad in [
-            Map::new().with(Value::Null, Value::Null),
-            Map::new().with("text", Value::Null),
-            Map::new().with(vec![0_u8; 33], Value::Null),
-            Map::new().with(key(), 1_u32),
-            Map::new().with(key(), "accepted"),
-            Map::new().with(key(), source),
-            Map::new().with(key(), Described::new(0x24_u64, 1_u32)),
-            Map::new().with(key(), Described::new(0x23_u64, Vec::<Value>::new())),
+            Fields::new().with(Value::Null, Value::Null),
+            Fields::new().with("text", Value::Null),
+            Fields::new().with(vec![0_u8; 33], Value::Null),
+            Fields::new().with(key(), 1_u32),
+            Fields::new().with(key(), "accepted"),
+            Fields::new().with(key(), source),
+            Fields::new().with(key(), Described::new(0x24_u64, 1_u32)),
+            Fields::new().with(key(), Described::new(0x23_u64, Vec::<Value>::new())),
         ] {
-            assert!(UnsettledMap::of_map(&bad).is_err(), "{bad:?}");
+            assert!(UnsettledMap::of_fields(&bad).is_err(), "{bad:?}");
+            assert!(RemoteUnsettled::new(bad).is_err());
         }
     }
 }

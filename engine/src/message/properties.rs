@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 use super::section;
 use crate::codec::{
     Decode, Encode, Str, StrRef, Symbol, SymbolRef, Timestamp, Uuid, ValueRef, code,
-    composite::{FieldWriter, Fields},
+    composite::{FieldReader, FieldWriter},
     error::Place,
     parse::Parsed,
 };
@@ -68,7 +68,7 @@ impl<'a> PropertiesRef<'a> {
                 },)* }
             };
         }
-        let (rest, mut fields) = Fields::parse(input)?;
+        let (rest, mut fields) = FieldReader::parse(input)?;
         let properties = fields! { fields:
             message_id, user_id, to, subject, reply_to, correlation_id, content_type,
             content_encoding, absolute_expiry_time, creation_time, group_id, group_sequence,

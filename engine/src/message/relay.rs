@@ -7,7 +7,7 @@ use super::{
     section::{self, Sections},
 };
 use crate::{
-    codec::{Decode, DecodeError, DecodeErrorKind, Encode, Map, MapRef, Value},
+    codec::{Decode, DecodeError, DecodeErrorKind, Encode, Fields, Map, MapRef, ValueRef},
     types::Header,
 };
 
@@ -73,8 +73,8 @@ impl Relay {
     ///
     /// When the annotations of the message are malformed, or a key among the changes is neither symbol nor ulong
     /// (§3.2.10); then they stay as they are.
-    pub fn annotate(&mut self, changes: Map) -> Result<(), DecodeError> {
-        if changes.iter().any(|(key, _)| !matches!(key, Value::Symbol(_) | Value::Ulong(_))) {
+    pub fn annotate(&mut self, changes: &Fields) -> Result<(), DecodeError> {
+        if changes.iter().any(|(key, _)| !matches!(key, ValueRef::Symbol(_) | ValueRef::Ulong(_))) {
             return Err(DecodeErrorKind::InvalidEntry.into());
         }
         let known = match section::repeated(&self.message_annotations, MapRef::parse).next() {
@@ -85,7 +85,7 @@ impl Relay {
         section::write(
             &mut encoded,
             section::MESSAGE_ANNOTATIONS,
-            &known.into_iter().chain(changes).collect::<Map>(),
+            &known.into_iter().chain(changes.borrow().to_map()?).collect::<Map>(),
         );
         self.message_annotations = encoded.into();
         Ok(())
@@ -168,7 +168,7 @@ mod tests {
         relay.header.delivery_count = Some(5);
         relay
             .annotate(
-                Map::new()
+                &Fields::new()
                     .with(Symbol::from_static("x-opt-b"), 3u8)
                     .with(Symbol::from_static("x-opt-c"), 4u8),
             )
@@ -204,8 +204,8 @@ mod tests {
         let encoded = encode(&annotated("body"));
         let mut relay = Relay::new(&encoded).unwrap();
         let before = encode(&relay);
-        let changes = Map::new().with(Symbol::from_static("x-opt-c"), 1u8).with("no symbol", 1u8);
-        assert_eq!(relay.annotate(changes).unwrap_err().kind(), DecodeErrorKind::InvalidEntry);
+        let changes = Fields::new().with(Symbol::from_static("x-opt-c"), 1u8).with("no symbol", 1u8);
+        assert_eq!(relay.annotate(&changes).unwrap_err().kind(), DecodeErrorKind::InvalidEntry);
         assert_eq!(encode(&relay), before);
     }
 
@@ -213,7 +213,7 @@ mod tests {
     fn malformed_annotations_stay_as_they_are() {
         let encoded = Bytes::from_static(b"\x00\x53\x72\xc1\x03\x02\x40\x40\x00\x53\x77\x40");
         let mut relay = Relay::new(&encoded).unwrap();
-        assert!(relay.annotate(Map::new()).is_err());
+        assert!(relay.annotate(&Fields::new()).is_err());
         assert_eq!(encode(&relay), encoded);
     }
 }

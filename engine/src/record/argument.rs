@@ -8,7 +8,7 @@ use super::Line;
 use crate::{
     DeliveryId, LinkConfig, LinkId, Serial, SessionConfig, SessionId,
     arena::Key,
-    codec::{Decode, Encode, Map},
+    codec::{Decode, Encode, Fields},
     link::attach::{attach_of, config_of},
     message::Message,
     txn::TxnId,
@@ -82,7 +82,7 @@ impl Argument for LinkConfig {
     }
 }
 
-impl Argument for Map {
+impl Argument for Fields {
     fn write(&self, line: &mut Line<'_>) {
         line.hex(&encoded(self));
     }

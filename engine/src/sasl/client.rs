@@ -1,6 +1,6 @@
 //! The client's side of the exchange, §5.3.2.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::boxed::Box;
 use core::fmt;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use super::{
     exchange::{Frame, Writer},
 };
 use crate::{
-    codec::{Str, Symbol},
+    codec::{Str, Symbol, Symbols},
     types::{SaslChallenge, SaslInit, SaslOutcome, SaslResponse},
 };
 
@@ -52,7 +52,7 @@ impl ClientExchange {
     }
 
     //= 5.3.2-02
-    fn init(&mut self, offered: Vec<Symbol>, writer: &mut Writer<'_>) -> Result<(), SaslError> {
+    fn init(&mut self, offered: Symbols, writer: &mut Writer<'_>) -> Result<(), SaslError> {
         let mut chosen = self.choose(offered)?;
         let initial_response = chosen.mechanism.start().map_err(SaslError::Mechanism)?;
         writer.send(&SaslInit {
@@ -66,7 +66,7 @@ impl ClientExchange {
 
     /// The first of our mechanisms that is offered, too, and would not give a secret away.
     //= 5.3.3.2-02
-    fn choose(&self, offered: Vec<Symbol>) -> Result<Chosen, SaslError> {
+    fn choose(&self, offered: Symbols) -> Result<Chosen, SaslError> {
         let may_reveal = self.encrypted || self.config.clear_text;
         let mut held_back = None;
         for (name, start) in &self.config.mechanisms {

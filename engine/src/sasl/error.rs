@@ -1,10 +1,10 @@
 //! Why authentication failed.
 
-use alloc::{borrow::Cow, vec::Vec};
+use alloc::borrow::Cow;
 use core::fmt;
 
 use crate::{
-    codec::{DecodeError, Symbol},
+    codec::{DecodeError, Symbol, Symbols},
     types::SaslCode,
 };
 
@@ -37,7 +37,7 @@ pub enum SaslError {
     /// None of the server's mechanisms is configured here.
     NoCommonMechanism {
         /// What the server offers.
-        offered: Vec<Symbol>,
+        offered: Symbols,
     },
     /// What is configured and offered would send a password readable over a channel that is not encrypted.
     ClearText {

@@ -483,7 +483,7 @@ mod tests {
     //= 5.3.2-02
     #[test]
     fn s7_no_mechanism_that_the_user_allowed() {
-        let offered = vec![Symbol::from_static("ANONYMOUS")];
+        let offered = [Symbol::from_static("ANONYMOUS")].into();
         let (end, out) = client(&plain_client(), &[mechanisms(&["ANONYMOUS"])]);
         assert_eq!((end, out), (Err(SaslError::NoCommonMechanism { offered }), vec![]));
     }

@@ -13,7 +13,7 @@ use crate::{
 
 impl Connection {
     /// Takes a `flow` on a session that receives.
-    pub(crate) fn on_flow(&mut self, session_key: Key, flow: Flow) -> Result<(), Box<Violation>> {
+    pub(crate) fn on_flow(&mut self, session_key: Key, mut flow: Flow) -> Result<(), Box<Violation>> {
         let id = SessionId(session_key);
         let session = self.sessions.get_mut(session_key).expect("the caller has looked it up");
         let link_fields = flow.delivery_count.is_some()
@@ -52,7 +52,7 @@ impl Connection {
             self.wake_session(session_key);
         }
         match link {
-            Some(key) => self.on_link_flow(key, &flow),
+            Some(key) => self.on_link_flow(key, &mut flow),
             None if flow.echo => {
                 if let Some(session) = self.sessions.get_mut(session_key) {
                     session.flow_due = true;
@@ -64,7 +64,7 @@ impl Connection {
         Ok(())
     }
 
-    fn on_link_flow(&mut self, key: Key, flow: &Flow) {
+    fn on_link_flow(&mut self, key: Key, flow: &mut Flow) {
         let Some(link) = self.links.get_mut(key) else { return };
         let mut drain = false;
         match &mut link.end {
@@ -81,7 +81,7 @@ impl Connection {
         if flow.echo {
             link.flow_due = true;
         }
-        link.flow_properties = flow.properties.clone().map(Box::new);
+        link.flow_properties = flow.properties.take().map(Box::new);
         if !self.common.events.waits(link.flow_told) {
             link.flow_told = self.common.events.push(Event::LinkFlow(LinkId(key)));
         }

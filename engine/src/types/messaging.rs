@@ -8,8 +8,8 @@ use super::{Coordinator, DeliveryState, TerminusDurability, TerminusExpiryPolicy
 use crate::{
     Serial,
     codec::{
-        Decode, DecodeErrorKind, Described, Encode, Map, Str, Symbol, Timestamp, Uuid, Value, ValueRef, code,
-        composite::composite, parse,
+        Decode, DecodeErrorKind, Described, Encode, Fields, Str, Symbol, Timestamp, Uuid, Value, ValueRef,
+        code, composite::composite, parse,
     },
 };
 
@@ -73,7 +73,7 @@ composite! {
         /// Whether the message may not come to this link again; false when unset.
         undeliverable_here: bool,
         /// What to put in the message's annotations.
-        message_annotations: Map,
+        message_annotations: Fields,
     }
 
     /// Where the messages of a link come from (§3.5.3).
@@ -89,11 +89,11 @@ composite! {
         /// Whether the peer is asked to make a node; then the answer holds its address.
         dynamic: bool = false,
         /// Properties of the node that is made.
-        dynamic_node_properties: Map,
+        dynamic_node_properties: Fields,
         /// What becomes of messages that are sent: one of [`distribution_mode`](super::distribution_mode).
         distribution_mode: Symbol,
         /// Filters by name; only messages that pass all of them are sent.
-        filter: Map,
+        filter: Fields,
         /// The outcome of deliveries that were settled without one.
         default_outcome: DeliveryState = outcome,
         /// Descriptors of the outcomes that the link may use.
@@ -115,7 +115,7 @@ composite! {
         /// Whether the peer is asked to make a node; then the answer holds its address.
         dynamic: bool = false,
         /// Properties of the node that is made.
-        dynamic_node_properties: Map,
+        dynamic_node_properties: Fields,
         /// Extensions that the terminus supports or is to support.
         capabilities: Symbol = multiple,
     }

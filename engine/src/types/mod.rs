@@ -2,8 +2,9 @@
 //! message (§3.2), transactions (§4.5) and SASL frames (§5.3.3).
 //!
 //! Each is a struct whose fields have the names of the specification. A mandatory field is plain, one with a
-//! default holds it, any other is an `Option`, and a field of several values is a `Vec`. What a struct says is
-//! what it writes: fields that hold their default are left out.
+//! default holds it, any other is an `Option`, a field of several values is [`Symbols`](crate::codec::Symbols), and
+//! a map is [`Fields`](crate::codec::Fields). What a struct says is what it writes: fields that hold their default are left
+//! out.
 
 pub mod condition;
 pub(crate) mod descriptor;

@@ -8,8 +8,8 @@ use super::*;
 use crate::{
     Serial,
     codec::{
-        Array, Decode, DecodeError, DecodeErrorKind as Kind, Described, Encode, Map, Symbol, Value, code,
-        sample::arbitrary,
+        Array, Decode, DecodeError, DecodeErrorKind as Kind, Described, Encode, Map, Symbol, Symbols, Value,
+        code, sample::arbitrary,
     },
 };
 
@@ -210,11 +210,11 @@ fn t19_a_multiple_field_is_one_value_an_array_or_null() {
         Coordinator::decode(&composite(Coordinator::CODE, [value]))
             .map(|coordinator| coordinator.capabilities)
     };
-    assert_eq!(capabilities(symbol("a").into()), Ok(vec![symbol("a")]));
-    assert_eq!(capabilities(vec![symbol("a"), symbol("b")].into()), Ok(vec![symbol("a"), symbol("b")]));
+    assert_eq!(capabilities(symbol("a").into()), Ok([symbol("a")].into()));
+    assert_eq!(capabilities(vec![symbol("a"), symbol("b")].into()), Ok([symbol("a"), symbol("b")].into()));
     assert_eq!(capabilities(vec![symbol("a"), symbol(&"b".repeat(256))].into()).unwrap().len(), 2);
-    assert_eq!(capabilities(Vec::<Symbol>::new().into()), Ok(vec![]));
-    assert_eq!(capabilities(Value::Null), Ok(vec![]));
+    assert_eq!(capabilities(Vec::<Symbol>::new().into()), Ok(Symbols::new()));
+    assert_eq!(capabilities(Value::Null), Ok(Symbols::new()));
     assert!(capabilities("a".into()).is_err());
     assert!(capabilities(vec![Value::from(symbol("a"))].into()).is_err());
     assert!(capabilities(Array::new(["a"]).unwrap().into()).is_err());
@@ -231,14 +231,14 @@ fn t19_a_mandatory_multiple_field_has_a_value() {
     }
     refused::<SaslMechanisms>(&composite(SaslMechanisms::CODE, []), Kind::MissingField, text);
     // One alone is written as an array all the same.
-    let one = SaslMechanisms::new(vec![Symbol::from_static("PLAIN")]);
+    let one = SaslMechanisms::new([Symbol::from_static("PLAIN")].into());
     assert_eq!(encoded(&one), b"\x00\x53\x40\xc0\x0b\x01\xe0\x08\x01\xa3\x05PLAIN");
 }
 
 //= 1.3-02
 #[test]
 fn one_of_multiple_stands_for_itself() {
-    let coordinator = Coordinator { capabilities: vec![Symbol::from_static("a")] };
+    let coordinator = Coordinator { capabilities: [Symbol::from_static("a")].into() };
     assert_eq!(encoded(&coordinator), b"\x00\x53\x30\xc0\x04\x01\xa3\x01a");
 }
 

@@ -70,7 +70,7 @@ fn rust_type(row: &Row) -> &'static str {
         (_, _, "symbol" | "ietf-language-tag", _) => "Symbol",
         (_, _, "binary", _) | (_, _, "*", "txn-id") => "Bytes",
         (_, _, "timestamp", _) => "Timestamp",
-        (_, _, "map" | "fields" | "filter-set" | "node-properties", _) => "Map",
+        (_, _, "map" | "fields" | "filter-set" | "node-properties", _) => "Fields",
         (_, _, "transfer-number" | "delivery-number" | "sequence-no", _) => "Serial",
         (_, _, "handle", _) => "Handle",
         (_, _, "delivery-tag", _) => "DeliveryTag",

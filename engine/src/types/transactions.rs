@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::DeliveryState;
-use crate::codec::{Symbol, Value, composite::composite};
+use crate::codec::{Value, composite::composite};
 
 composite! {
     /// Target of the link that controls transactions (§4.5.1).

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     Serial,
-    codec::{Map, Str, Symbol, composite::composite},
+    codec::{Fields, Str, Symbol, composite::composite},
 };
 
 composite! {
@@ -30,7 +30,7 @@ composite! {
         /// Extensions that the writer of this may use if the peer supports them.
         desired_capabilities: Symbol = multiple,
         /// Whatever else describes the connection and the container.
-        properties: Map,
+        properties: Fields,
     }
 
     /// Begins a session on a channel (§2.7.2).
@@ -50,7 +50,7 @@ composite! {
         /// Extensions that the writer of this may use if the peer supports them.
         desired_capabilities: Symbol = multiple,
         /// Whatever else describes the session.
-        properties: Map,
+        properties: Fields,
     }
 
     /// Attaches a link to a session (§2.7.3).
@@ -70,7 +70,7 @@ composite! {
         /// Where messages go to; null refuses the link.
         target: TargetKind = boxed,
         /// Delivery states by delivery-tag that the writer of this holds from before.
-        unsettled: Map,
+        unsettled: Fields,
         /// Whether `unsettled` had to be cut short.
         incomplete_unsettled: bool = false,
         /// The sender's delivery-count; mandatory when the role is sender.
@@ -82,7 +82,7 @@ composite! {
         /// Extensions that the writer of this may use if the peer supports them.
         desired_capabilities: Symbol = multiple,
         /// Whatever else describes the link.
-        properties: Map,
+        properties: Fields,
     }
 
     /// Updates the state of a session and perhaps of a link (§2.7.4).
@@ -108,7 +108,7 @@ composite! {
         /// Whether the peer is asked for its state.
         echo: bool = false,
         /// Whatever else describes the link's state.
-        properties: Map,
+        properties: Fields,
     }
 
     /// Carries a message or a part of one, which follows it in the frame (§2.7.5).
@@ -182,6 +182,6 @@ composite! {
         /// Text for people.
         description: Str,
         /// Particulars that the condition defines.
-        info: Map,
+        info: Fields,
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use amqp1_engine::{
     Instant,
-    codec::Map,
+    codec::Fields,
     message::{MessageView, Relay},
     types::{DeliveryState, DeliveryTag},
 };
@@ -429,7 +429,7 @@ impl<C: Copy + Ord> Queue<C> {
     }
 
     /// A message comes back to its place, unless its delivery has failed too often.
-    fn put_back(&mut self, place: u64, mut entry: Entry, failed: bool, annotations: Option<&Map>) {
+    fn put_back(&mut self, place: u64, mut entry: Entry, failed: bool, annotations: Option<&Fields>) {
         entry.failures = entry.failures.saturating_add(failed.into());
         if entry.failures > self.max_failures {
             return self.forget(place, &entry);
@@ -443,7 +443,7 @@ impl<C: Copy + Ord> Queue<C> {
 
     /// Writes the head of a message that comes back anew, where it has to say something else: somebody acquired the
     /// message. What is no message as in §3.2 stays as it is.
-    fn rewrite(&mut self, entry: &mut Entry, failed: bool, annotations: Option<&Map>) {
+    fn rewrite(&mut self, entry: &mut Entry, failed: bool, annotations: Option<&Fields>) {
         if entry.stored.message_format != 0 {
             return;
         }
@@ -460,7 +460,7 @@ impl<C: Copy + Ord> Queue<C> {
         }
         if let Some(annotations) = annotations {
             // Fails where they are none, or those of the message: then the message keeps what it has.
-            let _ = relay.annotate(annotations.clone());
+            let _ = relay.annotate(annotations);
         }
         self.bytes -= entry.stored.payload.len();
         entry.stored.payload = relay.payload().into_bytes();

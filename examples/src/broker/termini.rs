@@ -1,7 +1,7 @@
 //! What a link's termini ask for, and what the broker says is in force.
 
 use amqp1_engine::{
-    codec::{Decode as _, Described, Map, Str, Symbol, Value, ValueRef},
+    codec::{Decode as _, DescribedRef, Encode as _, Fields, Str, Symbol, Symbols, ValueRef},
     container::{Context, Link, LinkSettings},
     types::{
         DeliveryState, Error, LifetimePolicy, Modified, Source, Target, TargetKind, TerminusDurability,
@@ -36,7 +36,7 @@ pub(super) struct Asked {
     /// For a consumer.
     pub(super) interest: Interest,
     /// The filters that are in force.
-    pub(super) filter: Option<Map>,
+    pub(super) filter: Option<Fields>,
     /// For a consumer of a topic.
     pub(super) terms: Terms,
 }
@@ -47,8 +47,8 @@ impl Asked {
         let attach = cx.remote_attach(link);
         let (address, dynamic, properties, interest, filter, terms) = match link {
             Link::Sender(_) => {
-                let source = attach.and_then(|attach| attach.source).ok_or_else(no_terminus)?;
-                let (selector, filter) = selector(source.filter.as_ref())?;
+                let mut source = attach.and_then(|attach| attach.source).ok_or_else(no_terminus)?;
+                let (selector, filter) = selector(source.filter.take())?;
                 let copies = source.distribution_mode == Some(distribution_mode::COPY);
                 let interest = Interest { selector, copies };
                 let terms = Terms::of(&source);
@@ -126,9 +126,9 @@ impl Asked {
     }
 
     /// Those of a node that is made: of what was asked for, what is known here.
-    fn properties(&self) -> Option<Map> {
+    fn properties(&self) -> Option<Fields> {
         match self.node {
-            Wanted::Dynamic(policy) => Some(Map::new().with(Symbol::from_static(LIFETIME_POLICY), policy)),
+            Wanted::Dynamic(policy) => Some(Fields::new().with(Symbol::from_static(LIFETIME_POLICY), policy)),
             _ => None,
         }
     }
@@ -136,7 +136,7 @@ impl Asked {
 
 impl Terms {
     fn of(source: &Source) -> Self {
-        let asks_for = |capability| source.capabilities.contains(&capability);
+        let asks_for = |capability: Symbol| source.capabilities.contains(&capability);
         Self {
             is_durable: source.durable != TerminusDurability::None
                 || source.expiry_policy == TerminusExpiryPolicy::Never,
@@ -145,30 +145,30 @@ impl Terms {
         }
     }
 
-    fn capabilities(self) -> Vec<Symbol> {
+    fn capabilities(self) -> Symbols {
         let known = [(self.is_shared, capability::SHARED), (self.is_global, capability::GLOBAL)];
         known.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, capability)| capability).collect()
     }
 }
 
 /// The first selector among the filters of a source, and the filters without all others: those are not in force.
-fn selector(filter: Option<&Map>) -> Result<(Option<Selector>, Option<Map>), Error> {
-    let selectors = filter.into_iter().flat_map(Map::iter).filter_map(|(name, filter)| match filter {
-        Value::Described(described) if is_selector(described) => Some((name, described)),
-        _ => None,
+fn selector(filter: Option<Fields>) -> Result<(Option<Selector>, Option<Fields>), Error> {
+    let mut in_force = filter.unwrap_or_default();
+    let mut selector = None;
+    in_force.retain(|_, filter| match filter {
+        ValueRef::Described(described) if selector.is_none() && is_selector(&described) => {
+            selector = Some(parse_selector(&described));
+            true
+        }
+        _ => false,
     });
-    let Some((name, described)) = selectors.into_iter().next() else { return Ok((None, None)) };
-    let ValueRef::String(text) = described.value() else {
-        return Err(error(condition::INVALID_FIELD, "a selector is a string"));
-    };
-    let selector = text
-        .as_str()
-        .parse()
-        .map_err(|fault: super::Fault| error(condition::INVALID_FIELD, fault.to_string()))?;
-    Ok((Some(selector), Some(Map::new().with(name.clone(), described.clone()))))
+    Ok(match selector {
+        Some(selector) => (Some(selector?), Some(in_force)),
+        None => (None, None),
+    })
 }
 
-fn is_selector(described: &Described) -> bool {
+fn is_selector(described: &DescribedRef<'_>) -> bool {
     let (name, number) = SELECTOR;
     match described.descriptor() {
         ValueRef::Symbol(descriptor) => descriptor == name,
@@ -176,14 +176,22 @@ fn is_selector(described: &Described) -> bool {
     }
 }
 
+fn parse_selector(described: &DescribedRef<'_>) -> Result<Selector, Error> {
+    let Ok(ValueRef::String(text)) = described.value() else {
+        return Err(error(condition::INVALID_FIELD, "a selector is a string"));
+    };
+    text.as_str().parse().map_err(|fault: super::Fault| error(condition::INVALID_FIELD, fault.to_string()))
+}
+
 /// When a node is to be deleted: with its link, unless another policy is asked for.
-fn lifetime_policy(properties: Option<&Map>) -> Result<LifetimePolicy, Error> {
+fn lifetime_policy(properties: Option<&Fields>) -> Result<LifetimePolicy, Error> {
     match properties.and_then(|properties| properties.get(LIFETIME_POLICY)) {
-        None | Some(Value::Null) => Ok(LifetimePolicy::DeleteOnClose),
-        Some(Value::Described(policy)) => {
-            LifetimePolicy::decode(policy.as_bytes()).map_err(|_| unknown_policy())
+        None | Some(ValueRef::Null) => Ok(LifetimePolicy::DeleteOnClose),
+        Some(policy) => {
+            let mut encoded = Vec::new();
+            policy.encode(&mut encoded);
+            LifetimePolicy::decode(&encoded).map_err(|_| unknown_policy())
         }
-        Some(_) => Err(unknown_policy()),
     }
 }
 

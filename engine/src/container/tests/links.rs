@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::*;
 use crate::{
-    codec::Map,
+    codec::Fields,
     message::Message,
     types::{Error, LifetimePolicy, condition},
 };
@@ -205,8 +205,8 @@ fn h_02_what_no_handler_has_said_is_not_in_force() {
         })),
         ..client(|cx| {
             let name = crate::codec::Symbol::from_static;
-            let filter = Map::new().with(name("f"), crate::codec::Described::new(name("odd:filter"), "x"));
-            let properties = Map::new().with(name("lifetime-policy"), LifetimePolicy::DeleteOnClose);
+            let filter = Fields::new().with(name("f"), crate::codec::Described::new(name("odd:filter"), "x"));
+            let properties = Fields::new().with(name("lifetime-policy"), LifetimePolicy::DeleteOnClose);
             let receiver =
                 cx.create_receiver(here(), |link: &mut LinkSettings| link.source.filter = Some(filter));
             let connection = cx.connection_of(receiver).unwrap();

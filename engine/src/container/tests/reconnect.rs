@@ -18,7 +18,7 @@ use bytes::Bytes;
 use super::*;
 use crate::{
     Misuse, SessionConfig,
-    codec::Map,
+    codec::Fields,
     message::Message,
     types::{Error, condition},
 };
@@ -126,7 +126,7 @@ fn r_03_sessions_and_links_come_back_under_their_names_with_options_and_handlers
         let first = cx.create_session(connection);
         let second =
             cx.create_session_with(connection, SessionConfig { handle_max: 0, ..SessionConfig::default() });
-        let properties = LinkProperties(Map::new().with("a", 1));
+        let properties = LinkProperties(Fields::new().with("a", 1));
         let sender = cx.create_sender(second, ("q", Name("to"), AtLeastOnce, properties));
         cx.set_handler(sender, Own(own.clone()));
         cx.create_receiver(first, ("q", Name("from"), AtMostOnce));
@@ -507,7 +507,7 @@ fn r_02_a_callback_may_give_another_address_other_credentials_and_options() {
             attempt.address = port(2).with_user("ann", "hush");
             let options = Arc::make_mut(&mut attempt.options);
             options.allow_clear_text = true;
-            options.properties = Some(Map::new().with("again", true));
+            options.properties = Some(Fields::new().with("again", true));
         },
         ..Client::new(&ours, |cx| {
             let connection = cx.connect_with(port(1), with(fixed(&[10])));
@@ -563,8 +563,9 @@ fn closing_with(at: u16, error: Error) -> Script {
     }
 }
 
-fn error(condition: crate::codec::Symbol, info: Option<Map>) -> Error {
-    Error { condition, description: Some("maintenance\nuntil noon".into()), info }
+fn error(condition: crate::codec::Symbol, info: Option<Fields>) -> Error {
+    Error { condition, description: Some("maintenance
+until noon".into()), info }
 }
 
 #[test]
@@ -596,7 +597,7 @@ fn r_05_a_connection_that_is_closed_for_a_while_is_made_again_and_one_that_is_re
 #[test]
 fn r_08_a_redirect_is_followed_where_that_is_wanted_and_not_for_ever() {
     let info =
-        |at: u16| Map::new().with("hostname", "there").with("network-host", "localhost").with("port", at);
+        |at: u16| Fields::new().with("hostname", "there").with("network-host", "localhost").with("port", at);
     let run = |follow_redirects, to| {
         let (ours, theirs) = (Log::default(), Log::default());
         let mut world = World::new();

@@ -17,7 +17,7 @@ use bytes::Buf;
 
 use super::*;
 use crate::{
-    codec::{Map, Symbol},
+    codec::{Fields, Symbol},
     message::Message,
     types::{Error, condition},
 };
@@ -256,7 +256,7 @@ fn r_05_a_session_comes_back_with_its_links_under_their_names_with_options_and_h
         let connection = cx.connect_with(here(), with(fixed(&[10])));
         let (first, second) = (cx.create_session(connection), cx.create_session(connection));
         cx.create_sender(first, ("q", Name("other")));
-        let properties = LinkProperties(Map::new().with("a", 1));
+        let properties = LinkProperties(Fields::new().with("a", 1));
         let sender = cx.create_sender(second, ("q", Name("to"), AtLeastOnce, properties));
         cx.set_handler(sender, Own(own.clone()));
         cx.create_receiver(second, ("q", Name("from"), AtMostOnce));
@@ -655,7 +655,7 @@ fn r_05_what_is_made_and_sent_meanwhile_waits_and_a_connection_lost_meanwhile_br
 
 /// Where a link redirect points to.
 fn redirect(to: &[(&'static str, &'static str)], port: Option<u16>) -> Error {
-    let mut info = Map::new();
+    let mut info = Fields::new();
     for &(key, value) in to {
         info.insert(key, value);
     }
