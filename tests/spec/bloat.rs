@@ -471,3 +471,23 @@ fn a3_deliveries_whose_sender_says_the_most_of_each_in_the_fewest_bytes() {
         });
     }
 }
+
+#[test]
+fn t7_what_is_long_only_in_a_trace_that_nobody_reads() {
+    each_side(|way| {
+        // Each of the elements is a word of forty letters, and takes no byte or four.
+        let policies =
+            [&b"\xe0\x05\xff\x00\x53\x2e\x45"[..], &compound(0xd0, 50, &b"\x00\x53\x2e\x45".repeat(50))];
+        for value in policies {
+            let record = Some(Record { limit: 1_000, secrets: false });
+            let mut peer = way.peer(Config { trace: true, record, ..way.config() });
+            peer.open();
+            let mut linked = Linked::new(peer);
+            let map = compound(0xd1, 2, &[b"\xa3\x01a", value].concat());
+            let numbers: [&[u8]; 4] = [b"\x43", b"\x70\0\0\x08\0", b"\x70\0\0\x03\xe8", b"\x70\0\0\x08\0"];
+            let fields = [&numbers[..], &[&b"\x40"[..]; 6], &[&map]].concat();
+            linked.send_raw(frame_of(NEAR.peer, &composite(0x13, &fields)).repeat(2_000));
+            linked.silent();
+        }
+    });
+}

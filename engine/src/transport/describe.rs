@@ -104,6 +104,12 @@ fn value(f: &mut fmt::Formatter<'_>, value: ValueRef<'_>, depth: usize) -> fmt::
             separated(f, list.iter(), |f, item| self::value(f, item, depth + 1))?;
             f.write_str("]")
         }
+        // However many there are, they take no bytes.
+        ValueRef::Array(array) if array.is_zero_width() && array.len() > 1 => {
+            f.write_str("@[")?;
+            separated(f, array.iter().take(1), |f, item| self::value(f, item, depth + 1))?;
+            write!(f, "; {}]", array.len())
+        }
         ValueRef::Array(array) => {
             f.write_str("@[")?;
             separated(f, array.iter(), |f, item| self::value(f, item, depth + 1))?;
@@ -294,6 +300,10 @@ mod tests {
             describe(0, 0, &composite(0x18, &[&error])),
             r#"0 @close(24) [error=@error(29) [condition=:a:b, description="\"x\"\n", info={:k=@[1, 2], :d=@:z true}]]"#
         );
+        let info = b"\xc1\x08\x02\xa3\x01k\xe0\x02\x03\x40";
+        let error = composite(0x1d, &[b"\xa3\x01e", b"\x40", info]);
+        let shown = describe(0, 0, &composite(0x18, &[&error]));
+        assert_eq!(shown, "0 @close(24) [error=@error(29) [condition=:e, info={:k=@[null; 3]}]]");
         let unsettled = composite(
             0x12,
             &[

@@ -77,6 +77,7 @@ impl Trace {
         }
         event::emit(&line.0);
         if let Some(lines) = &mut self.lines {
+            line.0.shrink_to_fit();
             if lines.len() == MAX_LINES {
                 lines.pop_front();
                 self.lost += 1;
