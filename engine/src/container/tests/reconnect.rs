@@ -564,8 +564,15 @@ fn closing_with(at: u16, error: Error) -> Script {
 }
 
 fn error(condition: crate::codec::Symbol, info: Option<Fields>) -> Error {
-    Error { condition, description: Some("maintenance
-until noon".into()), info }
+    Error {
+        condition,
+        description: Some(
+            "maintenance
+until noon"
+                .into(),
+        ),
+        info,
+    }
 }
 
 #[test]
