@@ -198,6 +198,8 @@ impl Core {
         if let Some(address) = address {
             settings.set_address(address);
         }
+        // There it is another link.
+        settings.unsettled = None;
         link.redirected.get_or_insert_with(|| Box::new(Redirected { from: before, times: 0 })).times += 1;
     }
 
@@ -208,6 +210,7 @@ impl Core {
             && let Some(settings) = &mut link.settings
         {
             settings.replace_address(redirected.from);
+            settings.unsettled = None;
         }
     }
 }

@@ -738,6 +738,45 @@ fn r_08_the_connection_of_a_single_link_goes_where_that_is_pointed_to() {
 }
 
 #[test]
+fn r_08_what_is_in_doubt_where_a_link_is_sent_away_is_no_business_of_the_node_that_it_is_sent_to() {
+    let run = |options: fn(&mut LinkSettings)| {
+        let (ours, theirs) = (Log::default(), Log::default());
+        let mut world = World::new();
+        let (asked, seen) = (theirs.clone(), theirs.clone());
+        world.add(Script {
+            knobs: Knobs { auto_accept: false, ..Knobs::default() },
+            opening: Some(Box::new(move |cx, link| {
+                let attach = cx.remote_attach(link).unwrap();
+                let address = cx.remote_address(link).unwrap_or_default();
+                asked.note(format!("{address}, resumes: {}", attach.unsettled.is_some()));
+            })),
+            ..server(move |cx, delivery| {
+                seen.note(body(delivery));
+                if cx.remote_address(delivery.receiver()) == Some("old") {
+                    cx.close_with(delivery.receiver(), redirect(&[("address", "new")], None));
+                } else {
+                    cx.accept(delivery.id()).unwrap();
+                }
+            })
+        });
+        world.add(Client::new(&ours, move |cx| {
+            let reconnect = Reconnect { follow_redirects: true, ..fixed(&[10]) };
+            let connection = cx.connect_with(here(), with(reconnect));
+            let sender = cx.create_sender(connection, ("old", options));
+            cx.send(sender, &Message::from("m")).unwrap();
+        }));
+        world.run_until(at(100));
+        let fate = [ours.lines("in doubt"), ours.lines("accepted")].concat();
+        (theirs.lines(""), fate)
+    };
+    let once = (owned(&["old, resumes: false", "m", "new, resumes: false"]), owned(&["in doubt [0]"]));
+    assert_eq!(run(|link| ExactlyOnce.apply(link)), once);
+    assert_eq!(run(|link| InDoubt::Report.apply(link)), once);
+    let again = (owned(&["old, resumes: false", "m", "new, resumes: false", "m"]), owned(&["accepted [0]"]));
+    assert_eq!(run(|link| AtLeastOnce.apply(link)), again);
+}
+
+#[test]
 fn r_08_a_link_redirect_is_told_where_it_cannot_be_followed_or_need_not() {
     let there = redirect(&[("network-host", "localhost"), ("address", "new")], Some(2));
     for (follows, links) in [(false, &["old"][..]), (true, &["old", "other"])] {
@@ -770,7 +809,7 @@ const MESSAGES: u32 = 40;
 
 struct Sending {
     fates: Rc<RefCell<Fates>>,
-    in_doubt: InDoubt,
+    options: fn(&mut LinkSettings),
     sender: Option<SenderId>,
     sent: u32,
 }
@@ -779,7 +818,7 @@ impl Handler for Sending {
     fn on_start(&mut self, cx: &mut Context<'_>) {
         let connection =
             cx.connect_with(here(), with(Reconnect { from_start: true, ..Reconnect::default() }));
-        self.sender = Some(cx.create_sender(connection, ("q", AtLeastOnce, self.in_doubt)));
+        self.sender = Some(cx.create_sender(connection, ("q", self.options)));
         cx.set_timer(ms(1));
     }
 
@@ -816,13 +855,13 @@ fn draw(seed: &mut u64) -> u64 {
     drawn
 }
 
-fn fates(seed: u64, in_doubt: InDoubt) -> Fates {
+fn fates(seed: u64, suspended_links: usize, options: fn(&mut LinkSettings)) -> Fates {
     let fates = Rc::new(RefCell::new(Fates::default()));
     let mut world = World::new();
     let mut random = seed;
     world.chunk = if seed.is_multiple_of(3) { 1 } else { usize::MAX };
     let (seen, mut faults) = (fates.clone(), seed ^ 0x5555);
-    world.add(server(move |cx, delivery| {
+    let server = server(move |cx, delivery| {
         *seen.borrow_mut().arrived.entry(body(delivery).parse().unwrap()).or_default() += 1;
         if draw(&mut faults).is_multiple_of(6) {
             seen.borrow_mut().ends += 1;
@@ -842,8 +881,9 @@ fn fates(seed: u64, in_doubt: InDoubt) -> Fates {
                 }
             }
         }
-    }));
-    world.add(Sending { fates: fates.clone(), in_doubt, sender: None, sent: 0 });
+    });
+    world.add_with(server, ContainerOptions { seed: 7, suspended_links, ..ContainerOptions::default() });
+    world.add(Sending { fates: fates.clone(), options, sender: None, sent: 0 });
     let mut moment = 0;
     for _ in 0..draw(&mut random) % 4 {
         moment += draw(&mut random) % 200;
@@ -859,7 +899,7 @@ fn fates(seed: u64, in_doubt: InDoubt) -> Fates {
 fn r_04_the_count_is_exact_whatever_is_ended_or_cut_and_when() {
     let (mut ends, mut doubled, mut in_doubt) = (0, 0, 0);
     for seed in 0..100 {
-        let fates_again = fates(seed, InDoubt::Resend);
+        let fates_again = fates(seed, 0, |link| AtLeastOnce.apply(link));
         for message in 0..MESSAGES {
             assert_eq!(fates_again.accepted.get(&message), Some(&1), "message {message} of seed {seed}");
             assert!(fates_again.arrived.contains_key(&message), "message {message} of seed {seed}");
@@ -867,14 +907,19 @@ fn r_04_the_count_is_exact_whatever_is_ended_or_cut_and_when() {
         assert!(fates_again.in_doubt.is_empty(), "seed {seed}");
         ends += fates_again.ends;
         doubled += fates_again.arrived.values().map(|times| times - 1).sum::<u32>();
-        let reported = fates(seed, InDoubt::Report);
-        for message in 0..MESSAGES {
-            let told = [&reported.accepted, &reported.in_doubt].map(|fates| fates.get(&message).copied());
-            let once = told == [Some(1), None] || told == [None, Some(1)];
-            assert!(once, "message {message} of seed {seed}: {told:?}");
-            assert!(reported.arrived.get(&message).is_none_or(|times| *times == 1), "seed {seed}");
+        let exactly_once: fn(&mut LinkSettings) = |link| ExactlyOnce.apply(link);
+        let runs: [(usize, fn(&mut LinkSettings)); 3] =
+            [(0, |link| InDoubt::Report.apply(link)), (0, exactly_once), (9, exactly_once)];
+        for (suspended_links, options) in runs {
+            let reported = fates(seed, suspended_links, options);
+            for message in 0..MESSAGES {
+                let told = [&reported.accepted, &reported.in_doubt].map(|fates| fates.get(&message).copied());
+                let once = told == [Some(1), None] || told == [None, Some(1)];
+                assert!(once, "message {message} of seed {seed}, {suspended_links}: {told:?}");
+                assert!(reported.arrived.get(&message).is_none_or(|times| *times == 1), "seed {seed}");
+            }
+            in_doubt += reported.in_doubt.len();
         }
-        in_doubt += reported.in_doubt.len();
     }
     assert!(ends > 500 && doubled > 100 && in_doubt > 100, "{ends}, {doubled}, {in_doubt}");
 }
