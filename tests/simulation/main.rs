@@ -41,7 +41,7 @@ fn broker() -> Address {
 fn options(seed: u64) -> ContainerOptions {
     let reconnect = Reconnect { from_start: true, ..Reconnect::default() };
     // Now and then too small for what an attach has to name.
-    let max_frame_size = if seed % 4 == 0 { 512 } else { 4_096 };
+    let max_frame_size = if seed.is_multiple_of(4) { 512 } else { 4_096 };
     let connection = ConnectionOptions { reconnect, max_frame_size, ..ConnectionOptions::default() };
     ContainerOptions { seed, connection, suspended_links: 1, ..ContainerOptions::default() }
 }
