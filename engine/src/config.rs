@@ -97,7 +97,8 @@ impl Config {
 /// it counts as 1.
 ///
 /// Whatever these say, a peer makes a connection hold no more than 64 KiB and 16 bytes for each byte that it sends, besides
-/// sessions and links, whose numbers [`Config::channel_max`] and [`SessionConfig::handle_max`] bound.
+/// sessions and links, whose numbers [`Config::channel_max`] and [`SessionConfig::handle_max`] bound, and what
+/// [`Config::record`] asks for.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{
-    Array, Decimal32, Decimal64, Decimal128, Decode, DecodeErrorKind, Described, Encode, MAX_DEPTH,
+    Array, Decimal32, Decimal64, Decimal128, Decode, DecodeErrorKind, Described, Encode, Fields, MAX_DEPTH,
     MAX_ZERO_WIDTH, Map, Symbol, Timestamp, Uuid, Value, ValueRef, code, sample::arbitrary,
 };
 use DecodeErrorKind as Kind;
@@ -66,6 +66,19 @@ proptest! {
         if let Ok(value) = decoded(&bytes) {
             let again = encoded(&value);
             prop_assert_eq!(decoded(&again), Ok(value));
+        }
+    }
+
+    /// Taken out or not, a map is judged alike, and means the same.
+    #[test]
+    fn a_map_is_what_fields_are(content in prop::collection::vec(hostile_byte(), 0..40)) {
+        let bytes = [&[code::MAP8, content.len() as u8][..], &content].concat();
+        match (Fields::decode(&bytes), Map::decode(&bytes)) {
+            (Ok(fields), Ok(map)) => {
+                prop_assert_eq!(&fields, &Fields::from(&map));
+                prop_assert_eq!(fields.borrow().to_map(), Ok(map));
+            }
+            (fields, map) => prop_assert!(fields.is_err() && map.is_err()),
         }
     }
 
