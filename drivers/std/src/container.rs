@@ -4,24 +4,22 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     mem,
+    net::{Shutdown, TcpStream},
     sync::Arc,
     time::Duration,
 };
 
-use amqp1_driver::{Clock, Failure, record::Recorder};
+use amqp1_driver::{Clock, Error, Failure, Injector, Lingering, Mail, Mailbox, Streams, record::Recorder};
 use amqp1_engine::{
     Instant,
     container::{self, Action, ContainerOptions, Handler, IoId, ListenerId},
 };
 
 use crate::{
-    Error,
     dial::{Dial, Dialed, Dials},
-    injector::{Injector, Mail, Mailbox},
     listener::Listener,
     poller::{Poller, Ready},
-    socket::Lingering,
-    streams::Streams,
+    waker::Waker,
 };
 
 /// After so many turns of the handler the sockets are looked at again.
@@ -67,10 +65,12 @@ pub struct Container<H> {
     handler: H,
     clock: Clock,
     mailbox: Arc<Mailbox>,
+    /// Wakes for mail; there is none before the container polls.
+    waker: Option<Arc<Waker>>,
     dials: Dials,
-    streams: Streams,
+    streams: Streams<TcpStream>,
     listeners: Vec<Option<(ListenerId, Listener)>>,
-    lingering: Lingering,
+    lingering: Lingering<TcpStream>,
     poller: Poller<Token>,
     ready: Vec<(Token, Ready)>,
     started: bool,
@@ -104,6 +104,7 @@ impl<H: Handler> Container<H> {
             handler,
             clock: Clock::new(),
             mailbox,
+            waker: None,
             dials: Dials::default(),
             streams: Streams::default(),
             listeners: Vec::new(),
@@ -136,7 +137,7 @@ impl<H: Handler> Container<H> {
     /// An injector does not keep the container from ending when nothing else is left to do.
     #[must_use]
     pub fn injector(&self) -> Injector {
-        Injector(Arc::clone(&self.mailbox))
+        Injector::new(Arc::clone(&self.mailbox))
     }
 
     /// Runs until nothing is left to do: no connection, no listener, no timer.
@@ -173,7 +174,9 @@ impl<H: Handler> Container<H> {
             self.wait(timeout.into());
             self.take_in();
         } else {
-            self.mailbox.open().map_err(Error::System)?;
+            let waker = Arc::new(Waker::new().map_err(Error::System)?);
+            self.waker = Some(Arc::clone(&waker));
+            self.mailbox.open(move || waker.wake());
             self.engine.start();
             self.started = true;
         }
@@ -217,8 +220,8 @@ impl<H: Handler> Container<H> {
         self.engine.poll_timeout().into_iter().for_each(&mut wake_at);
 
         let mut poll = self.poller.start();
-        if let Some(waker) = self.mailbox.waker() {
-            poll.add(waker, Token::Mail, true, false);
+        if let Some(waker) = &self.waker {
+            poll.add(&**waker, Token::Mail, true, false);
         }
         for (id, listener) in self.listeners.iter().flatten() {
             listener.deadline(now).into_iter().for_each(&mut wake_at);
@@ -273,6 +276,9 @@ impl<H: Handler> Container<H> {
     }
 
     fn take_mail(&mut self, now: Instant) {
+        if let Some(waker) = &self.waker {
+            waker.clear();
+        }
         let mut found = Vec::new();
         self.mailbox.take(|mail| match mail {
             Mail::Event(event) => self.engine.inject(event).err().map(Mail::Event),
@@ -335,7 +341,10 @@ impl<H: Handler> Container<H> {
             }
             Action::Shutdown { io } => {
                 self.dials.take(io);
-                if let Some(socket) = self.streams.take(io, &mut self.engine) {
+                //= 5.1-02
+                if let Some(socket) = self.streams.take(io, &mut self.engine)
+                    && socket.shutdown(Shutdown::Write).is_ok()
+                {
                     self.lingering.add(socket, now);
                 }
             }

@@ -8,7 +8,7 @@ use std::{
     vec,
 };
 
-use amqp1_driver::{Failure, plain_tcp};
+use amqp1_driver::{Failure, Found, plain_tcp};
 use amqp1_engine::{
     Instant,
     container::{Address, IoId},
@@ -22,9 +22,6 @@ use crate::socket;
 
 /// How long one address of a host may take to answer before the next one is tried.
 const ATTEMPT: Duration = Duration::from_secs(10);
-
-/// What a host's name was found to mean.
-pub(crate) type Found = io::Result<Vec<SocketAddr>>;
 
 /// A socket on its way to the first of a host's addresses that answers.
 #[derive(Debug)]

@@ -52,17 +52,12 @@ pub use blocking::connect;
 mod container;
 pub use container::Container;
 mod dial;
-mod error;
-pub use error::Error;
-mod injector;
-pub use injector::{InjectError, Injector};
 mod listener;
 mod poller;
 mod socket;
-mod streams;
 mod waker;
 
-pub use amqp1_driver::{Failure as SocketFailure, Url, UrlError, record};
+pub use amqp1_driver::{Error, Failure as SocketFailure, InjectError, Injector, Url, UrlError, record};
 pub use amqp1_engine::{
     Blocked, DisconnectReason, HandshakeError, Instant, Limits, LinkConfig, LinkId, Misuse, Scope, SendError,
     Serial, SessionConfig, Violation,

@@ -1,36 +1,45 @@
 //! The open byte streams of a container.
 
-use std::{collections::VecDeque, io, net::TcpStream};
-
-use amqp1_driver::{
-    Channel, Received, Sent, Spare,
-    record::{Recorder, RecordingFile},
+use std::{
+    collections::VecDeque,
+    io::{self, Read, Write},
 };
+
 use amqp1_engine::{
     Instant,
     container::{Container, IoId},
 };
 
-use crate::socket;
+use crate::{
+    Channel, Received, Sent, Spare,
+    record::{Recorder, RecordingFile},
+};
 
 /// The most buffers written to one connection before others have a turn.
 const FAIR_SHARE: usize = 16;
 
 /// The open byte streams of a container, by the index of their names.
-#[derive(Debug, Default)]
-pub(crate) struct Streams {
-    table: Vec<Option<Stream>>,
+#[derive(Debug)]
+pub struct Streams<S> {
+    table: Vec<Option<Stream<S>>>,
     spare: Spare,
     /// Streams that may have more to read, since they were polled.
     full: VecDeque<IoId>,
-    pub(crate) recorder: Option<Recorder>,
+    /// Where they are recorded, if at all.
+    pub recorder: Option<Recorder>,
+}
+
+impl<S> Default for Streams<S> {
+    fn default() -> Self {
+        Self { table: Vec::new(), spare: Spare::default(), full: VecDeque::new(), recorder: None }
+    }
 }
 
 /// A socket between its peer and the container.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub struct Stream<S> {
     io: IoId,
-    socket: TcpStream,
+    socket: S,
     channel: Channel,
     wants_read: bool,
     /// There is more to write than its fair share was.
@@ -40,20 +49,28 @@ pub(crate) struct Stream {
     recording: Option<RecordingFile>,
 }
 
-impl Stream {
-    pub(crate) const fn io(&self) -> IoId {
+impl<S> Stream<S> {
+    /// Its name.
+    #[must_use]
+    pub const fn io(&self) -> IoId {
         self.io
     }
 
-    pub(crate) const fn socket(&self) -> &TcpStream {
+    /// Its socket.
+    #[must_use]
+    pub const fn socket(&self) -> &S {
         &self.socket
     }
 
-    pub(crate) const fn wants_read(&self) -> bool {
+    /// Whether input is wanted of it.
+    #[must_use]
+    pub const fn wants_read(&self) -> bool {
         self.wants_read
     }
 
-    pub(crate) const fn wants_write(&self) -> bool {
+    /// Whether it has output that the socket did not take yet.
+    #[must_use]
+    pub const fn wants_write(&self) -> bool {
         self.has_more || self.channel.wants_write()
     }
 
@@ -64,8 +81,9 @@ impl Stream {
     }
 }
 
-impl Streams {
-    pub(crate) fn add(&mut self, io: IoId, socket: TcpStream) {
+impl<S: Read + Write> Streams<S> {
+    /// Takes a socket in that is connected.
+    pub fn add(&mut self, io: IoId, socket: S) {
         let channel = Channel::new();
         let recording = self.recorder.as_ref().map(Recorder::begin);
         let stream = Stream { io, socket, channel, wants_read: true, has_more: false, eof: false, recording };
@@ -75,16 +93,17 @@ impl Streams {
         self.table[io.index()] = Some(stream);
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Stream> {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Stream<S>> {
         self.table.iter().flatten()
     }
 
-    fn get(&mut self, io: IoId) -> Option<&mut Stream> {
+    fn get(&mut self, io: IoId) -> Option<&mut Stream<S>> {
         self.table.get_mut(io.index())?.as_mut().filter(|stream| stream.io == io)
     }
 
     /// Takes a stream out that is at its end: the socket, unless the peer is gone already.
-    pub(crate) fn take(&mut self, io: IoId, container: &mut Container) -> Option<TcpStream> {
+    pub fn take(&mut self, io: IoId, container: &mut Container) -> Option<S> {
         self.keep_recording(io, container);
         self.get(io)?;
         let stream = self.table[io.index()].take()?;
@@ -92,14 +111,14 @@ impl Streams {
     }
 
     /// Reads once, and hands what that brought to the container: whether it brought anything.
-    pub(crate) fn read(&mut self, io: IoId, container: &mut Container, now: Instant) -> bool {
+    pub fn read(&mut self, io: IoId, container: &mut Container, now: Instant) -> bool {
         let Some(Some(stream)) = self.table.get_mut(io.index()) else { return false };
         if stream.eof {
             return false;
         }
         let take = |input: &mut _| container.received(io, input, now);
-        let received = socket::read(&stream.socket, &mut stream.channel, &mut self.spare, take);
-        match received {
+        let Stream { socket, channel, .. } = stream;
+        match channel.read(&mut self.spare, |buffer| socket.read(buffer), take) {
             Ok(Received::Bytes) => return true,
             Ok(Received::Full) => {
                 self.full.push_back(io);
@@ -116,12 +135,12 @@ impl Streams {
     }
 
     /// The streams are polled again: it is known where there is something to read.
-    pub(crate) fn polled(&mut self) {
+    pub fn polled(&mut self) {
         self.full.clear();
     }
 
     /// Reads on where there may be more: whether that brought anything.
-    pub(crate) fn read_on(&mut self, container: &mut Container, now: Instant) -> bool {
+    pub fn read_on(&mut self, container: &mut Container, now: Instant) -> bool {
         let mut any = false;
         for _ in 0..self.full.len() {
             let Some(io) = self.full.pop_front() else { break };
@@ -131,7 +150,7 @@ impl Streams {
     }
 
     /// Writes again, as the socket takes more.
-    pub(crate) fn resume(&mut self, io: IoId, container: &mut Container, now: Instant) {
+    pub fn resume(&mut self, io: IoId, container: &mut Container, now: Instant) {
         if let Some(stream) = self.get(io) {
             stream.channel.writable();
             self.write(io, container, now);
@@ -139,7 +158,7 @@ impl Streams {
     }
 
     /// Looks at a stream that has changed: it may have output, or want input again.
-    pub(crate) fn refresh(&mut self, io: IoId, container: &mut Container, now: Instant) {
+    pub fn refresh(&mut self, io: IoId, container: &mut Container, now: Instant) {
         self.write(io, container, now);
         let wants_input = container.wants_input(io);
         if let Some(stream) = self.get(io) {
@@ -168,7 +187,8 @@ impl Streams {
                 return;
             }
             let Some(mut output) = container.poll_transmit(io, now) else { return };
-            match socket::write(&stream.socket, &mut stream.channel, &mut output) {
+            let Stream { socket, channel, .. } = stream;
+            match channel.write(&mut output, |slices| socket.write_vectored(slices)) {
                 Ok(Sent::All) => stream.has_more = true,
                 Ok(Sent::Blocked) => return,
                 Err(error) => {

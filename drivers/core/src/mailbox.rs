@@ -5,26 +5,30 @@ use std::{
     collections::VecDeque,
     error::Error,
     fmt, io, mem,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use amqp1_engine::container::IoId;
 
-use crate::{dial::Found, waker::Waker};
+/// What a host's name was found to mean.
+pub type Found = io::Result<Vec<SocketAddr>>;
 
 /// What other threads have for the container's thread.
-pub(crate) enum Mail {
+pub enum Mail {
+    /// An event of the application's.
     Event(Box<dyn Any + Send>),
+    /// The addresses of the host that this byte stream is to go to.
     Found(IoId, Found),
 }
 
-/// Where other threads leave it.
-pub(crate) struct Mailbox {
+/// Where other threads leave what they have for the container's thread.
+pub struct Mailbox {
     queue: Mutex<Queue>,
     /// How many events may wait.
     capacity: usize,
     /// There is none before the container polls.
-    waker: OnceLock<Waker>,
+    wake: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 #[derive(Default)]
@@ -34,21 +38,17 @@ struct Queue {
 }
 
 impl Mailbox {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { queue: Mutex::default(), capacity, waker: OnceLock::new() }
+    /// An empty one for so many events.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        Self { queue: Mutex::default(), capacity, wake: OnceLock::new() }
     }
 
-    /// Wakes its taker from now on, and for what is here already.
-    pub(crate) fn open(&self) -> io::Result<()> {
-        let waker = Waker::new()?;
-        waker.wake();
-        self.waker.get_or_init(|| waker);
-        Ok(())
-    }
-
-    /// What to poll for mail.
-    pub(crate) fn waker(&self) -> Option<&Waker> {
-        self.waker.get()
+    /// Wakes its taker from now on, and for what is here already. `wake` is called by any thread, whenever there is mail
+    /// after there was none, and must not wait.
+    pub fn open(&self, wake: impl Fn() + Send + Sync + 'static) {
+        wake();
+        self.wake.get_or_init(|| Box::new(wake));
     }
 
     fn put_event(&self, event: Box<dyn Any + Send>) -> Result<(), InjectError> {
@@ -63,7 +63,8 @@ impl Mailbox {
         Ok(())
     }
 
-    pub(crate) fn put_found(&self, io: IoId, found: Found) {
+    /// Leaves the addresses of a host.
+    pub fn put_found(&self, io: IoId, found: Found) {
         self.put(&mut self.lock(), Mail::Found(io, found));
     }
 
@@ -75,10 +76,7 @@ impl Mailbox {
     }
 
     /// Hands over the mail, oldest first, until one comes back: it stays, and wakes its taker again.
-    pub(crate) fn take(&self, mut take: impl FnMut(Mail) -> Option<Mail>) {
-        if let Some(waker) = self.waker.get() {
-            waker.clear();
-        }
+    pub fn take(&self, mut take: impl FnMut(Mail) -> Option<Mail>) {
         let mut queue = self.lock();
         while let Some(mail) = queue.mail.pop_front() {
             if let Some(mail) = take(mail) {
@@ -90,13 +88,13 @@ impl Mailbox {
     }
 
     fn wake(&self) {
-        if let Some(waker) = self.waker.get() {
-            waker.wake();
+        if let Some(wake) = self.wake.get() {
+            wake();
         }
     }
 
     /// Refuses events from now on and drops those that wait.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         let rest = mem::replace(&mut *self.lock(), Queue { closed: true, ..Queue::default() });
         // Events are dropped without the lock: their code is the application's.
         drop(rest);
@@ -108,14 +106,26 @@ impl Mailbox {
     }
 }
 
-/// Sends events of the application into a running [`Container`](crate::Container) from any thread.
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox").finish_non_exhaustive()
+    }
+}
+
+/// Sends events of the application into a running container from any thread.
 ///
-/// Each event arrives at [`Handler::on_injected`](crate::Handler::on_injected), in the container's thread and in the order
+/// Each event arrives at [`Handler::on_injected`](amqp1_engine::container::Handler::on_injected), in the container's thread and in the order
 /// of injection.
 #[derive(Clone)]
-pub struct Injector(pub(crate) Arc<Mailbox>);
+pub struct Injector(Arc<Mailbox>);
 
 impl Injector {
+    /// One for the container that takes from this mailbox.
+    #[must_use]
+    pub const fn new(mailbox: Arc<Mailbox>) -> Self {
+        Self(mailbox)
+    }
+
     /// Queues an event and wakes the container. Never waits.
     ///
     /// # Errors
@@ -156,14 +166,9 @@ impl Error for InjectError {}
 
 #[cfg(test)]
 mod tests {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
-
-    fn is_woken(mailbox: &Mailbox) -> bool {
-        let mut fds = [PollFd::new(mailbox.waker().unwrap(), PollFlags::IN)];
-        poll(&mut fds, Some(&Timespec::default())).unwrap() == 1
-    }
 
     fn take(mailbox: &Mailbox, count: usize) -> Vec<u32> {
         let mut events = Vec::new();
@@ -181,18 +186,21 @@ mod tests {
     fn events_wait_in_order_and_wake_until_taken() {
         let injector = Injector(Arc::new(Mailbox::new(10)));
         injector.inject(0_u32).unwrap();
-        injector.0.open().unwrap();
-        assert!(is_woken(&injector.0), "it was injected before anybody polled");
+        let woken = Arc::new(AtomicBool::new(false));
+        let is_woken = || woken.swap(false, Ordering::Relaxed);
+        let wakes = Arc::clone(&woken);
+        injector.0.open(move || wakes.store(true, Ordering::Relaxed));
+        assert!(is_woken(), "it was injected before anybody polled");
         assert_eq!(take(&injector.0, 1), [0]);
-        assert!(!is_woken(&injector.0));
+        assert!(!is_woken());
         for event in 1..=3_u32 {
             injector.clone().inject(event).unwrap();
         }
-        assert!(is_woken(&injector.0));
+        assert!(is_woken());
         assert_eq!(take(&injector.0, 2), [1, 2]);
-        assert!(is_woken(&injector.0), "one came back");
+        assert!(is_woken(), "one came back");
         assert_eq!(take(&injector.0, 2), [3]);
-        assert!(!is_woken(&injector.0));
+        assert!(!is_woken());
     }
 
     #[test]
