@@ -46,16 +46,7 @@ impl<S: Read> Lingering<S> {
 
     /// Throws away what has arrived, and closes the sockets whose peers are gone or have had their time.
     pub fn close_finished(&mut self, now: Instant) {
-        let mut dropped = [0; 4096];
-        self.0.retain_mut(|(socket, deadline)| {
-            now < *deadline
-                && match socket.read(&mut dropped) {
-                    Ok(count) => count > 0,
-                    Err(error) => {
-                        matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-                    }
-                }
-        });
+        self.0.retain_mut(|(socket, deadline)| now < *deadline && drop_input(socket));
     }
 
     /// Whether there is none.
@@ -63,6 +54,21 @@ impl<S: Read> Lingering<S> {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Throws away what has arrived: whether more may come.
+fn drop_input(socket: &mut impl Read) -> bool {
+    let mut dropped = [0; 4096];
+    // A peer that sends without end has its share, no more.
+    for _ in 0..16 {
+        match socket.read(&mut dropped) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+    true
 }
 
 #[cfg(test)]

@@ -25,13 +25,21 @@ pub struct Streams<S> {
     spare: Spare,
     /// Streams that may have more to read, since they were polled.
     full: VecDeque<IoId>,
+    /// Streams that want something else than before, where the driver asks for them.
+    changed: Option<Vec<IoId>>,
     /// Where they are recorded, if at all.
     pub recorder: Option<Recorder>,
 }
 
 impl<S> Default for Streams<S> {
     fn default() -> Self {
-        Self { table: Vec::new(), spare: Spare::default(), full: VecDeque::new(), recorder: None }
+        Self {
+            table: Vec::new(),
+            spare: Spare::default(),
+            full: VecDeque::new(),
+            changed: None,
+            recorder: None,
+        }
     }
 }
 
@@ -46,6 +54,10 @@ pub struct Stream<S> {
     has_more: bool,
     /// Nothing more will be read.
     eof: bool,
+    /// It stands in the list of those that may have more to read.
+    is_full: bool,
+    /// It stands in the list of those that want something else.
+    has_changed: bool,
     recording: Option<RecordingFile>,
 }
 
@@ -60,6 +72,11 @@ impl<S> Stream<S> {
     #[must_use]
     pub const fn socket(&self) -> &S {
         &self.socket
+    }
+
+    /// The same, for drivers that register what they wait for.
+    pub const fn socket_mut(&mut self) -> &mut S {
+        &mut self.socket
     }
 
     /// Whether input is wanted of it.
@@ -86,11 +103,61 @@ impl<S: Read + Write> Streams<S> {
     pub fn add(&mut self, io: IoId, socket: S) {
         let channel = Channel::new();
         let recording = self.recorder.as_ref().map(Recorder::begin);
-        let stream = Stream { io, socket, channel, wants_read: true, has_more: false, eof: false, recording };
+        let stream = Stream {
+            io,
+            socket,
+            channel,
+            wants_read: true,
+            has_more: false,
+            eof: false,
+            is_full: false,
+            has_changed: false,
+            recording,
+        };
         if self.table.len() <= io.index() {
             self.table.resize_with(io.index() + 1, || None);
         }
         self.table[io.index()] = Some(stream);
+        self.note_change(io);
+    }
+
+    /// Has [`poll_changed`](Self::poll_changed) tell what has to be waited for, for drivers that do not ask all streams before
+    /// each wait. A driver that is only told once when a socket becomes ready has to ask again for each stream told here.
+    pub fn watch(&mut self) {
+        self.changed = Some(Vec::new());
+    }
+
+    /// A stream that may want something else than before, or the same again.
+    pub fn poll_changed(&mut self) -> Option<&mut Stream<S>> {
+        loop {
+            let io = self.changed.as_mut()?.pop()?;
+            let Some(Some(stream)) = self.table.get_mut(io.index()) else { continue };
+            if stream.io == io {
+                stream.has_changed = false;
+                return self.get(io);
+            }
+        }
+    }
+
+    /// A stream is broken that the driver cannot wait for.
+    pub fn fail(&mut self, io: IoId, error: &io::Error, container: &mut Container, now: Instant) {
+        self.get(io).into_iter().for_each(|stream| stream.fail(error, container, now));
+    }
+
+    fn note_change(&mut self, io: IoId) {
+        if let Some(changed) = &mut self.changed
+            && let Some(Some(stream)) = self.table.get_mut(io.index())
+            && !stream.has_changed
+        {
+            stream.has_changed = true;
+            changed.push(io);
+        }
+    }
+
+    /// The stream at this place of the table.
+    #[must_use]
+    pub fn at(&self, index: usize) -> Option<IoId> {
+        self.table.get(index)?.as_ref().map(|stream| stream.io)
     }
 
     /// All of them.
@@ -121,7 +188,7 @@ impl<S: Read + Write> Streams<S> {
         match channel.read(&mut self.spare, |buffer| socket.read(buffer), take) {
             Ok(Received::Bytes) => return true,
             Ok(Received::Full) => {
-                self.full.push_back(io);
+                self.may_have_more(io);
                 return true;
             }
             Ok(Received::Blocked) => {}
@@ -134,9 +201,29 @@ impl<S: Read + Write> Streams<S> {
         false
     }
 
+    /// There may be more to read of this stream.
+    pub fn may_have_more(&mut self, io: IoId) {
+        if let Some(Some(stream)) = self.table.get_mut(io.index())
+            && !stream.is_full
+        {
+            stream.is_full = true;
+            self.full.push_back(io);
+        }
+    }
+
+    /// Whether there may be more to read of some stream, since they were polled.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        !self.full.is_empty()
+    }
+
     /// The streams are polled again: it is known where there is something to read.
     pub fn polled(&mut self) {
-        self.full.clear();
+        while let Some(io) = self.full.pop_front() {
+            if let Some(stream) = self.get(io) {
+                stream.is_full = false;
+            }
+        }
     }
 
     /// Reads on where there may be more: whether that brought anything.
@@ -144,7 +231,15 @@ impl<S: Read + Write> Streams<S> {
         let mut any = false;
         for _ in 0..self.full.len() {
             let Some(io) = self.full.pop_front() else { break };
-            any |= container.wants_input(io) && self.read(io, container, now);
+            let Some(stream) = self.get(io) else { continue };
+            stream.is_full = false;
+            if container.wants_input(io) {
+                any |= self.read(io, container, now);
+            } else {
+                // It is looked at again once it wants input.
+                stream.wants_read = false;
+                self.note_change(io);
+            }
         }
         any
     }
@@ -154,15 +249,21 @@ impl<S: Read + Write> Streams<S> {
         if let Some(stream) = self.get(io) {
             stream.channel.writable();
             self.write(io, container, now);
+            self.note_change(io);
         }
     }
 
     /// Looks at a stream that has changed: it may have output, or want input again.
     pub fn refresh(&mut self, io: IoId, container: &mut Container, now: Instant) {
+        let wanted_write = self.get(io).is_some_and(|stream| stream.wants_write());
         self.write(io, container, now);
         let wants_input = container.wants_input(io);
         if let Some(stream) = self.get(io) {
+            let wanted_read = stream.wants_read;
             stream.wants_read = wants_input && !stream.eof;
+            if stream.wants_read != wanted_read || stream.wants_write() != wanted_write || stream.has_more {
+                self.note_change(io);
+            }
         }
         while let Some(line) = container.poll_trace(io) {
             eprintln!("[{}] {line}", io.index());

@@ -1,31 +1,26 @@
 //! The runner of a container: obeys its actions, moves its bytes, sleeps until its deadlines.
 
 use std::{
-    fmt,
-    hash::{BuildHasher, RandomState},
-    mem,
-    net::{Shutdown, TcpStream},
+    fmt, mem,
+    net::{Shutdown, TcpListener, TcpStream},
     sync::Arc,
     time::Duration,
 };
 
-use amqp1_driver::{Clock, Error, Failure, Injector, Lingering, Mail, Mailbox, Streams, record::Recorder};
+use amqp1_driver::{
+    Dial, Dialed, Dials, Error, Failure, Injector, Listener, Runner, TURNS_A_STEP, record::Recorder,
+};
 use amqp1_engine::{
     Instant,
-    container::{self, Action, ContainerOptions, Handler, IoId, ListenerId},
+    container::{Action, ContainerOptions, Handler, IoId, ListenerId},
 };
 
 use crate::{
-    dial::{Dial, Dialed, Dials},
-    listener::Listener,
+    dial::CONNECTOR,
+    listener::ACCEPTOR,
     poller::{Poller, Ready},
     waker::Waker,
 };
-
-/// After so many turns of the handler the sockets are looked at again.
-const TURNS_A_STEP: usize = 16;
-/// As long as more has arrived, what is to be said of it waits for so many reads, to be said of all at once.
-const READS_A_WRITE: usize = 4;
 
 /// Runs a [`Handler`] over many connections and listeners, in the thread that calls [`run`](Self::run).
 ///
@@ -61,19 +56,13 @@ const READS_A_WRITE: usize = 4;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Container<H> {
-    engine: container::Container,
-    handler: H,
-    clock: Clock,
-    mailbox: Arc<Mailbox>,
+    runner: Runner<H, TcpStream>,
     /// Wakes for mail; there is none before the container polls.
     waker: Option<Arc<Waker>>,
-    dials: Dials,
-    streams: Streams<TcpStream>,
-    listeners: Vec<Option<(ListenerId, Listener)>>,
-    lingering: Lingering<TcpStream>,
+    dials: Dials<TcpStream>,
+    listeners: Vec<Option<(ListenerId, Listener<TcpListener, TcpStream>)>>,
     poller: Poller<Token>,
     ready: Vec<(Token, Ready)>,
-    started: bool,
 }
 
 /// What a descriptor that is polled belongs to.
@@ -93,25 +82,14 @@ impl<H: Handler> Container<H> {
     }
 
     /// A container with these options; where their seed is 0, a random one takes its place.
-    pub fn with_options(handler: H, mut options: ContainerOptions) -> Self {
-        if options.seed == 0 {
-            options.seed = RandomState::new().hash_one(0);
-        }
-        options.connection.trace |= crate::trace_is_wanted();
-        let mailbox = Arc::new(Mailbox::new(options.injected_events));
+    pub fn with_options(handler: H, options: ContainerOptions) -> Self {
         Self {
-            engine: container::Container::new(options),
-            handler,
-            clock: Clock::new(),
-            mailbox,
+            runner: Runner::new(handler, options),
             waker: None,
             dials: Dials::default(),
-            streams: Streams::default(),
             listeners: Vec::new(),
-            lingering: Lingering::default(),
             poller: Poller::default(),
             ready: Vec::new(),
-            started: false,
         }
     }
 
@@ -127,8 +105,7 @@ impl<H: Handler> Container<H> {
     /// ```
     #[must_use]
     pub fn record(mut self, recorder: Recorder) -> Self {
-        self.engine.record(recorder.record.clone());
-        self.streams.recorder = Some(recorder);
+        self.runner.record(recorder);
         self
     }
 
@@ -137,7 +114,7 @@ impl<H: Handler> Container<H> {
     /// An injector does not keep the container from ending when nothing else is left to do.
     #[must_use]
     pub fn injector(&self) -> Injector {
-        Injector::new(Arc::clone(&self.mailbox))
+        self.runner.injector()
     }
 
     /// Runs until nothing is left to do: no connection, no listener, no timer.
@@ -154,7 +131,7 @@ impl<H: Handler> Container<H> {
                 Err(Error::System(error)) => return Err(Error::System(error)),
                 Err(unhandled) => {
                     failure.get_or_insert(unhandled);
-                    self.engine.stop();
+                    self.runner.engine.stop();
                 }
             }
         }
@@ -167,57 +144,41 @@ impl<H: Handler> Container<H> {
     /// # Errors
     /// As [`run`](Self::run); the next call goes on.
     pub fn process(&mut self, timeout: impl Into<Option<Duration>>) -> Result<bool, Error> {
-        if self.is_finished() {
+        if self.runner.is_finished() {
             return Ok(false);
         }
-        if self.started {
+        if self.runner.is_started() {
             self.wait(timeout.into());
             self.take_in();
         } else {
             let waker = Arc::new(Waker::new().map_err(Error::System)?);
             self.waker = Some(Arc::clone(&waker));
-            self.mailbox.open(move || waker.wake());
-            self.engine.start();
-            self.started = true;
+            self.runner.start(move || waker.wake());
         }
         for turn in 1..=TURNS_A_STEP {
-            let has_more = self.engine.dispatch(&mut self.handler, self.clock.now());
-            let now = self.clock.now();
-            if !has_more && turn % READS_A_WRITE != 0 && self.streams.read_on(&mut self.engine, now) {
-                continue;
-            }
-            while let Some(io) = self.engine.poll_dirty_io() {
-                self.streams.refresh(io, &mut self.engine, now);
-            }
-            while let Some(action) = self.engine.poll_action() {
+            let has_more = self.runner.turn(turn);
+            let now = self.runner.clock.now();
+            while let Some(action) = self.runner.engine.poll_action() {
                 self.obey(action, now);
             }
             if !has_more {
                 break;
             }
         }
-        if let Some(failure) = self.engine.take_failure() {
-            return Err(Error::Unhandled(failure));
-        }
-        Ok(!self.is_finished())
-    }
-
-    /// Nothing is left to do, and the peers of all sockets have had their time.
-    fn is_finished(&self) -> bool {
-        self.engine.is_finished() && self.lingering.is_empty()
+        self.runner.has_more()
     }
 
     /// The handler.
     pub const fn handler(&mut self) -> &mut H {
-        &mut self.handler
+        &mut self.runner.handler
     }
 
     /// Sleeps until a socket is ready, a deadline comes or the time is over.
     fn wait(&mut self, timeout: Option<Duration>) {
-        let now = self.clock.now();
+        let now = self.runner.clock.now();
         let mut deadline = timeout.map(|timeout| now + timeout);
         let mut wake_at = |at: Instant| deadline = Some(deadline.map_or(at, |deadline| deadline.min(at)));
-        self.engine.poll_timeout().into_iter().for_each(&mut wake_at);
+        self.runner.deadline().into_iter().for_each(&mut wake_at);
 
         let mut poll = self.poller.start();
         if let Some(waker) = &self.waker {
@@ -235,11 +196,10 @@ impl<H: Handler> Container<H> {
                 poll.add(socket, Token::Dial(*io), false, true);
             }
         }
-        for stream in self.streams.iter() {
+        for stream in self.runner.streams.iter() {
             poll.add(stream.socket(), Token::Stream(stream.io()), stream.wants_read(), stream.wants_write());
         }
-        self.lingering.deadline().into_iter().for_each(&mut wake_at);
-        for socket in self.lingering.sockets() {
+        for socket in self.runner.lingering.sockets() {
             poll.add(socket, Token::Lingering, true, false);
         }
         let timeout = deadline.map(|deadline| deadline.duration_since(now));
@@ -248,8 +208,8 @@ impl<H: Handler> Container<H> {
 
     /// Takes in what other threads, the sockets and the time have brought.
     fn take_in(&mut self) {
-        let now = self.clock.now();
-        self.streams.polled();
+        let now = self.runner.clock.now();
+        self.runner.streams.polled();
         let mut ready = mem::take(&mut self.ready);
         for (token, ready) in ready.drain(..) {
             match token {
@@ -257,11 +217,12 @@ impl<H: Handler> Container<H> {
                 Token::Listener(listener) => self.accept(listener, now),
                 Token::Dial(io) => self.advance(io, now),
                 Token::Stream(io) => {
+                    let Runner { streams, engine, .. } = &mut self.runner;
                     if ready.readable {
-                        self.streams.read(io, &mut self.engine, now);
+                        streams.read(io, engine, now);
                     }
                     if ready.writable {
-                        self.streams.resume(io, &mut self.engine, now);
+                        streams.resume(io, engine, now);
                     }
                 }
                 Token::Lingering => {}
@@ -271,23 +232,14 @@ impl<H: Handler> Container<H> {
         while let Some(io) = self.dials.overdue(now) {
             self.advance(io, now);
         }
-        self.lingering.close_finished(now);
-        self.engine.handle_timeout(now);
+        self.runner.handle_timeout(now);
     }
 
     fn take_mail(&mut self, now: Instant) {
         if let Some(waker) = &self.waker {
             waker.clear();
         }
-        let mut found = Vec::new();
-        self.mailbox.take(|mail| match mail {
-            Mail::Event(event) => self.engine.inject(event).err().map(Mail::Event),
-            Mail::Found(io, addresses) => {
-                found.push((io, addresses));
-                None
-            }
-        });
-        for (io, addresses) in found {
+        for (io, addresses) in self.runner.take_mail() {
             if let Some(dial) = self.dials.take(io) {
                 let dialed = dial.found(addresses, now).map(Dialed::Pending);
                 self.dialed(io, dialed, now);
@@ -301,22 +253,23 @@ impl<H: Handler> Container<H> {
         }
     }
 
-    fn dialed(&mut self, io: IoId, dialed: Result<Dialed, Failure>, now: Instant) {
+    fn dialed(&mut self, io: IoId, dialed: Result<Dialed<TcpStream>, Failure>, now: Instant) {
         match dialed {
             Ok(Dialed::Pending(dial)) => self.dials.put(io, dial),
             Ok(Dialed::Connected(socket)) => {
-                self.streams.add(io, socket);
-                self.engine.connected(io, now);
+                self.runner.streams.add(io, socket);
+                self.runner.engine.connected(io, now);
             }
-            Err(failure) => self.engine.connect_failed(io, &failure.reason()),
+            Err(failure) => self.runner.engine.connect_failed(io, &failure.reason()),
         }
     }
 
     fn accept(&mut self, id: ListenerId, now: Instant) {
         let Some(Some((_, listener))) = self.listeners.get_mut(id.index()) else { return };
+        let Runner { streams, engine, .. } = &mut self.runner;
         listener.accept(now, |socket| {
-            if let Some(io) = self.engine.accepted(id, now) {
-                self.streams.add(io, socket);
+            if let Some(io) = engine.accepted(id, now) {
+                streams.add(io, socket);
             }
         });
     }
@@ -324,17 +277,17 @@ impl<H: Handler> Container<H> {
     fn obey(&mut self, action: Action, now: Instant) {
         match action {
             Action::Connect { io, address } => {
-                let mailbox = Arc::clone(&self.mailbox);
-                let dial = Dial::new(address, move |found| mailbox.put_found(io, found));
+                let mailbox = self.runner.mailbox();
+                let dial = Dial::new(CONNECTOR, address, move |found| mailbox.put_found(io, found));
                 self.dialed(io, dial.map(Dialed::Pending), now);
             }
-            Action::Listen { listener: id, address } => match Listener::open(&address) {
+            Action::Listen { listener: id, address } => match Listener::open(ACCEPTOR, &address) {
                 Ok(listener) => {
                     let local = listener.local_address().unwrap_or_else(|| address.to_string());
                     put(&mut self.listeners, id.index(), (id, listener));
-                    self.engine.listening(id, &local);
+                    self.runner.engine.listening(id, &local);
                 }
-                Err(failure) => self.engine.listen_failed(id, &failure.reason()),
+                Err(failure) => self.runner.engine.listen_failed(id, &failure.reason()),
             },
             Action::StopListening { listener } => {
                 self.listeners.get_mut(listener.index()).and_then(Option::take);
@@ -342,10 +295,11 @@ impl<H: Handler> Container<H> {
             Action::Shutdown { io } => {
                 self.dials.take(io);
                 //= 5.1-02
-                if let Some(socket) = self.streams.take(io, &mut self.engine)
+                let Runner { streams, engine, lingering, .. } = &mut self.runner;
+                if let Some(socket) = streams.take(io, engine)
                     && socket.shutdown(Shutdown::Write).is_ok()
                 {
-                    self.lingering.add(socket, now);
+                    lingering.add(socket, now);
                 }
             }
             action => debug_assert!(false, "this driver does not know {action:?}"),
@@ -353,15 +307,9 @@ impl<H: Handler> Container<H> {
     }
 }
 
-impl<H> Drop for Container<H> {
-    fn drop(&mut self) {
-        self.mailbox.close();
-    }
-}
-
 impl<H> fmt::Debug for Container<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.engine.fmt(f)
+        self.runner.fmt(f)
     }
 }
 

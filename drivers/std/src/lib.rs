@@ -57,28 +57,4 @@ mod poller;
 mod socket;
 mod waker;
 
-pub use amqp1_driver::{Error, Failure as SocketFailure, InjectError, Injector, Url, UrlError, record};
-pub use amqp1_engine::{
-    Blocked, DisconnectReason, HandshakeError, Instant, Limits, LinkConfig, LinkId, Misuse, Scope, SendError,
-    Serial, SessionConfig, Violation,
-    codec::{self, Fields, Map, Str, Symbol, Symbols, Value},
-    container::{
-        Address, AtLeastOnce, AtMostOnce, Attempt, Capabilities, ConnectionId, ConnectionOptions,
-        ContainerOptions, Context, CoordinatorCapabilities, Copy, DefaultOutcome, Delays, Delivery,
-        DeliveryId, DesiredCapabilities, Disconnected, Durability, DurableSubscription, Dynamic,
-        DynamicNodeProperties, ExactlyOnce, Expiry, Failure, Filter, Global, Handler, InDoubt, Knobs, Link,
-        LinkOption, LinkProperties, LinkSettings, ListenerId, MaxMessageSize, Move, Name, Object,
-        OfferedCapabilities, Outcomes, Prefetch, ReceiverId, Reconnect, Recovery, Scheme, Security, Selector,
-        SendRefused, SenderId, SessionId, Shared, SourceAddress, SourceCapabilities, SubscriptionName,
-        TargetAddress, TargetCapabilities, TaskId, Timeout, Tracker, Transaction, TransactionId, Unhandled,
-        Where,
-    },
-    message::{self, Body, BodyRef, Message, MessageView},
-    sasl, types,
-};
-pub use bytes::Bytes;
-
-/// Whether the environment asks for the frame trace.
-fn trace_is_wanted() -> bool {
-    std::env::var_os("AMQP1_TRACE").is_some_and(|value| value == "frm")
-}
+pub use amqp1_driver::program::*;

@@ -9,7 +9,12 @@ use std::{
     time::Duration,
 };
 
-use amqp1_driver::{Clock, Url, record::Recorder};
+use amqp1_driver::{
+    Clock, Dial, Dialed, Url,
+    client::{Error, State, Waiting},
+    record::Recorder,
+    trace_is_wanted,
+};
 use amqp1_engine::{
     Instant, LinkConfig,
     codec::Str,
@@ -17,17 +22,8 @@ use amqp1_engine::{
     types::{Open, Role, Target, capability},
 };
 
-use super::{
-    Receiver, Sender,
-    error::{Error, Waiting},
-    link::LinkHandle,
-    shared::Shared,
-    state::{Link, State},
-};
-use crate::{
-    dial::{Dial, Dialed},
-    poller::Poller,
-};
+use super::{Receiver, Sender, link::LinkHandle, shared::Shared};
+use crate::{dial::CONNECTOR, poller::Poller};
 
 /// Connects with default [`Options`].
 ///
@@ -96,7 +92,7 @@ impl Options {
         let random = RandomState::new().hash_one(0);
         let container_id = self.container_id.clone().unwrap_or_else(|| format!("amqp1-{random:016x}").into());
         let mut config = self.connection.client_config(container_id, &address);
-        config.trace |= crate::trace_is_wanted();
+        config.trace |= trace_is_wanted();
         config.record = self.record.as_ref().map(|recorder| recorder.record.clone());
         let mut engine = amqp1_engine::Connection::new(config, clock.now());
         engine.open();
@@ -106,10 +102,7 @@ impl Options {
         let shared = Shared::new(state, socket, clock, self.timeout)
             .map_err(|error| Error::Broken(Arc::new(error)))?;
         let shared = Arc::new(shared);
-        shared.wait(deadline, Waiting::Open, |state| {
-            state.alive()?;
-            Ok(state.engine.remote_open().map(|_| ()))
-        })?;
+        shared.wait(deadline, Waiting::Open, |state| Ok(state.remote_open()?.map(|_| ())))?;
         let keeper = keep_alive(&shared);
         Ok(Connection { shared, names: format!("{random:016x}"), _keeper: keeper.map(Arc::new) })
     }
@@ -118,7 +111,7 @@ impl Options {
 /// Connects to the first of the host's addresses that answers.
 fn dial(address: Address, clock: &Clock, deadline: Instant) -> Result<TcpStream, Error> {
     let (sender, found) = mpsc::sync_channel(1);
-    let dial = Dial::new(address, move |found| {
+    let dial = Dial::new(CONNECTOR, address, move |found| {
         // Nobody listens any more if the look-up took too long.
         let _ = sender.send(found);
     })?;
@@ -235,10 +228,7 @@ impl Connection {
 
     /// A name that no other link has, for a link's configuration.
     pub fn link_name(&self) -> Str {
-        let number = self.shared.tell(|state| {
-            state.links_made += 1;
-            state.links_made
-        });
+        let number = self.shared.tell(State::next_link);
         format!("{}-{number}", self.names).into()
     }
 
@@ -247,10 +237,7 @@ impl Connection {
     /// # Errors
     /// Why the connection is over.
     pub fn remote_open(&self) -> Result<Open, Error> {
-        self.shared.tell(|state| {
-            state.alive()?;
-            state.engine.remote_open().cloned().ok_or(Error::Closed(None))
-        })
+        self.shared.tell(|state| state.remote_open()?.cloned().ok_or(Error::Closed(None)))
     }
 
     /// Closes the connection and waits for the peer to do so, too. What was sent before leaves first.
@@ -261,13 +248,8 @@ impl Connection {
     /// [`Error::Closed`] with the peer's reason when it closed with an error, [`Error::TimedOut`], or what else
     /// ended the connection.
     pub fn close(&self) -> Result<(), Error> {
-        let closed = self.shared.wait(self.shared.deadline(self.shared.timeout), Waiting::Close, |state| {
-            state.engine.close(None);
-            if !state.is_done() {
-                return Ok(None);
-            }
-            state.closed_well().map(Some)
-        });
+        let deadline = self.shared.deadline(self.shared.timeout);
+        let closed = self.shared.wait(deadline, Waiting::Close, State::close);
         self.shared.hang_up();
         closed
     }
@@ -277,32 +259,9 @@ impl Connection {
     }
 
     fn attach(&self, role: Role, config: LinkConfig, prefetch: u32) -> Result<LinkHandle, Error> {
-        let link = self.shared.tell(|state| {
-            let mut session = state.session()?;
-            let link = match role {
-                Role::Sender => session.attach_sender(config)?,
-                Role::Receiver => session.attach_receiver(config)?,
-            };
-            state.links.insert(link, Link::new(prefetch));
-            if role == Role::Receiver {
-                state.engine.receiver(link)?.set_credit(prefetch);
-            }
-            Ok::<_, Error>(link)
-        })?;
+        let link = self.shared.tell(|state| state.attach(role, config, prefetch))?;
         let handle = LinkHandle::new(self.clone(), link);
-        handle.wait(Waiting::Attach, |state| {
-            state.link_alive(link)?;
-            // A peer that refuses answers without a terminus of its own, then detaches and says why.
-            let is_there = match role {
-                Role::Sender => {
-                    state.engine.sender(link)?.remote_attach().is_some_and(|attach| attach.target.is_some())
-                }
-                Role::Receiver => {
-                    state.engine.receiver(link)?.remote_attach().is_some_and(|attach| attach.source.is_some())
-                }
-            };
-            Ok(is_there.then_some(()))
-        })?;
+        handle.wait(Waiting::Attach, |state| state.attached(link))?;
         Ok(handle)
     }
 }

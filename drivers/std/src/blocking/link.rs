@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
+use amqp1_driver::client::{Error, State, Waiting};
 use amqp1_engine::{Instant, LinkId};
 
-use super::{
-    Connection,
-    error::{Error, Waiting},
-    shared::Shared,
-    state::State,
-};
+use super::{Connection, shared::Shared};
 
 /// A link that is open until nobody has a use for it.
 #[derive(Clone, Debug)]
@@ -62,11 +58,7 @@ impl LinkHandle {
     pub(super) fn close(&self) -> Result<(), Error> {
         let id = self.id();
         self.shared().tell(|state| state.close_link(id));
-        self.wait(Waiting::Close, |state| match state.link_alive(id) {
-            Ok(()) => Ok(None),
-            Err(Error::Detached(None)) => Ok(Some(())),
-            Err(error) => Err(error),
-        })
+        self.wait(Waiting::Close, |state| state.link_closed(id))
     }
 }
 

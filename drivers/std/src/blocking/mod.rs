@@ -18,16 +18,14 @@
 //! A call comes back after [`Options::timeout`] at the latest, whatever the peer does; some take a time of their own.
 
 mod connection;
-mod error;
 mod link;
 mod receiver;
 mod request;
 mod sender;
 mod shared;
-mod state;
 
+pub use amqp1_driver::client::{Error, Outcome, Waiting};
 pub use connection::{Connection, Options, connect};
-pub use error::{Error, Waiting};
 pub use receiver::{Delivery, MessageReader, Receiver};
 pub use request::SyncRequestResponse;
-pub use sender::{MessageWriter, Outcome, Sender, Submitted};
+pub use sender::{MessageWriter, Sender, Submitted};

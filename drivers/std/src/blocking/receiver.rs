@@ -2,19 +2,16 @@
 
 use std::{io, mem, time::Duration};
 
+use amqp1_driver::client::{Arrived, Error, Waiting};
 use amqp1_engine::{
     DeliveryId, Instant,
     codec::{DecodeError, Symbol},
     message::{Message, MessageView},
-    types::{self, Attach, DeliveryState, Modified, ReceiverSettleMode},
+    types::{self, Attach, DeliveryState, Modified},
 };
 use bytes::{Buf, Bytes};
 
-use super::{
-    error::{Error, Waiting},
-    link::LinkHandle,
-    state::{Arrived, State},
-};
+use super::link::LinkHandle;
 
 /// A link that receives. It is closed when it and all that was received by it are dropped; messages that came and were
 /// not received go back to the sender.
@@ -47,12 +44,7 @@ impl Receiver {
     /// The same, with a deadline, and a name for what is waited for.
     pub(super) fn recv_until(&self, deadline: Instant, waiting: Waiting) -> Result<Delivery, Error> {
         let link = self.link.id();
-        let arrived = self.next(deadline, waiting, |state| {
-            if !state.gather(link) {
-                return None;
-            }
-            state.links.get_mut(&link)?.arrived.pop_front()
-        })?;
+        let arrived = self.link.wait_until(deadline, waiting, |state| state.receive(link))?;
         Ok(Delivery::new(self.link.clone(), arrived))
     }
 
@@ -79,9 +71,7 @@ impl Receiver {
     /// ```
     pub fn stream(&self) -> Result<MessageReader, Error> {
         let link = self.link.id();
-        let mut arrived = self.next(self.link.deadline(), Waiting::Message, |state| {
-            state.links.get_mut(&link)?.arrived.pop_front()
-        })?;
+        let mut arrived = self.link.wait(Waiting::Message, |state| state.receive_beginning(link))?;
         let unread = mem::take(&mut arrived.payload).into_bytes();
         let complete = arrived.complete;
         Ok(MessageReader { delivery: Delivery::new(self.link.clone(), arrived), unread, complete })
@@ -94,10 +84,7 @@ impl Receiver {
     /// Why the link cannot be used.
     pub fn remote_attach(&self) -> Result<Attach, Error> {
         let link = self.link.id();
-        self.link.shared().tell(|state| {
-            state.link_alive(link)?;
-            state.engine.receiver(link)?.remote_attach().ok_or(Error::Detached(None))
-        })
+        self.link.shared().tell(|state| state.remote_attach(link))
     }
 
     /// The filters that this side asked for and the peer does without (§3.5.1): messages may come that they would keep away.
@@ -106,10 +93,7 @@ impl Receiver {
     /// Why the link cannot be used.
     pub fn dropped_filters(&self) -> Result<Vec<Symbol>, Error> {
         let link = self.link.id();
-        self.link.shared().tell(|state| {
-            state.link_alive(link)?;
-            Ok(state.engine.receiver(link)?.dropped_filters())
-        })
+        self.link.shared().tell(|state| state.dropped_filters(link))
     }
 
     pub(super) fn link(&self) -> &LinkHandle {
@@ -123,23 +107,6 @@ impl Receiver {
     /// is over.
     pub fn close(self) -> Result<(), Error> {
         self.link.close()
-    }
-
-    /// Waits for a message that `look` finds, and lets more come in its place.
-    fn next(
-        &self,
-        deadline: Instant,
-        waiting: Waiting,
-        mut look: impl FnMut(&mut State) -> Option<Arrived>,
-    ) -> Result<Arrived, Error> {
-        let link = self.link.id();
-        self.link.wait_until(deadline, waiting, |state| {
-            if let Some(arrived) = look(state) {
-                state.top_up(link);
-                return Ok(Some(arrived));
-            }
-            state.link_alive(link).map(|()| None)
-        })
     }
 }
 
@@ -233,41 +200,22 @@ impl Delivery {
     }
 
     fn settle(mut self, outcome: DeliveryState) -> Result<(), Error> {
-        let (id, link) = (self.id, self.link.id());
         if mem::replace(&mut self.settled, true) {
             return Ok(());
         }
-        let settles_second = self.link.shared().tell(|state| {
-            state.link_alive(link)?;
-            let mut receiver = state.engine.receiver(link)?;
-            receiver.update(id, outcome)?;
-            Ok::<_, Error>(receiver.rcv_settle_mode() == ReceiverSettleMode::Second)
-        })?;
-        if !settles_second {
-            return Ok(());
+        let id = self.id;
+        let settles_second = self.link.shared().tell(|state| state.update(id, outcome))?;
+        if settles_second {
+            self.link.wait(Waiting::Settlement, |state| state.settled(id))?;
         }
-        self.link.wait(Waiting::Settlement, |state| {
-            let settled = state
-                .engine
-                .receiver(link)
-                .and_then(|receiver| receiver.delivery(id).map(|delivery| delivery.is_remotely_settled()));
-            match settled {
-                Ok(true) => Ok(Some(state.engine.receiver(link)?.settle(id)?)),
-                Ok(false) => state.link_alive(link).map(|()| None),
-                Err(misuse) => Err(state.link_alive(link).err().unwrap_or(Error::Misuse(misuse))),
-            }
-        })
+        Ok(())
     }
 }
 
 impl Drop for Delivery {
     fn drop(&mut self) {
         if !self.settled {
-            let link = self.link.id();
-            self.link.shared().tell(|state| {
-                // A delivery whose link is gone has gone back already.
-                let _ = state.engine.receiver(link).and_then(|mut receiver| receiver.release(self.id));
-            });
+            self.link.shared().tell(|state| state.release(self.id));
         }
     }
 }
@@ -297,22 +245,8 @@ impl MessageReader {
         if self.complete {
             return Ok(None);
         }
-        let (id, link) = (self.delivery.id, self.delivery.link.id());
-        let (piece, complete) = self.delivery.link.wait(Waiting::Message, |state| {
-            let taken = state.engine.receiver(link).and_then(|mut receiver| {
-                let delivery = receiver.delivery(id)?;
-                let complete = delivery.is_complete();
-                if delivery.pending() == 0 && !complete {
-                    return Ok(None);
-                }
-                Ok(Some((receiver.take(id)?.into_bytes(), complete)))
-            });
-            match taken {
-                Ok(Some(taken)) => Ok(Some(taken)),
-                Ok(None) => state.link_alive(link).map(|()| None),
-                Err(_) => Err(state.link_alive(link).err().unwrap_or(Error::Aborted)),
-            }
-        })?;
+        let id = self.delivery.id;
+        let (piece, complete) = self.delivery.link.wait(Waiting::Message, |state| state.read(id))?;
         self.complete = complete;
         Ok(Some(piece).filter(|piece| !piece.is_empty()))
     }

@@ -9,7 +9,7 @@ use amqp1_engine::{
     types::{MessageId, Source},
 };
 
-use super::{Connection, Error, Receiver, Sender, error::Waiting};
+use super::{Connection, Error, Receiver, Sender, Waiting};
 
 /// Asks a service and waits for what it answers, one request at a time.
 ///

@@ -1,19 +1,16 @@
 //! Links that send.
 
-use std::{fmt, io};
+use std::io;
 
+use amqp1_driver::client::{Error, Outcome, Sent, Waiting};
 use amqp1_engine::{
-    self as engine, DeliveryId, Instant, Misuse, SendError,
+    self as engine, DeliveryId, Instant, SendError,
     message::Message,
-    types::{self, Attach, DeliveryState, DeliveryTag, Modified, SenderSettleMode},
+    types::{Attach, DeliveryTag},
 };
 use bytes::Bytes;
 
-use super::{
-    error::{Error, Reason, Waiting},
-    link::LinkHandle,
-    state::{State, is_decided},
-};
+use super::link::LinkHandle;
 
 /// The most bytes that one [`io::Write::write`] takes.
 const PIECE: usize = 64 * 1024;
@@ -49,7 +46,7 @@ impl Sender {
 
     /// The same, with a deadline of its own.
     pub(super) fn submit_until(&self, message: &Message, deadline: Instant) -> Result<Submitted, Error> {
-        let (id, settled) =
+        let Sent { id, settled } =
             self.start(deadline, |mut sender, tag, settled| sender.send_message(tag, settled, message))?;
         Ok(Submitted { link: self.link.clone(), id, open: !settled })
     }
@@ -62,7 +59,7 @@ impl Sender {
     /// # Errors
     /// [`Error::TimedOut`] when the receiver takes no message in time, or why the link cannot be used.
     pub fn stream(&self) -> Result<MessageWriter, Error> {
-        let (id, settled) = self.start(self.link.deadline(), |mut sender, tag, settled| {
+        let Sent { id, settled } = self.start(self.link.deadline(), |mut sender, tag, settled| {
             sender.start(tag, settled, 0, Bytes::new())
         })?;
         Ok(MessageWriter { link: self.link.clone(), id, settled, open: true })
@@ -101,10 +98,7 @@ impl Sender {
     /// Why the link cannot be used.
     pub fn remote_attach(&self) -> Result<Attach, Error> {
         let link = self.link.id();
-        self.link.shared().tell(|state| {
-            state.link_alive(link)?;
-            state.engine.sender(link)?.remote_attach().ok_or(Error::Detached(None))
-        })
+        self.link.shared().tell(|state| state.remote_attach(link))
     }
 
     /// Closes the link and waits for the peer to do so, too.
@@ -116,89 +110,14 @@ impl Sender {
         self.link.close()
     }
 
-    /// Starts a delivery once there is credit: its id, and whether it was sent settled.
+    /// Starts a delivery once there is credit.
     fn start(
         &self,
         deadline: Instant,
         mut start: impl FnMut(engine::Sender<'_>, DeliveryTag, bool) -> Result<DeliveryId, SendError>,
-    ) -> Result<(DeliveryId, bool), Error> {
-        when_possible(&self.link, deadline, |state| {
-            let sender = state.engine.sender(self.link.id())?;
-            let link = state.links.get_mut(&self.link.id()).ok_or(Misuse::Gone)?;
-            let settled = sender.snd_settle_mode() == SenderSettleMode::Settled;
-            let id = start(sender, DeliveryTag::from(link.next_tag), settled)?;
-            link.next_tag += 1;
-            Ok((id, settled))
-        })
-    }
-}
-
-/// Waits while nothing but a lack of credit or room stands in the way of sending.
-fn when_possible<T>(
-    link: &LinkHandle,
-    deadline: Instant,
-    mut send: impl FnMut(&mut State) -> Result<T, SendError>,
-) -> Result<T, Error> {
-    link.wait_until(deadline, Waiting::Credit, |state| {
-        state.link_alive(link.id())?;
-        match send(state) {
-            Ok(sent) => Ok(Some(sent)),
-            Err(SendError::Blocked(_)) => Ok(None),
-            Err(SendError::Misuse(misuse)) => Err(misuse.into()),
-            Err(refused) => Err(Error::Refused(refused)),
-        }
-    })
-}
-
-/// What the receiver made of a message.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// It was accepted (§3.4.2).
-    Accepted,
-    /// It is invalid, and the receiver may have said why (§3.4.3).
-    Rejected(Option<Box<types::Error>>),
-    /// It was not and will not be processed (§3.4.4).
-    Released,
-    /// It was not processed, and is to be changed so (§3.4.5).
-    Modified(Box<Modified>),
-    /// It is settled and there is no other outcome: it was sent settled, or the receiver said nothing more.
-    Settled,
-}
-
-impl Outcome {
-    /// Fails unless the message was accepted, or settled without another outcome.
-    ///
-    /// # Errors
-    /// [`Error::NotAccepted`].
-    pub fn accepted(self) -> Result<(), Error> {
-        match self {
-            Self::Accepted | Self::Settled => Ok(()),
-            other => Err(Error::NotAccepted(other)),
-        }
-    }
-
-    fn new(state: Option<DeliveryState>) -> Self {
-        match state {
-            Some(DeliveryState::Accepted) => Self::Accepted,
-            Some(DeliveryState::Rejected(error)) => Self::Rejected(error),
-            Some(DeliveryState::Released) => Self::Released,
-            Some(DeliveryState::Modified(modified)) => Self::Modified(modified),
-            _ => Self::Settled,
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Accepted => f.write_str("accepted"),
-            Self::Rejected(None) => f.write_str("rejected"),
-            Self::Rejected(Some(error)) => write!(f, "rejected: {}", Reason(error)),
-            Self::Released => f.write_str("released"),
-            Self::Modified(_) => f.write_str("modified"),
-            Self::Settled => f.write_str("settled"),
-        }
+    ) -> Result<Sent, Error> {
+        let link = self.link.id();
+        self.link.wait_until(deadline, Waiting::Credit, |state| state.start(link, &mut start))
     }
 }
 
@@ -226,15 +145,8 @@ impl Submitted {
         if !self.open {
             return Ok(Outcome::Settled);
         }
-        let (id, link) = (self.id, self.link.id());
-        let outcome = self.link.wait_until(deadline, Waiting::Outcome, |state| {
-            let decided = state.engine.sender(link).and_then(|sender| sender.delivery(id).map(is_decided));
-            match decided {
-                Ok(true) => Ok(Some(Outcome::new(state.engine.sender(link)?.settle(id, None)?))),
-                Ok(false) => state.link_alive(link).map(|()| None),
-                Err(misuse) => Err(state.link_alive(link).err().unwrap_or(Error::Misuse(misuse))),
-            }
-        })?;
+        let id = self.id;
+        let outcome = self.link.wait_until(deadline, Waiting::Outcome, |state| state.outcome(id))?;
         self.open = false;
         Ok(outcome)
     }
@@ -267,9 +179,7 @@ impl MessageWriter {
     pub fn write_piece(&mut self, piece: impl Into<Bytes>) -> Result<(), Error> {
         let piece = piece.into();
         let link = self.link.id();
-        when_possible(&self.link, self.link.deadline(), |state| {
-            state.engine.sender(link)?.write(piece.clone())
-        })
+        self.link.wait(Waiting::Credit, |state| state.write(link, &piece))
     }
 
     /// Ends the message and waits for what the receiver makes of it.
@@ -278,7 +188,7 @@ impl MessageWriter {
     /// As [`Submitted::outcome`].
     pub fn finish(mut self) -> Result<Outcome, Error> {
         let link = self.link.id();
-        when_possible(&self.link, self.link.deadline(), |state| state.engine.sender(link)?.finish())?;
+        self.link.wait(Waiting::Credit, |state| state.finish(link))?;
         self.open = false;
         Submitted { link: self.link.clone(), id: self.id, open: !self.settled }.outcome()
     }
@@ -300,10 +210,7 @@ impl Drop for MessageWriter {
     fn drop(&mut self) {
         if self.open {
             let link = self.link.id();
-            self.link.shared().tell(|state| {
-                // A link that is gone has given the message up already.
-                let _ = state.engine.sender(link).and_then(|mut sender| sender.abort());
-            });
+            self.link.shared().tell(|state| state.abort(link));
         }
     }
 }

@@ -8,13 +8,12 @@ use std::{
     time::Duration,
 };
 
-use amqp1_driver::{Channel, Clock, Received, Sent, Spare};
+use amqp1_driver::{
+    Channel, Clock, Received, Sent, Spare,
+    client::{Error, State, Waiting},
+};
 use amqp1_engine::Instant;
 
-use super::{
-    error::{Error, Waiting},
-    state::State,
-};
 use crate::{poller::Poller, socket, waker::Waker};
 
 thread_local! {
@@ -55,7 +54,10 @@ struct Inner {
 impl Inner {
     fn wants(&self) -> Wants {
         let (state, channel) = (&self.state, &self.channel);
-        Wants { read: !state.lost && state.engine.wants_input(), write: !state.lost && channel.wants_write() }
+        Wants {
+            read: !state.is_lost() && state.engine.wants_input(),
+            write: !state.is_lost() && channel.wants_write(),
+        }
     }
 }
 
@@ -159,7 +161,7 @@ impl Shared {
 
     /// Handles what the engine tells and writes what it has to say: whether there was any of it.
     fn exchange(&self, inner: &mut Inner) -> bool {
-        let told = inner.state.handle_events();
+        let told = inner.state.handle_events(|_| {});
         if told {
             // It may be what others wait for, the leader included.
             self.news.notify_all();
@@ -176,7 +178,7 @@ impl Shared {
     /// Writes what the socket takes: whether it took anything.
     fn write(&self, inner: &mut Inner) -> bool {
         let mut written = false;
-        while !inner.state.lost
+        while !inner.state.is_lost()
             && !inner.channel.wants_write()
             && let Some(mut output) = inner.state.engine.poll_transmit(self.clock.now())
         {
@@ -186,7 +188,7 @@ impl Shared {
                 Err(error) => {
                     // What the peer said before it went may tell why.
                     while self.read(inner) {
-                        inner.state.handle_events();
+                        inner.state.handle_events(|_| {});
                     }
                     inner.state.lose(Some(error), self.clock.now());
                 }

@@ -1,13 +1,13 @@
-//! What can go wrong in a blocking call.
+//! What can go wrong in a call.
 
 use std::{convert::Infallible, fmt, io, sync::Arc};
 
-use amqp1_driver::{Failure, UrlError};
 use amqp1_engine::{DisconnectReason, Misuse, SendError, Violation, types};
 
 use super::Outcome;
+use crate::{Failure, UrlError};
 
-/// Why a blocking call failed, in one line for a person.
+/// Why a call failed, in one line for a person.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use amqp1_driver::record::RecordingFile;
 use amqp1_engine::{
     Connection, DeliveryId, DisconnectReason, Event, Instant, LinkId, Misuse, OutgoingDelivery, Scope,
     Session, SessionConfig, SessionId,
@@ -15,20 +14,22 @@ use amqp1_engine::{
     types::{self, DeliveryState, condition},
 };
 
-use super::error::Error;
+use super::{Error, News};
+use crate::record::RecordingFile;
 
 /// One connection, its links and how it ended.
 #[derive(Debug)]
-pub(super) struct State {
-    pub(super) engine: Connection,
+pub struct State {
+    /// The protocol.
+    pub engine: Connection,
     /// The session that carries all links, unless the peer has ended it.
     session: Option<SessionId>,
     session_config: SessionConfig,
     pub(super) links: HashMap<LinkId, Link>,
     /// How many links were ever made: names them.
-    pub(super) links_made: u64,
+    links_made: u64,
     /// Nothing more will be read or written.
-    pub(super) lost: bool,
+    lost: bool,
     /// Why, if the socket broke.
     broken: Option<Arc<io::Error>>,
     /// Why the connection cannot be used any more.
@@ -50,8 +51,8 @@ pub(super) struct Link {
     pub(super) abandoned: HashSet<DeliveryId>,
     /// The next message's tag.
     pub(super) next_tag: u64,
-    /// A receiver's credit, topped up at one half.
-    pub(super) prefetch: u32,
+    /// A receiver's credit, topped up at one half; 0 where its user gives it.
+    prefetch: u32,
 }
 
 impl Link {
@@ -68,21 +69,23 @@ impl Link {
 
 /// A message on its way to the user.
 #[derive(Debug)]
-pub(super) struct Arrived {
-    pub(super) id: DeliveryId,
+pub struct Arrived {
+    /// Its name.
+    pub id: DeliveryId,
     /// What was taken from the engine so far.
-    pub(super) payload: Payload,
-    pub(super) complete: bool,
-    pub(super) message_format: u32,
-    pub(super) settled: bool,
+    pub payload: Payload,
+    /// Whether that is all of it.
+    pub complete: bool,
+    /// What its bytes are (§2.8.11).
+    pub message_format: u32,
+    /// Whether its sender has settled it.
+    pub settled: bool,
 }
 
 impl State {
-    pub(super) fn new(
-        engine: Connection,
-        session_config: SessionConfig,
-        recording: Option<RecordingFile>,
-    ) -> Self {
+    /// A connection that is about to be opened; links will be in a session with these settings.
+    #[must_use]
+    pub fn new(engine: Connection, session_config: SessionConfig, recording: Option<RecordingFile>) -> Self {
         let trace = engine.config().trace;
         Self {
             engine,
@@ -99,7 +102,10 @@ impl State {
     }
 
     /// The session for a new link: another one if the peer has ended the last, as some do when they refuse a link.
-    pub(super) fn session(&mut self) -> Result<Session<'_>, Error> {
+    ///
+    /// # Errors
+    /// Why the connection is over.
+    pub fn session(&mut self) -> Result<Session<'_>, Error> {
         self.alive()?;
         let session = match self.session {
             Some(session) => session,
@@ -108,20 +114,38 @@ impl State {
         Ok(self.engine.session(session)?)
     }
 
+    /// A number that no link has yet.
+    pub const fn next_link(&mut self) -> u64 {
+        self.links_made += 1;
+        self.links_made
+    }
+
+    /// Whether nothing more will be read or written.
+    #[must_use]
+    pub const fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// Nothing more will be read or written, because of this error if there was one.
-    pub(super) fn lose(&mut self, error: Option<io::Error>, now: Instant) {
+    pub fn lose(&mut self, error: Option<io::Error>, now: Instant) {
         self.lost = true;
         self.broken = self.broken.take().or_else(|| error.map(Arc::new));
         self.engine.handle_eof(now);
     }
 
     /// Fails if the connection cannot be used any more.
-    pub(super) fn alive(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn alive(&self) -> Result<(), Error> {
         self.over.clone().map_or(Ok(()), Err)
     }
 
     /// Fails if the connection is over for another reason than a close without an error.
-    pub(super) fn closed_well(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// The other reason.
+    pub fn closed_well(&self) -> Result<(), Error> {
         match &self.over {
             None | Some(Error::Closed(None)) => Ok(()),
             Some(error) => Err(error.clone()),
@@ -129,7 +153,10 @@ impl State {
     }
 
     /// Fails if the link cannot be used any more.
-    pub(super) fn link_alive(&self, link: LinkId) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn link_alive(&self, link: LinkId) -> Result<(), Error> {
         self.alive()?;
         match self.links.get(&link) {
             Some(Link { gone: None, .. }) => Ok(()),
@@ -139,16 +166,19 @@ impl State {
     }
 
     /// Whether the last word on the connection is said.
-    pub(super) fn is_done(&self) -> bool {
+    #[must_use]
+    pub fn is_done(&self) -> bool {
         self.lost || self.engine.is_done()
     }
 
-    /// Handles all that the engine has to tell: whether there was anything.
-    pub(super) fn handle_events(&mut self) -> bool {
+    /// Handles all that the engine has to tell, and says of each what may have become of it: whether there was anything.
+    pub fn handle_events(&mut self, mut tell: impl FnMut(News)) -> bool {
         let mut any = false;
         while let Some(event) = self.engine.poll_event() {
             any = true;
+            let news = News::of(&event);
             self.handle(event);
+            tell(news);
         }
         any
     }
@@ -156,7 +186,7 @@ impl State {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Closed { error } => {
-                self.finish(Error::Closed(error));
+                self.over(Error::Closed(error));
                 self.engine.close(None);
             }
             Event::Disconnected(reason) => {
@@ -165,13 +195,13 @@ impl State {
                     (DisconnectReason::Aborted, Some(error)) => Error::Broken(error),
                     (reason, _) => Error::Disconnected(reason),
                 };
-                self.finish(error);
+                self.over(error);
             }
             Event::Violated(violation) => {
                 let scope = violation.scope();
                 let error = Error::Violated(violation);
                 match scope {
-                    Scope::Connection => self.finish(error),
+                    Scope::Connection => self.over(error),
                     Scope::Session(session) => self.end(session, error),
                     Scope::Link(link) => self.detach(link, error),
                 }
@@ -233,7 +263,7 @@ impl State {
     }
 
     /// Nobody waits for the outcome of this message any more: it is settled when it comes.
-    pub(super) fn abandon(&mut self, id: DeliveryId) {
+    pub fn abandon(&mut self, id: DeliveryId) {
         if let Some(link) = self.links.get_mut(&id.link()) {
             link.abandoned.insert(id);
             self.settle_abandoned(id);
@@ -246,7 +276,7 @@ impl State {
         let Ok(mut receiver) = self.engine.receiver(id) else { return };
         let waiting = u32::try_from(link.arrived.len()).unwrap_or(u32::MAX);
         let ahead = receiver.credit().saturating_add(waiting);
-        if ahead <= link.prefetch / 2 {
+        if link.prefetch > 0 && ahead <= link.prefetch / 2 {
             receiver.add_credit(link.prefetch - ahead);
         }
     }
@@ -273,14 +303,14 @@ impl State {
     }
 
     /// The link is of no more use to anybody.
-    pub(super) fn forget_link(&mut self, link: LinkId) {
+    pub fn forget_link(&mut self, link: LinkId) {
         if self.links.remove(&link).is_some() {
             self.close_link(link);
         }
     }
 
     /// Tells the peer that a link is closed; one that is closed already stays so.
-    pub(super) fn close_link(&mut self, link: LinkId) {
+    pub fn close_link(&mut self, link: LinkId) {
         let _ = match self.engine.role(link) {
             Ok(types::Role::Sender) => self.engine.sender(link).and_then(|mut link| link.close(None)),
             _ => self.engine.receiver(link).and_then(|mut link| link.close(None)),
@@ -301,7 +331,7 @@ impl State {
         }
     }
 
-    fn finish(&mut self, error: Error) {
+    fn over(&mut self, error: Error) {
         self.detach_all(&error);
         self.over.get_or_insert(error);
     }
@@ -313,7 +343,7 @@ impl State {
     }
 
     /// Hands on what the engine has traced and recorded.
-    pub(super) fn report(&mut self) {
+    pub fn report(&mut self) {
         if let Some(file) = &mut self.recording
             && let Some(recording) = self.engine.poll_recording()
         {

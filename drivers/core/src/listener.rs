@@ -1,0 +1,122 @@
+//! Accepting without waiting.
+
+use std::{
+    io,
+    net::{SocketAddr, ToSocketAddrs},
+    time::Duration,
+};
+
+use amqp1_engine::{Instant, container::Address};
+
+use crate::{Failure, plain_tcp};
+
+/// How a driver listens without waiting.
+#[derive(Debug)]
+pub struct Acceptor<L, S> {
+    /// Listens at an address; port 0 lets the system choose one.
+    pub bind: fn(SocketAddr) -> io::Result<L>,
+    /// Where it listens.
+    pub local_address: fn(&L) -> io::Result<SocketAddr>,
+    /// Takes one connection, ready for its work.
+    pub accept: fn(&L) -> io::Result<S>,
+}
+
+impl<L, S> Clone for Acceptor<L, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L, S> Copy for Acceptor<L, S> {}
+
+/// The most connections accepted at one go.
+const FAIR_SHARE: usize = 16;
+/// How long a listener rests when the system has no descriptor left for another connection.
+const REST: Duration = Duration::from_millis(100);
+
+/// A listener: one socket for each address of its host.
+#[derive(Debug)]
+pub struct Listener<L, S> {
+    acceptor: Acceptor<L, S>,
+    sockets: Vec<L>,
+    rests_until: Instant,
+}
+
+impl<L, S> Listener<L, S> {
+    /// Listens at all addresses of the host; port 0 lets the system choose one.
+    ///
+    /// # Errors
+    /// The scheme is not served, or none of the addresses can be listened at.
+    pub fn open(acceptor: Acceptor<L, S>, address: &Address) -> Result<Self, Failure> {
+        let sockets = plain_tcp(address.scheme).and_then(|()| listen(&acceptor, &address.host, address.port));
+        let sockets = sockets.map_err(|error| Failure::listen(address, error))?;
+        Ok(Self { acceptor, sockets, rests_until: Instant::ZERO })
+    }
+
+    /// Where it listens: the first of its addresses, with the port that the system chose.
+    #[must_use]
+    pub fn local_address(&self) -> Option<String> {
+        (self.acceptor.local_address)(self.sockets.first()?).ok().map(|address| address.to_string())
+    }
+
+    /// The sockets to poll for connections; none while it rests.
+    #[must_use]
+    pub fn sockets(&self, now: Instant) -> &[L] {
+        if now < self.rests_until { &[] } else { &self.sockets }
+    }
+
+    /// All its sockets, for drivers that register what they wait for.
+    pub fn sockets_mut(&mut self) -> &mut [L] {
+        &mut self.sockets
+    }
+
+    /// When it has rested enough, if it rests.
+    #[must_use]
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        Some(self.rests_until).filter(|&until| now < until)
+    }
+
+    /// Accepts those that wait, within a fair share: whether that was all of them.
+    pub fn accept(&mut self, now: Instant, mut accepted: impl FnMut(S)) -> bool {
+        let mut all = true;
+        for socket in &self.sockets {
+            let mut left = FAIR_SHARE;
+            loop {
+                if left == 0 {
+                    all = false;
+                    break;
+                }
+                left -= 1;
+                match (self.acceptor.accept)(socket) {
+                    Ok(socket) => accepted(socket),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // Gone again before it was accepted.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(_) => {
+                        self.rests_until = now + REST;
+                        return false;
+                    }
+                }
+            }
+        }
+        all
+    }
+}
+
+/// Opens one listener for each address of the host, all at one port.
+fn listen<L, S>(acceptor: &Acceptor<L, S>, host: &str, port: u16) -> io::Result<Vec<L>> {
+    let mut listeners: Vec<L> = Vec::new();
+    let mut failed = io::ErrorKind::AddrNotAvailable.into();
+    for mut address in (host, port).to_socket_addrs()? {
+        if let (0, Some(first)) = (port, listeners.first()) {
+            address.set_port((acceptor.local_address)(first)?.port());
+        }
+        match (acceptor.bind)(address) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
+            // A name may have addresses of a protocol that this machine does not speak.
+            Err(error) => failed = error,
+        }
+    }
+    if listeners.is_empty() { Err(failed) } else { Ok(listeners) }
+}
