@@ -7,8 +7,11 @@
 pub mod codec;
 pub mod containers;
 pub mod duplex;
+pub mod receive;
 mod report;
 pub use report::{Report, resident_kb};
+pub mod scale;
+pub mod send;
 
 use std::{process::ExitCode, str::FromStr};
 

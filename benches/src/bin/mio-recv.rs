@@ -1,0 +1,9 @@
+//! Takes N messages with the driver on mio: see [`amqp1_benches::receive`].
+
+use std::process::ExitCode;
+
+use amqp1_mio::Container;
+
+fn main() -> ExitCode {
+    amqp1_benches::receive::main(|handler, options| Container::with_options(handler, options).run())
+}
