@@ -2,10 +2,14 @@
 
 use std::{
     io::{self, ErrorKind, IoSlice},
+    mem,
     ops::Range,
 };
 
+use amqp1_engine::sasl;
 use bytes::{Buf, Bytes, BytesMut};
+
+use crate::stage::{Progress, Stage, Staged, Written};
 
 /// What one read asks for, and a little more: large enough that a busy connection pays one system call for many frames.
 pub const READ_SIZE: usize = 64 * 1024;
@@ -25,6 +29,9 @@ const BLOCKS: usize = 4;
 /// What is allocated at a time for short input.
 const SHORTS: usize = 16 * SHORT;
 
+/// After so many reads that brought nothing but what the stages keep to themselves, others have a turn.
+const READS_FOR_STAGES: usize = 16;
+
 /// Slices offered to one write.
 const SLICES: usize = 64;
 
@@ -37,6 +44,8 @@ pub struct Spare {
     /// The one used last is at the end: it is the likeliest to be in the processor's cache.
     blocks: Vec<Bytes>,
     shorts: BytesMut,
+    /// What is read for [stages](crate::Stages), if there are any: it is empty between two reads.
+    wire: Vec<u8>,
 }
 
 impl Spare {
@@ -95,6 +104,9 @@ pub enum Received {
     Full,
     /// Nothing to read now; wait until the socket is readable.
     Blocked,
+    /// The [stages](crate::Stages) are open: tell the engine [what they give](Channel::security), and read again at once.
+    /// There is no such thing on a plain socket.
+    Secured,
     /// The peer will send no more.
     Eof,
 }
@@ -104,7 +116,8 @@ pub enum Received {
 pub enum Sent {
     /// Everything is written.
     All,
-    /// The socket takes no more now; wait until it is writable.
+    /// No more can be written now: wait until the socket is writable if the channel
+    /// [wants that](Channel::wants_write), else until the peer was heard.
     Blocked,
 }
 
@@ -135,12 +148,18 @@ pub enum Sent {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// # Where TLS and WebSocket will go
+/// # Stages
 ///
-/// Both are byte stages between the socket and the engine, with buffers of the caller, and they belong in here: `read`
-/// will pass what the socket gave through the stage before the engine sees it, and `write` will pass the
-/// engine's output through the stage to the socket, which may also have bytes of its own to write. Drivers see
-/// none of it: they keep calling `read` and `write`, and wait as `wants_write` says.
+/// [`Stages`](crate::Stages) gives channels that have byte stages between the socket and the engine, such as TLS. A driver
+/// treats them as any other, with three things to look at:
+///
+/// - A stage has bytes of its own to write, at the beginning and in answer to what was read: after it was made, after
+///   each read and when the socket is writable, see whether the channel [`has_output`](Self::has_output), and
+///   [`write`](Self::write) then, with empty output if the engine has none.
+/// - Once the stages are open, `read` returns [`Received::Secured`].
+/// - Before the socket is closed, [`close`](Self::close) says so to the peer.
+///
+/// What the socket has not taken the engine keeps: output counts as written when all its bytes are on their way.
 #[derive(Debug, Default)]
 pub struct Channel {
     /// The beginning of a frame, where that is short.
@@ -148,13 +167,19 @@ pub struct Channel {
     /// Where it is long: the block that it was read into, and where in there it is.
     long: Option<(Bytes, Range<usize>)>,
     blocked: bool,
+    stages: Option<Box<Staged>>,
 }
 
 impl Channel {
-    /// A channel with nothing in it; it allocates nothing.
+    /// A channel of plain bytes with nothing in it; it allocates nothing.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    #[allow(dead_code, reason = "without any feature there is no stage")]
+    pub(crate) fn with_stage(stage: Box<dyn Stage>) -> Self {
+        Self { stages: Some(Box::new(Staged::new(stage))), ..Self::default() }
     }
 
     /// Reads once, and has the engine `take` what it can of all that was read and not taken before; where nothing
@@ -169,6 +194,14 @@ impl Channel {
         mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
         take: impl FnOnce(&mut Bytes),
     ) -> io::Result<Received> {
+        if let Some(mut stages) = self.stages.take() {
+            let mut wire = mem::take(&mut spare.wire);
+            wire.resize(READ_SIZE, 0);
+            let received = self.read_staged(&mut stages, &mut wire, spare, &mut read, take);
+            spare.wire = wire;
+            self.stages = Some(stages);
+            return received;
+        }
         let (mut block, mut unread, wanted) = self.room(spare);
         let result = loop {
             match read(&mut block[unread.end..][..wanted]) {
@@ -179,11 +212,7 @@ impl Channel {
         let block = block.freeze();
         if let Ok(len @ 1..) = result {
             unread.end += len;
-            let is_short = unread.len() <= SHORT;
-            let mut input =
-                if is_short { spare.copy(&block[unread.clone()]) } else { block.slice(unread.clone()) };
-            take(&mut input);
-            unread.start = unread.end - input.len();
+            unread.start = hand_over(&block, unread.clone(), spare, take);
         }
         self.keep(block, unread, spare);
         match result {
@@ -193,6 +222,57 @@ impl Channel {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Received::Blocked),
             Err(error) => Err(error),
         }
+    }
+
+    /// Reads into `wire` until that brings something, and passes it through the stages into a block.
+    fn read_staged(
+        &mut self,
+        stages: &mut Staged,
+        wire: &mut [u8],
+        spare: &mut Spare,
+        read: &mut dyn FnMut(&mut [u8]) -> io::Result<usize>,
+        take: impl FnOnce(&mut Bytes),
+    ) -> io::Result<Received> {
+        for _ in 0..READS_FOR_STAGES {
+            let len = match stages.has_rest() {
+                true => 0,
+                false => match read(wire) {
+                    Ok(0) => return Ok(Received::Eof),
+                    Ok(len) => len,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Received::Blocked),
+                    Err(error) => return Err(error),
+                },
+            };
+            let mut decoded = None;
+            let up = |bytes: &[u8]| {
+                let (block, unread) = decoded.get_or_insert_with(|| {
+                    let (block, unread, _) = self.room(spare);
+                    (block, unread)
+                });
+                if block.len() - unread.end < bytes.len() {
+                    let moved = spare.take(&block[unread.clone()], bytes.len());
+                    spare.put(mem::replace(block, moved).freeze());
+                    *unread = 0..unread.len();
+                }
+                block[unread.end..][..bytes.len()].copy_from_slice(bytes);
+                unread.end += bytes.len();
+            };
+            let progress = stages.receive(&wire[..len], up);
+            if let Some((block, mut unread)) = decoded {
+                let block = block.freeze();
+                unread.start = hand_over(&block, unread.clone(), spare, take);
+                self.keep(block, unread, spare);
+                let has_more = len == wire.len() || stages.has_rest();
+                return Ok(if has_more { Received::Full } else { Received::Bytes });
+            }
+            match progress? {
+                Progress::Opened => return Ok(Received::Secured),
+                Progress::Ended => return Ok(Received::Eof),
+                Progress::Bytes | Progress::Nothing => {}
+            }
+        }
+        Ok(Received::Full)
     }
 
     /// A block, where in it the unfinished frame is, and how much to read behind that.
@@ -221,7 +301,7 @@ impl Channel {
         }
     }
 
-    /// Writes as much of `output` as the socket takes. `write` takes slices, as
+    /// Writes as much of `output` as the socket takes, behind what the stages have to write. `write` takes slices, as
     /// [`Write::write_vectored`](io::Write::write_vectored) does, and returns the number of bytes written.
     ///
     /// # Errors
@@ -232,6 +312,11 @@ impl Channel {
         mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<Sent> {
         self.blocked = false;
+        if let Some(stages) = &mut self.stages {
+            let written = stages.write(output, &mut write)?;
+            self.blocked = matches!(written, Written::Blocked);
+            return Ok(if matches!(written, Written::All) { Sent::All } else { Sent::Blocked });
+        }
         while output.has_remaining() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let count = output.chunks_vectored(&mut slices);
@@ -263,6 +348,38 @@ impl Channel {
     pub const fn writable(&mut self) {
         self.blocked = false;
     }
+
+    /// Whether the stages have bytes to write, their own or such as waited for them to be open, and the socket is not
+    /// blocked: call [`write`](Self::write), even if the engine has no output.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.blocked && self.stages.as_ref().is_some_and(|stages| stages.has_output())
+    }
+
+    /// What the stages protect and whom they have proved the peer to be, for the engine.
+    #[must_use]
+    pub fn security(&self) -> sasl::Channel {
+        self.stages.as_ref().map_or_else(sasl::Channel::default, |stages| stages.security())
+    }
+
+    /// Writes the stages' last word, as far as the socket takes it at once: that nothing follows, or why they gave up. To be
+    /// called before the socket is closed.
+    pub fn close(&mut self, mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>) {
+        if let Some(stages) = &mut self.stages {
+            stages.close();
+            // A socket that is gone or full cannot be told.
+            let _ = stages.flush(&mut write);
+        }
+    }
+}
+
+/// Has the engine take what it can of what is unread in a block: where the rest begins.
+fn hand_over(block: &Bytes, unread: Range<usize>, spare: &mut Spare, take: impl FnOnce(&mut Bytes)) -> usize {
+    let end = unread.end;
+    let is_short = unread.len() <= SHORT;
+    let mut input = if is_short { spare.copy(&block[unread]) } else { block.slice(unread) };
+    take(&mut input);
+    end - input.len()
 }
 
 /// How much to read behind the beginning of a frame: its end, and little of what follows a long one, so that there is

@@ -13,7 +13,7 @@ use amqp1_engine::{
     container::{Address, IoId},
 };
 
-use crate::{Failure, Found, plain_tcp};
+use crate::{Channel, Failure, Found, Stages};
 
 /// How a driver opens a socket without waiting.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 pub struct Dial<S> {
     connector: Connector<S>,
     address: Address,
+    channel: Channel,
     /// Nothing while the addresses are looked up.
     attempt: Option<S>,
     deadline: Option<Instant>,
@@ -91,8 +92,8 @@ impl<S> Dials<S> {
 /// Where a socket has got.
 #[derive(Debug)]
 pub enum Dialed<S> {
-    /// It is connected.
-    Connected(S),
+    /// It is connected, and this is the channel for its bytes.
+    Connected(S, Channel),
     /// It is on its way.
     Pending(Dial<S>),
 }
@@ -102,17 +103,21 @@ impl<S> Dial<S> {
     /// look-up may take longer than anybody waits.
     ///
     /// # Errors
-    /// The scheme is not served, or there is no thread for the look-up.
+    /// The stages that the scheme needs cannot be had, or there is no thread for the look-up.
     pub fn new(
         connector: Connector<S>,
         address: Address,
+        stages: &Stages,
         found: impl FnOnce(Found) + Send + 'static,
     ) -> Result<Self, Failure> {
-        let started = plain_tcp(address.scheme).and_then(|()| look_up(&address.host, address.port, found));
+        let channel = stages.connect(&address);
+        let started = channel.and_then(|channel| {
+            look_up(&address.host, address.port, found)?;
+            Ok(channel)
+        });
+        let rest = Vec::new().into_iter();
         match started {
-            Ok(()) => {
-                Ok(Self { connector, address, attempt: None, deadline: None, rest: Vec::new().into_iter() })
-            }
+            Ok(channel) => Ok(Self { connector, address, channel, attempt: None, deadline: None, rest }),
             Err(error) => Err(Failure::connect(&address, error)),
         }
     }
@@ -133,7 +138,7 @@ impl<S> Dial<S> {
     pub fn advance(mut self, now: Instant) -> Result<Dialed<S>, Failure> {
         let Some(attempt) = self.attempt.take() else { return Ok(Dialed::Pending(self)) };
         let failed = match (self.connector.is_connected)(&attempt) {
-            Ok(true) => return Ok(Dialed::Connected(attempt)),
+            Ok(true) => return Ok(Dialed::Connected(attempt, self.channel)),
             Ok(false) if self.deadline.is_some_and(|deadline| now < deadline) => {
                 self.attempt = Some(attempt);
                 return Ok(Dialed::Pending(self));
@@ -195,7 +200,8 @@ mod tests {
     /// On its way to an address that does not answer.
     fn silent() -> Dial<()> {
         let connector = Connector { start: |_| Ok(()), is_connected: |&()| Ok(false) };
-        Dial::new(connector, "127.0.0.1".parse::<Url>().unwrap().into(), drop).unwrap()
+        let address = "127.0.0.1".parse::<Url>().unwrap().into();
+        Dial::new(connector, address, &Stages::default(), drop).unwrap()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io, io::ErrorKind, sync::Arc};
 
-use amqp1_engine::container::{Address, Scheme};
+use amqp1_engine::container::Address;
 
 /// A socket that could not be opened: where, why, and what to do about it, in one line.
 ///
@@ -73,7 +73,6 @@ impl Failure {
 
     fn reason_and_advice(&self) -> Option<(&'static str, &'static str)> {
         Some(match (self.task, self.kind()) {
-            (_, ErrorKind::Unsupported) => ("this driver speaks plain TCP only", "use an amqp URL"),
             (Task::Resolve, ErrorKind::TimedOut) => {
                 ("looking up the host's name takes too long", "try again")
             }
@@ -117,17 +116,6 @@ impl Error for Failure {
     }
 }
 
-/// Whether a driver that speaks plain TCP can serve this scheme; it never falls back from TLS to plain text.
-///
-/// # Errors
-/// [`ErrorKind::Unsupported`] for every scheme but `amqp`.
-pub fn plain_tcp(scheme: Scheme) -> io::Result<()> {
-    match scheme {
-        Scheme::Amqp => Ok(()),
-        Scheme::Amqps | Scheme::Ws | Scheme::Wss => Err(ErrorKind::Unsupported.into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,15 +136,5 @@ mod tests {
     fn a_rare_failure_is_told_in_the_words_of_the_system() {
         let failure = Failure::connect(&Address::new("h", 1), io::Error::other("out of tin"));
         assert_eq!(failure.to_string(), "cannot connect to h:1: out of tin");
-    }
-
-    #[test]
-    fn no_other_scheme_is_served_in_plain_text() {
-        assert!(plain_tcp(Scheme::Amqp).is_ok());
-        for scheme in [Scheme::Amqps, Scheme::Ws, Scheme::Wss] {
-            let refused = plain_tcp(scheme).expect_err("no TLS, no WebSocket");
-            let text = Failure::connect(&Address::new("h", 1), refused).to_string();
-            assert_eq!(text, "cannot connect to h:1: this driver speaks plain TCP only; use an amqp URL");
-        }
     }
 }

@@ -7,6 +7,7 @@
 //! - [`Clock`]: the engine's time, read from the operating system.
 //! - [`Channel`] and [`Spare`]: one connection's bytes between a socket and the engine, with buffers that are
 //!   given back when they are empty.
+//! - [`Stages`]: what else lies between them, such as TLS.
 //! - [`Failure`]: what users are told when a socket cannot be opened.
 //! - [`Runner`]: a container with its handler, and what its runner does however it waits.
 //! - [`program`]: what programs work with, to be exported by every driver.
@@ -28,7 +29,7 @@ pub use dial::{Connector, Dial, Dialed, Dials};
 mod error;
 pub use error::Error;
 mod failure;
-pub use failure::{Failure, plain_tcp};
+pub use failure::Failure;
 mod lingering;
 pub use lingering::Lingering;
 mod listener;
@@ -39,6 +40,8 @@ pub mod program;
 pub mod record;
 mod runner;
 pub use runner::{Runner, TURNS_A_STEP};
+mod stage;
+pub use stage::Stages;
 mod streams;
 pub use streams::{Stream, Streams};
 mod url;

@@ -6,9 +6,12 @@ use std::{
     time::Duration,
 };
 
-use amqp1_engine::{Instant, container::Address};
+use amqp1_engine::{
+    Instant,
+    container::{Address, Scheme},
+};
 
-use crate::{Failure, plain_tcp};
+use crate::{Channel, Failure, Stages};
 
 /// How a driver listens without waiting.
 #[derive(Debug)]
@@ -38,6 +41,7 @@ const REST: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Listener<L, S> {
     acceptor: Acceptor<L, S>,
+    scheme: Scheme,
     sockets: Vec<L>,
     rests_until: Instant,
 }
@@ -46,11 +50,13 @@ impl<L, S> Listener<L, S> {
     /// Listens at all addresses of the host; port 0 lets the system choose one.
     ///
     /// # Errors
-    /// The scheme is not served, or none of the addresses can be listened at.
-    pub fn open(acceptor: Acceptor<L, S>, address: &Address) -> Result<Self, Failure> {
-        let sockets = plain_tcp(address.scheme).and_then(|()| listen(&acceptor, &address.host, address.port));
+    /// The stages that the scheme needs cannot be had, or none of the addresses can be listened at.
+    pub fn open(acceptor: Acceptor<L, S>, address: &Address, stages: &Stages) -> Result<Self, Failure> {
+        let scheme = address.scheme;
+        // One that could not talk to those it accepts opens no port.
+        let sockets = stages.accept(scheme).and_then(|_| listen(&acceptor, &address.host, address.port));
         let sockets = sockets.map_err(|error| Failure::listen(address, error))?;
-        Ok(Self { acceptor, sockets, rests_until: Instant::ZERO })
+        Ok(Self { acceptor, scheme, sockets, rests_until: Instant::ZERO })
     }
 
     /// Where it listens: the first of its addresses, with the port that the system chose.
@@ -76,8 +82,8 @@ impl<L, S> Listener<L, S> {
         Some(self.rests_until).filter(|&until| now < until)
     }
 
-    /// Accepts those that wait, within a fair share: whether that was all of them.
-    pub fn accept(&mut self, now: Instant, mut accepted: impl FnMut(S)) -> bool {
+    /// Accepts those that wait, within a fair share, each with the channel for its bytes: whether that was all of them.
+    pub fn accept(&mut self, stages: &Stages, now: Instant, mut accepted: impl FnMut(S, Channel)) -> bool {
         let mut all = true;
         for socket in &self.sockets {
             let mut left = FAIR_SHARE;
@@ -87,8 +93,9 @@ impl<L, S> Listener<L, S> {
                     break;
                 }
                 left -= 1;
-                match (self.acceptor.accept)(socket) {
-                    Ok(socket) => accepted(socket),
+                let accept = |socket| Ok((socket, stages.accept(self.scheme)?));
+                match (self.acceptor.accept)(socket).and_then(accept) {
+                    Ok((socket, channel)) => accepted(socket, channel),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // Gone again before it was accepted.
                     Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}

@@ -13,7 +13,8 @@ use amqp1_engine::{
 };
 
 use crate::{
-    Clock, Error, Found, Injector, Lingering, Mail, Mailbox, Streams, record::Recorder, trace_is_wanted,
+    Clock, Error, Found, Injector, Lingering, Mail, Mailbox, Stages, Streams, record::Recorder,
+    trace_is_wanted,
 };
 
 /// After so many turns of the handler the sockets are looked at again.
@@ -50,6 +51,8 @@ pub struct Runner<H, S> {
     pub handler: H,
     /// The time of all that is in here.
     pub clock: Clock,
+    /// What lies between the sockets of new streams and the container.
+    pub stages: Stages,
     /// The open byte streams.
     pub streams: Streams<S>,
     /// Those that are about to close.
@@ -70,6 +73,7 @@ impl<H, S> Runner<H, S> {
             engine: container::Container::new(options),
             handler,
             clock: Clock::new(),
+            stages: Stages::default(),
             streams: Streams::default(),
             lingering: Lingering::default(),
             mailbox,

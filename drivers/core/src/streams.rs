@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, Read, Write},
+    io::{self, ErrorKind, IoSlice, Read, Write},
 };
 
 use amqp1_engine::{
@@ -54,6 +54,8 @@ pub struct Stream<S> {
     has_more: bool,
     /// Nothing more will be read.
     eof: bool,
+    /// Nobody is there to hear a last word.
+    gone: bool,
     /// It stands in the list of those that may have more to read.
     is_full: bool,
     /// It stands in the list of those that want something else.
@@ -94,14 +96,15 @@ impl<S> Stream<S> {
     /// The socket is broken: what is left to write has nowhere to go, also where all input was read before.
     fn fail(&mut self, error: &io::Error, container: &mut Container, now: Instant) {
         (self.eof, self.wants_read, self.has_more) = (true, false, false);
+        // Where only the stages gave up, the peer is told why.
+        self.gone = error.kind() != ErrorKind::InvalidData;
         container.io_error(self.io, &error.to_string(), now);
     }
 }
 
 impl<S: Read + Write> Streams<S> {
     /// Takes a socket in that is connected.
-    pub fn add(&mut self, io: IoId, socket: S) {
-        let channel = Channel::new();
+    pub fn add(&mut self, io: IoId, socket: S, channel: Channel) {
         let recording = self.recorder.as_ref().map(Recorder::begin);
         let stream = Stream {
             io,
@@ -110,6 +113,7 @@ impl<S: Read + Write> Streams<S> {
             wants_read: true,
             has_more: false,
             eof: false,
+            gone: false,
             is_full: false,
             has_changed: false,
             recording,
@@ -173,12 +177,22 @@ impl<S: Read + Write> Streams<S> {
     pub fn take(&mut self, io: IoId, container: &mut Container) -> Option<S> {
         self.keep_recording(io, container);
         self.get(io)?;
-        let stream = self.table[io.index()].take()?;
-        (!stream.eof).then_some(stream.socket)
+        let Stream { mut socket, mut channel, gone, .. } = self.table[io.index()].take()?;
+        channel.close(|slices| socket.write_vectored(slices));
+        (!gone).then_some(socket)
     }
 
     /// Reads once, and hands what that brought to the container: whether it brought anything.
     pub fn read(&mut self, io: IoId, container: &mut Container, now: Instant) -> bool {
+        let any = self.read_once(io, container, now);
+        if self.get(io).is_some_and(|stream| stream.channel.has_output()) {
+            self.write(io, container, now);
+            self.note_change(io);
+        }
+        any
+    }
+
+    fn read_once(&mut self, io: IoId, container: &mut Container, now: Instant) -> bool {
         let Some(Some(stream)) = self.table.get_mut(io.index()) else { return false };
         if stream.eof {
             return false;
@@ -187,13 +201,17 @@ impl<S: Read + Write> Streams<S> {
         let Stream { socket, channel, .. } = stream;
         match channel.read(&mut self.spare, |buffer| socket.read(buffer), take) {
             Ok(Received::Bytes) => return true,
+            Ok(Received::Secured) => {
+                container.secured(io, channel.security());
+                return self.read_once(io, container, now);
+            }
             Ok(Received::Full) => {
                 self.may_have_more(io);
                 return true;
             }
             Ok(Received::Blocked) => {}
             Ok(Received::Eof) => {
-                stream.eof = true;
+                (stream.eof, stream.gone) = (true, true);
                 container.eof(io, now);
             }
             Err(error) => stream.fail(&error, container, now),
@@ -287,14 +305,19 @@ impl<S: Read + Write> Streams<S> {
             if stream.channel.wants_write() {
                 return;
             }
-            let Some(mut output) = container.poll_transmit(io, now) else { return };
             let Stream { socket, channel, .. } = stream;
-            match channel.write(&mut output, |slices| socket.write_vectored(slices)) {
+            let write = |slices: &[IoSlice<'_>]| socket.write_vectored(slices);
+            let sent = match container.poll_transmit(io, now) {
+                Some(mut output) => channel.write(&mut output, write),
+                None if channel.has_output() => channel.write(&mut &[][..], write),
+                None => return,
+            };
+            match sent {
                 Ok(Sent::All) => stream.has_more = true,
                 Ok(Sent::Blocked) => return,
                 Err(error) => {
                     // What the peer said before it went may tell why.
-                    while container.wants_input(io) && self.read(io, container, now) {}
+                    while container.wants_input(io) && self.read_once(io, container, now) {}
                     return self.get(io).into_iter().for_each(|stream| stream.fail(&error, container, now));
                 }
             }

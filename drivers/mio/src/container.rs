@@ -299,8 +299,8 @@ impl<H: Handler> Sockets<H> {
                     Err(error) => self.runner.engine.connect_failed(io, &error.to_string()),
                 }
             }
-            Ok(Dialed::Connected(socket)) => {
-                self.runner.streams.add(io, socket);
+            Ok(Dialed::Connected(socket, channel)) => {
+                self.runner.streams.add(io, socket, channel);
                 self.runner.engine.connected(io, now);
             }
             Err(failure) => self.runner.engine.connect_failed(io, &failure.reason()),
@@ -309,10 +309,10 @@ impl<H: Handler> Sockets<H> {
 
     fn accept(&mut self, index: usize, poller: &Poller, now: Instant) {
         let Some(Some(listening)) = self.listeners.get_mut(index) else { return };
-        let Runner { streams, engine, .. } = &mut self.runner;
-        let all = listening.listener.accept(now, |socket| {
+        let Runner { stages, streams, engine, .. } = &mut self.runner;
+        let all = listening.listener.accept(stages, now, |socket, channel| {
             if let Some(io) = engine.accepted(listening.id, now) {
-                streams.add(io, socket);
+                streams.add(io, socket, channel);
             }
         });
         listening.rests = listening.listener.deadline(now).is_some();
@@ -358,11 +358,12 @@ impl<H: Handler> Sockets<H> {
         match action {
             Action::Connect { io, address } => {
                 let mailbox = self.runner.mailbox();
-                let dial = Dial::new(CONNECTOR, address, move |found| mailbox.put_found(io, found));
+                let stages = &self.runner.stages;
+                let dial = Dial::new(CONNECTOR, address, stages, move |found| mailbox.put_found(io, found));
                 self.dialed(io, dial.map(Dialed::Pending), poller, now);
             }
             Action::Listen { listener: id, address } => {
-                let opened = Listener::open(ACCEPTOR, &address).and_then(|listener| {
+                let opened = Listener::open(ACCEPTOR, &address, &self.runner.stages).and_then(|listener| {
                     let mut listening = Listening { id, listener, rests: false };
                     let added = listening.add(poller);
                     added.map(|()| listening).map_err(|error| Failure::listen(&address, error))

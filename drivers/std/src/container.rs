@@ -256,8 +256,8 @@ impl<H: Handler> Container<H> {
     fn dialed(&mut self, io: IoId, dialed: Result<Dialed<TcpStream>, Failure>, now: Instant) {
         match dialed {
             Ok(Dialed::Pending(dial)) => self.dials.put(io, dial),
-            Ok(Dialed::Connected(socket)) => {
-                self.runner.streams.add(io, socket);
+            Ok(Dialed::Connected(socket, channel)) => {
+                self.runner.streams.add(io, socket, channel);
                 self.runner.engine.connected(io, now);
             }
             Err(failure) => self.runner.engine.connect_failed(io, &failure.reason()),
@@ -266,10 +266,10 @@ impl<H: Handler> Container<H> {
 
     fn accept(&mut self, id: ListenerId, now: Instant) {
         let Some(Some((_, listener))) = self.listeners.get_mut(id.index()) else { return };
-        let Runner { streams, engine, .. } = &mut self.runner;
-        listener.accept(now, |socket| {
+        let Runner { stages, streams, engine, .. } = &mut self.runner;
+        listener.accept(stages, now, |socket, channel| {
             if let Some(io) = engine.accepted(id, now) {
-                streams.add(io, socket);
+                streams.add(io, socket, channel);
             }
         });
     }
@@ -278,17 +278,20 @@ impl<H: Handler> Container<H> {
         match action {
             Action::Connect { io, address } => {
                 let mailbox = self.runner.mailbox();
-                let dial = Dial::new(CONNECTOR, address, move |found| mailbox.put_found(io, found));
+                let stages = &self.runner.stages;
+                let dial = Dial::new(CONNECTOR, address, stages, move |found| mailbox.put_found(io, found));
                 self.dialed(io, dial.map(Dialed::Pending), now);
             }
-            Action::Listen { listener: id, address } => match Listener::open(ACCEPTOR, &address) {
-                Ok(listener) => {
-                    let local = listener.local_address().unwrap_or_else(|| address.to_string());
-                    put(&mut self.listeners, id.index(), (id, listener));
-                    self.runner.engine.listening(id, &local);
+            Action::Listen { listener: id, address } => {
+                match Listener::open(ACCEPTOR, &address, &self.runner.stages) {
+                    Ok(listener) => {
+                        let local = listener.local_address().unwrap_or_else(|| address.to_string());
+                        put(&mut self.listeners, id.index(), (id, listener));
+                        self.runner.engine.listening(id, &local);
+                    }
+                    Err(failure) => self.runner.engine.listen_failed(id, &failure.reason()),
                 }
-                Err(failure) => self.runner.engine.listen_failed(id, &failure.reason()),
-            },
+            }
             Action::StopListening { listener } => {
                 self.listeners.get_mut(listener.index()).and_then(Option::take);
             }

@@ -36,7 +36,7 @@ fn is_connected(socket: &TcpStream) -> io::Result<bool> {
 mod tests {
     use std::{net::TcpListener, sync::mpsc};
 
-    use amqp1_driver::{Dial, Dialed, Failure, Found, Url};
+    use amqp1_driver::{Dial, Dialed, Failure, Found, Stages, Url};
     use amqp1_engine::Instant;
     use rustix::event::{PollFd, PollFlags, poll};
 
@@ -46,7 +46,8 @@ mod tests {
         let (sender, found) = mpsc::channel();
         let address = host.parse::<Url>().unwrap().into();
         (
-            Dial::new(CONNECTOR, address, move |found| sender.send(found).unwrap()).unwrap(),
+            Dial::new(CONNECTOR, address, &Stages::default(), move |found| sender.send(found).unwrap())
+                .unwrap(),
             found.recv().unwrap(),
         )
     }
@@ -55,7 +56,7 @@ mod tests {
         loop {
             poll(&mut [PollFd::new(dial.socket().unwrap(), PollFlags::OUT)], None).unwrap();
             match dial.advance(Instant::ZERO)? {
-                Dialed::Connected(socket) => return Ok(socket),
+                Dialed::Connected(socket, _) => return Ok(socket),
                 Dialed::Pending(next) => dial = next,
             }
         }

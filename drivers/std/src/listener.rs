@@ -27,13 +27,13 @@ fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
 
 #[cfg(test)]
 mod tests {
-    use amqp1_driver::{Failure, Listener, Url};
+    use amqp1_driver::{Failure, Listener, Stages, Url};
     use amqp1_engine::Instant;
 
     use super::*;
 
     fn open(url: &str) -> Result<Listener<TcpListener, TcpStream>, Failure> {
-        Listener::open(ACCEPTOR, &url.parse::<Url>().unwrap().into())
+        Listener::open(ACCEPTOR, &url.parse::<Url>().unwrap().into(), &Stages::default())
     }
 
     #[test]
@@ -59,7 +59,7 @@ mod tests {
         let clients: Vec<_> = (0..3).map(|_| TcpStream::connect(&address).unwrap()).collect();
         let mut accepted = Vec::new();
         while accepted.len() < clients.len() {
-            listener.accept(Instant::ZERO, |socket| accepted.push(socket));
+            listener.accept(&Stages::default(), Instant::ZERO, |socket, _| accepted.push(socket));
         }
         assert_eq!(listener.deadline(Instant::ZERO), None, "it need not rest");
     }

@@ -30,6 +30,11 @@ pub(crate) fn write(socket: &TcpStream, channel: &mut Channel, output: &mut impl
     channel.write(output, |slices| Ok(rustix::io::writev(socket, slices)?))
 }
 
+/// Says that nothing follows, where the stages of the channel have words for that.
+pub(crate) fn close(socket: &TcpStream, channel: &mut Channel) {
+    channel.close(|slices| Ok(rustix::io::writev(socket, slices)?));
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;

@@ -11,7 +11,7 @@ use crate::{
     codec::Str,
     link::{Deliveries, DeliveryId, DeliveryMut, LinkEndpoint, OutgoingDelivery},
     numbers::{NumberPool, NumberTable},
-    sasl::Identity,
+    sasl::{Channel, Identity},
     session::{SessionEndpoint, state::SessionStep},
     transport::{Transmit, handshake::Handshake, idle::IdleTimer},
     types::{DeliveryState, Error, Open, Role},
@@ -90,6 +90,20 @@ impl Connection {
             Side::Server => Handshake::server(config.sasl.as_ref(), &config.channel),
         };
         Self::with_handshake(config, handshake, now)
+    }
+
+    /// Tells what the byte channel below has turned out to give, once its own handshake is over: a server whose TLS
+    /// has verified a client certificate offers EXTERNAL by that. For drivers, before the first
+    /// [`handle_input`](Self::handle_input): once the peer was heard it has no effect. Nor has it on a client,
+    /// which knew what it was going to use.
+    ///
+    /// It is in no recording, as the SASL layer is not run again.
+    pub fn secured(&mut self, channel: Channel) {
+        if let Some(handshake) = &mut self.handshake
+            && handshake.secured(self.common.config.sasl.as_ref(), &channel)
+        {
+            self.common.config.channel = channel;
+        }
     }
 
     fn with_handshake(config: Config, handshake: Handshake, now: Instant) -> Self {

@@ -18,7 +18,7 @@ use core::{any::Any, fmt};
 
 use bytes::Buf;
 
-use crate::{Instant, Transmit, record::Record};
+use crate::{Instant, Transmit, record::Record, sasl};
 
 mod address;
 pub use address::{Address, Scheme};
@@ -206,6 +206,16 @@ impl Container {
         if let Some(entry) = self.core.listeners.get(listener.0) {
             let reason = format!("cannot listen at {}: {reason}", entry.address);
             self.core.notices.push_back(Notice::ListenFailed(listener.0, reason.into()));
+        }
+    }
+
+    /// The byte stream has turned out to give this, once a handshake of its own such as TLS's is over; nothing of AMQP was
+    /// [`received`](Self::received) yet. See [`Connection::secured`](crate::Connection::secured).
+    pub fn secured(&mut self, io: IoId, channel: sasl::Channel) {
+        if let Some(&key) = self.core.ios.get(io.0)
+            && let Ok(engine) = self.core.engine(key)
+        {
+            engine.secured(channel);
         }
     }
 

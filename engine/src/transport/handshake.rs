@@ -77,6 +77,17 @@ impl Handshake {
         Self::new(Side::Server { sasl_is_optional }, exchange)
     }
 
+    /// What the channel gives is known only now: whether that can still matter, as it does to a server that has heard
+    /// nothing.
+    pub(crate) fn secured(&mut self, sasl: Option<&Sasl>, channel: &Channel) -> bool {
+        let waits = matches!((&self.side, &self.state), (Side::Server { .. }, State::Header));
+        let waits = waits && self.identity.is_none();
+        if waits {
+            *self = Self::server(sasl, channel);
+        }
+        waits
+    }
+
     /// One that says nothing of its own: see [`record`](crate::record).
     pub(crate) const fn replayed(can_send: bool) -> Self {
         let side = Side::Server { sasl_is_optional: false };
@@ -396,6 +407,25 @@ mod tests {
         let used = server(Some(config), &[SASL_HEADER, &init("PLAIN", b"\0alice\0sesame"), AMQP_HEADER]);
         assert!(used.is_done);
         assert_eq!(used.user(), Some("alice"));
+    }
+
+    #[test]
+    fn a_server_learns_late_who_the_channel_proves_the_client_to_be() {
+        let sasl = Sasl::from(Sasl::server().external());
+        let channel = Channel { encrypted: true, peer: Some(Str::from_static("CN=alice")) };
+        let told = || {
+            let mut handshake = Handshake::server(Some(&sasl), &Channel::default());
+            assert!(handshake.secured(Some(&sasl), &channel));
+            handshake
+        };
+        let done = both_ways(told, &[SASL_HEADER, &init("EXTERNAL", b""), AMQP_HEADER]);
+        assert_eq!(done.user(), Some("CN=alice"));
+
+        let (mut handshake, mut out, mut trace) = (told(), Vec::new(), Trace::new(false));
+        handshake.handle_input(&mut &SASL_HEADER[..], &mut out, &mut trace).unwrap();
+        assert!(!handshake.secured(Some(&sasl), &Channel::default()), "once it was heard it is too late");
+        let mut client = Handshake::client(None, None, &Channel::default());
+        assert!(!client.secured(None, &channel), "a client knew before");
     }
 
     //= 2.2-12

@@ -10,7 +10,7 @@ use std::{
 };
 
 use amqp1_driver::{
-    Clock, Dial, Dialed, Url,
+    Channel, Clock, Dial, Dialed, Stages, Url,
     client::{Error, State, Waiting},
     record::Recorder,
     trace_is_wanted,
@@ -87,7 +87,7 @@ impl Options {
         let address = Address::from(url.try_into()?);
         let clock = Clock::new();
         let deadline = clock.now() + self.timeout;
-        let socket = dial(address.clone(), &clock, deadline)?;
+        let stream = dial(address.clone(), &Stages::default(), &clock, deadline)?;
 
         let random = RandomState::new().hash_one(0);
         let container_id = self.container_id.clone().unwrap_or_else(|| format!("amqp1-{random:016x}").into());
@@ -99,7 +99,7 @@ impl Options {
         let mut state =
             State::new(engine, self.connection.session.clone(), self.record.as_ref().map(Recorder::begin));
         state.session()?;
-        let shared = Shared::new(state, socket, clock, self.timeout)
+        let shared = Shared::new(state, stream, clock, self.timeout)
             .map_err(|error| Error::Broken(Arc::new(error)))?;
         let shared = Arc::new(shared);
         shared.wait(deadline, Waiting::Open, |state| Ok(state.remote_open()?.map(|_| ())))?;
@@ -109,9 +109,14 @@ impl Options {
 }
 
 /// Connects to the first of the host's addresses that answers.
-fn dial(address: Address, clock: &Clock, deadline: Instant) -> Result<TcpStream, Error> {
+fn dial(
+    address: Address,
+    stages: &Stages,
+    clock: &Clock,
+    deadline: Instant,
+) -> Result<(TcpStream, Channel), Error> {
     let (sender, found) = mpsc::sync_channel(1);
-    let dial = Dial::new(CONNECTOR, address, move |found| {
+    let dial = Dial::new(CONNECTOR, address, stages, move |found| {
         // Nobody listens any more if the look-up took too long.
         let _ = sender.send(found);
     })?;
@@ -132,7 +137,7 @@ fn dial(address: Address, clock: &Clock, deadline: Instant) -> Result<TcpStream,
         let until = dial.deadline().map_or(deadline, |attempt| attempt.min(deadline));
         poll.wait(Some(until.duration_since(now)), |(), _| {});
         dial = match dial.advance(clock.now())? {
-            Dialed::Connected(socket) => return Ok(socket),
+            Dialed::Connected(socket, channel) => return Ok((socket, channel)),
             Dialed::Pending(dial) => dial,
         };
     }

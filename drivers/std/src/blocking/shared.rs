@@ -82,14 +82,14 @@ impl Wants {
 }
 
 impl Shared {
-    pub(super) fn new(state: State, socket: TcpStream, clock: Clock, timeout: Duration) -> io::Result<Self> {
-        let inner = Inner {
-            state,
-            channel: Channel::new(),
-            poller: Poller::default(),
-            led: false,
-            polled_for: Wants::default(),
-        };
+    pub(super) fn new(
+        state: State,
+        (socket, channel): (TcpStream, Channel),
+        clock: Clock,
+        timeout: Duration,
+    ) -> io::Result<Self> {
+        let inner =
+            Inner { state, channel, poller: Poller::default(), led: false, polled_for: Wants::default() };
         Ok(Self { timeout, clock, socket, waker: Waker::new()?, inner: inner.into(), news: Condvar::new() })
     }
 
@@ -150,6 +150,7 @@ impl Shared {
 
     /// Tells the peer that nothing follows, when the last word is said.
     pub(super) fn hang_up(&self) {
+        socket::close(&self.socket, &mut self.lock().channel);
         // A socket that is gone already has told it.
         let _ = self.socket.shutdown(Shutdown::Write);
     }
@@ -178,13 +179,16 @@ impl Shared {
     /// Writes what the socket takes: whether it took anything.
     fn write(&self, inner: &mut Inner) -> bool {
         let mut written = false;
-        while !inner.state.is_lost()
-            && !inner.channel.wants_write()
-            && let Some(mut output) = inner.state.engine.poll_transmit(self.clock.now())
-        {
-            match socket::write(&self.socket, &mut inner.channel, &mut output) {
+        while !inner.state.is_lost() && !inner.channel.wants_write() {
+            let Inner { state, channel, .. } = inner;
+            let sent = match state.engine.poll_transmit(self.clock.now()) {
+                Some(mut output) => socket::write(&self.socket, channel, &mut output),
+                None if channel.has_output() => socket::write(&self.socket, channel, &mut &[][..]),
+                None => break,
+            };
+            match sent {
                 Ok(Sent::All) => written = true,
-                Ok(Sent::Blocked) => {}
+                Ok(Sent::Blocked) => break,
                 Err(error) => {
                     // What the peer said before it went may tell why.
                     while self.read(inner) {
@@ -208,6 +212,10 @@ impl Shared {
         let received = SPARE.with_borrow_mut(|spare| socket::read(&self.socket, channel, spare, take));
         match received {
             Ok(Received::Bytes | Received::Full) => return true,
+            Ok(Received::Secured) => {
+                state.engine.secured(channel.security());
+                return self.read(inner);
+            }
             Ok(Received::Blocked) => {}
             Ok(Received::Eof) => state.lose(None, now),
             Err(error) => state.lose(Some(error), now),
