@@ -42,6 +42,8 @@ mod runner;
 pub use runner::{Runner, TURNS_A_STEP};
 mod stage;
 pub use stage::Stages;
+#[cfg(feature = "tls")]
+pub use stage::{TlsClient, TlsError, TlsServer};
 mod streams;
 pub use streams::{Stream, Streams};
 mod url;

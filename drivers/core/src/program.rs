@@ -2,6 +2,8 @@
 //! with its `use` lines.
 
 pub use crate::{Error, Failure as SocketFailure, InjectError, Injector, Url, UrlError, record};
+#[cfg(feature = "tls")]
+pub use crate::{TlsClient, TlsError, TlsServer};
 pub use amqp1_engine::{
     Blocked, DisconnectReason, HandshakeError, Instant, Limits, LinkConfig, LinkId, Misuse, Scope, SendError,
     Serial, SessionConfig, Violation,

@@ -5,6 +5,8 @@ use std::{fmt, net::Shutdown, time::Duration};
 use amqp1_driver::{
     Dial, Dialed, Dials, Error, Failure, Injector, Listener, Runner, TURNS_A_STEP, record::Recorder,
 };
+#[cfg(feature = "tls")]
+use amqp1_driver::{TlsClient, TlsServer};
 use amqp1_engine::{
     Instant,
     container::{Action, ContainerOptions, Handler, IoId, ListenerId},
@@ -91,6 +93,31 @@ impl<H: Handler> Container<H> {
     #[must_use]
     pub fn record(mut self, recorder: Recorder) -> Self {
         self.sockets.runner.record(recorder);
+        self
+    }
+
+    /// How connections to `amqps` addresses do TLS; by default they trust the authorities of the operating system.
+    ///
+    /// ```no_run
+    /// # struct Printer;
+    /// # impl amqp1_mio::Handler for Printer {}
+    /// use amqp1_mio::{Container, TlsClient};
+    ///
+    /// Container::new(Printer).tls_client(TlsClient::new().ca_file("ca.pem")?).run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_client(mut self, tls: TlsClient) -> Self {
+        self.sockets.runner.stages.tls_client = tls;
+        self
+    }
+
+    /// How listeners at `amqps` addresses do TLS; without it there can be none.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_server(mut self, tls: TlsServer) -> Self {
+        self.sockets.runner.stages.tls_server = Some(tls);
         self
     }
 

@@ -10,6 +10,8 @@ use std::{
 use amqp1_driver::{
     Dial, Dialed, Dials, Error, Failure, Injector, Listener, Runner, TURNS_A_STEP, record::Recorder,
 };
+#[cfg(feature = "tls")]
+use amqp1_driver::{TlsClient, TlsServer};
 use amqp1_engine::{
     Instant,
     container::{Action, ContainerOptions, Handler, IoId, ListenerId},
@@ -106,6 +108,31 @@ impl<H: Handler> Container<H> {
     #[must_use]
     pub fn record(mut self, recorder: Recorder) -> Self {
         self.runner.record(recorder);
+        self
+    }
+
+    /// How connections to `amqps` addresses do TLS; by default they trust the authorities of the operating system.
+    ///
+    /// ```no_run
+    /// # struct Printer;
+    /// # impl amqp1_std::Handler for Printer {}
+    /// use amqp1_std::{Container, TlsClient};
+    ///
+    /// Container::new(Printer).tls_client(TlsClient::new().ca_file("ca.pem")?).run()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_client(mut self, tls: TlsClient) -> Self {
+        self.runner.stages.tls_client = tls;
+        self
+    }
+
+    /// How listeners at `amqps` addresses do TLS; without it there can be none.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_server(mut self, tls: TlsServer) -> Self {
+        self.runner.stages.tls_server = Some(tls);
         self
     }
 

@@ -11,6 +11,10 @@ use bytes::Buf;
 
 mod settings;
 pub use settings::Stages;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "tls")]
+pub use tls::{TlsClient, TlsError, TlsServer};
 
 /// Slices offered to a stage at a time.
 const SLICES: usize = 64;

@@ -4,13 +4,23 @@ use std::io::{self, ErrorKind};
 
 use amqp1_engine::container::{Address, Scheme};
 
+#[cfg(feature = "tls")]
+use super::{TlsClient, TlsServer};
 use crate::Channel;
 
 /// What a driver puts between its sockets and the engine: nothing for `amqp`, and what the other schemes ask for.
 ///
 /// A driver holds one, as its user has set it up, and takes from it the [`Channel`] of each connection.
 #[derive(Clone, Debug, Default)]
-pub struct Stages {}
+#[non_exhaustive]
+pub struct Stages {
+    /// TLS of the connections that this side makes.
+    #[cfg(feature = "tls")]
+    pub tls_client: TlsClient,
+    /// TLS of the connections that this side accepts; without it, none is accepted that would need it.
+    #[cfg(feature = "tls")]
+    pub tls_server: Option<TlsServer>,
+}
 
 impl Stages {
     /// The channel for a connection to this address, before its socket is opened. The stages have something to say first:
@@ -20,7 +30,12 @@ impl Stages {
     /// [`ErrorKind::Unsupported`] where the scheme needs a stage that is not built in: it never falls back to plain TCP.
     /// Else what is wrong with the settings.
     pub fn connect(&self, address: &Address) -> io::Result<Channel> {
-        plain(address.scheme)
+        match address.scheme {
+            Scheme::Amqp => Ok(Channel::new()),
+            #[cfg(feature = "tls")]
+            Scheme::Amqps => Ok(Channel::with_stage(Box::new(self.tls_client.connect(&address.host)?))),
+            scheme => Err(unsupported(scheme)),
+        }
     }
 
     /// The channel for a connection that was accepted at an address of this scheme.
@@ -28,17 +43,26 @@ impl Stages {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub fn accept(&self, scheme: Scheme) -> io::Result<Channel> {
-        plain(scheme)
+        match scheme {
+            Scheme::Amqp => Ok(Channel::new()),
+            #[cfg(feature = "tls")]
+            Scheme::Amqps => {
+                let Some(tls) = &self.tls_server else {
+                    let text = "TLS needs a certificate of the server, and there is none";
+                    return Err(io::Error::new(ErrorKind::InvalidInput, text));
+                };
+                Ok(Channel::with_stage(Box::new(tls.accept()?)))
+            }
+            scheme => Err(unsupported(scheme)),
+        }
     }
 }
 
-fn plain(scheme: Scheme) -> io::Result<Channel> {
-    match scheme {
-        Scheme::Amqp => Ok(Channel::new()),
-        Scheme::Amqps | Scheme::Ws | Scheme::Wss => {
-            let missing = if scheme == Scheme::Amqps { "TLS" } else { "WebSocket" };
-            let text = format!("{missing} is not built into this program; use an amqp URL");
-            Err(io::Error::new(ErrorKind::Unsupported, text))
-        }
-    }
+fn unsupported(scheme: Scheme) -> io::Error {
+    let (what, feature) = match scheme {
+        Scheme::Amqp | Scheme::Amqps => ("TLS", "tls"),
+        Scheme::Ws | Scheme::Wss => ("WebSocket", "websocket"),
+    };
+    let text = format!("{what} is not built into this program; build it with the feature `{feature}`");
+    io::Error::new(ErrorKind::Unsupported, text)
 }

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "tls")]
+use amqp1_driver::TlsClient;
 use amqp1_driver::{
     Channel, Clock, Dial, Dialed, Stages, Url,
     client::{Error, State, Waiting},
@@ -58,6 +60,9 @@ pub struct Options {
     pub connection: ConnectionOptions,
     /// Where each connection is recorded, if at all.
     pub record: Option<Recorder>,
+    /// How connections to `amqps` addresses do TLS; by default they trust the authorities of the operating system.
+    #[cfg(feature = "tls")]
+    pub tls: TlsClient,
 }
 
 impl Default for Options {
@@ -67,6 +72,8 @@ impl Default for Options {
             container_id: None,
             connection: ConnectionOptions::default(),
             record: None,
+            #[cfg(feature = "tls")]
+            tls: TlsClient::new(),
         }
     }
 }
@@ -87,7 +94,7 @@ impl Options {
         let address = Address::from(url.try_into()?);
         let clock = Clock::new();
         let deadline = clock.now() + self.timeout;
-        let stream = dial(address.clone(), &Stages::default(), &clock, deadline)?;
+        let stream = dial(address.clone(), &self.stages(), &clock, deadline)?;
 
         let random = RandomState::new().hash_one(0);
         let container_id = self.container_id.clone().unwrap_or_else(|| format!("amqp1-{random:016x}").into());
@@ -105,6 +112,18 @@ impl Options {
         shared.wait(deadline, Waiting::Open, |state| Ok(state.remote_open()?.map(|_| ())))?;
         let keeper = keep_alive(&shared);
         Ok(Connection { shared, names: format!("{random:016x}"), _keeper: keeper.map(Arc::new) })
+    }
+}
+
+impl Options {
+    fn stages(&self) -> Stages {
+        #[allow(unused_mut, reason = "without any feature there is no stage")]
+        let mut stages = Stages::default();
+        #[cfg(feature = "tls")]
+        {
+            stages.tls_client = self.tls.clone();
+        }
+        stages
     }
 }
 
