@@ -53,7 +53,7 @@ impl End {
     /// Reads as a driver does.
     fn read(&mut self, mut wire: &[u8]) -> io::Result<()> {
         loop {
-            let Self { channel, spare, heard, .. } = self;
+            let Self { channel, spare, heard, secured, .. } = self;
             let read = |buffer: &mut [u8]| {
                 let len = wire.len().min(buffer.len());
                 if len == 0 {
@@ -63,6 +63,7 @@ impl End {
                 Ok(len)
             };
             let take = |input: &mut Bytes| {
+                assert_eq!(*secured, 1, "it is told before anything is handed up");
                 heard.extend_from_slice(input);
                 input.clear();
             };

@@ -28,7 +28,7 @@ pub(crate) type WriteSocket<'a> = dyn FnMut(&[IoSlice<'_>]) -> io::Result<usize>
 /// engine's to say.
 pub(crate) trait Stage: fmt::Debug + Send {
     /// Takes bytes that came from the socket, and hands what they mean `up`. It takes all, but for two cases: it has
-    /// just become open, and what follows waits until that was told; or it has ended.
+    /// just become open, and hands up nothing until it is called again, be it without bytes; or it has ended.
     fn receive(&mut self, wire: &mut &[u8], up: &mut dyn FnMut(&[u8])) -> io::Result<()>;
 
     /// Takes bytes of the engine's from the front of these slices, as many as it wants at a time: how many. It is open.
@@ -69,8 +69,8 @@ pub(crate) enum Progress {
 #[derive(Debug)]
 pub(crate) struct Staged {
     stage: Box<dyn Stage>,
-    /// What came behind the bytes that opened the stages.
-    rest: Vec<u8>,
+    /// What came behind the bytes that opened the stages; until they are called again, there is some, be it empty.
+    rest: Option<Vec<u8>>,
     /// So many bytes at the front of the engine's output are with the stages, and not all on their way yet. Until they
     /// are, the engine keeps them: what it counts as written is.
     sealed: usize,
@@ -82,15 +82,15 @@ pub(crate) struct Staged {
 
 impl Staged {
     pub(crate) fn new(stage: Box<dyn Stage>) -> Self {
-        Self { stage, rest: Vec::new(), sealed: 0, held_back: false, failed: None }
+        Self { stage, rest: None, sealed: 0, held_back: false, failed: None }
     }
 
-    /// Whether there are bytes to [`receive`](Self::receive) that were read before.
+    /// Whether there is something to [`receive`](Self::receive) of what was read before.
     pub(crate) fn has_rest(&self) -> bool {
-        !self.rest.is_empty() || self.failed.is_some() || self.stage.has_ended()
+        self.rest.is_some() || self.failed.is_some() || self.stage.has_ended()
     }
 
-    /// Passes what was read behind what is left of earlier reads through the stages.
+    /// Passes what was read through the stages, or what is left of earlier reads.
     pub(crate) fn receive(&mut self, read: &[u8], mut up: impl FnMut(&[u8])) -> io::Result<Progress> {
         if let Some(failed) = self.failed.take() {
             return Err(failed);
@@ -98,8 +98,8 @@ impl Staged {
         if self.stage.has_ended() {
             return Ok(Progress::Ended);
         }
-        let rest = mem::take(&mut self.rest);
-        let mut wire = if rest.is_empty() { read } else { &rest };
+        let rest = self.rest.take();
+        let mut wire = rest.as_deref().unwrap_or(read);
         let was_open = self.stage.is_open();
         let mut any = false;
         let received = self.stage.receive(&mut wire, &mut |bytes| {
@@ -112,7 +112,7 @@ impl Staged {
             Ok(()) => {}
         }
         if !was_open && self.stage.is_open() {
-            self.rest = wire.to_vec();
+            self.rest = Some(wire.to_vec());
             return Ok(Progress::Opened);
         }
         Ok(match any {

@@ -47,10 +47,19 @@ impl Server {
     }
 
     pub fn with(connection: ConnectionOptions) -> Self {
+        Self::at("127.0.0.1:0", connection, |container| container)
+    }
+
+    pub fn at(
+        url: &str,
+        connection: ConnectionOptions,
+        set_up: impl FnOnce(Container<Queues>) -> Container<Queues>,
+    ) -> Self {
         let (sender, port) = mpsc::channel();
         let options = ContainerOptions { connection, ..ContainerOptions::default() };
-        let queues = Queues { port: sender, queues: BTreeMap::new(), consumers: Vec::new() };
-        let container = Container::with_options(queues, options);
+        let at = url.parse().unwrap();
+        let queues = Queues { at, port: sender, queues: BTreeMap::new(), consumers: Vec::new() };
+        let container = set_up(Container::with_options(queues, options));
         let injector = container.injector();
         thread::spawn(move || container.run().unwrap());
         let url = port.recv_timeout(PATIENCE).expect("the server listens").parse().unwrap();
@@ -65,7 +74,8 @@ impl Drop for Server {
 }
 
 /// Keeps what is sent to an address for whoever receives from it.
-struct Queues {
+pub struct Queues {
+    at: Url,
     port: mpsc::Sender<String>,
     queues: BTreeMap<String, VecDeque<Bytes>>,
     consumers: Vec<SenderId>,
@@ -87,7 +97,7 @@ impl Queues {
 
 impl Handler for Queues {
     fn on_start(&mut self, cx: &mut Context<'_>) {
-        cx.listen("127.0.0.1:0".parse::<Url>().unwrap());
+        cx.listen(&self.at);
     }
 
     fn on_listening(&mut self, _: &mut Context<'_>, _: ListenerId, address: &str) {

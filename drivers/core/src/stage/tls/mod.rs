@@ -68,22 +68,24 @@ impl Stage for Tls {
                 return Err(error.into());
             }
         }
-        while !wire.is_empty() {
-            self.connection.read_tls(wire)?;
+        loop {
             let state = self.connection.process_new_packets();
-            // What was good stays good, whatever came behind it.
-            self.hand_up(up)?;
-            let state = state.map_err(|error| self.fault(error))?;
-            if state.peer_has_closed() {
-                self.ended = true;
-                return Ok(());
-            }
             if !self.open && !self.connection.is_handshaking() {
+                // What came with the end of the handshake is handed up when this was told.
                 self.open = true;
                 return Ok(());
             }
+            // What was good stays good, whatever came behind it.
+            self.hand_up(up)?;
+            if state.map_err(|error| self.fault(error))?.peer_has_closed() {
+                self.ended = true;
+                return Ok(());
+            }
+            if wire.is_empty() {
+                return Ok(());
+            }
+            self.connection.read_tls(wire)?;
         }
-        Ok(())
     }
 
     fn send(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
