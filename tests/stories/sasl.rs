@@ -119,7 +119,7 @@ fn a01_anonymous() {
 #[test]
 fn a01_external_takes_the_name_from_the_channel() {
     each_net(|net| {
-        let channel = Channel { encrypted: true, peer: Some("CN=alice".into()) };
+        let channel = Channel { encrypted: true, peer: Some("CN=alice".into()), ..Channel::default() };
         let client = Config { sasl: Some(Sasl::client().external().into()), ..Config::client("client") };
         let server =
             Config { sasl: Some(Sasl::server().external().into()), channel, ..Config::server("server") };

@@ -93,9 +93,8 @@ impl Connection {
     }
 
     /// Tells what the byte channel below has turned out to give, once its own handshake is over: a server whose TLS
-    /// has verified a client certificate offers EXTERNAL by that. For drivers, before the first
-    /// [`handle_input`](Self::handle_input): once the peer was heard it has no effect. Nor has it on a client,
-    /// which knew what it was going to use.
+    /// has verified a client certificate offers EXTERNAL by that, and a client that has shown one uses it. For drivers, before
+    /// the first [`handle_input`](Self::handle_input): once the peer was heard it has no effect.
     ///
     /// It is in no recording, as the SASL layer is not run again.
     pub fn secured(&mut self, channel: Channel) {

@@ -114,14 +114,14 @@ impl ConnectionOptions {
         }
     }
 
-    /// As the address's user, else as nobody.
+    /// As the address's user, else as whom a certificate shows, else as nobody.
     fn client_sasl(&self, address: &Address) -> Sasl {
         let client = match &address.user {
             Some(user) => {
                 let password = address.password.clone().unwrap_or_else(|| "".into());
                 Sasl::client().plain(user.clone(), password)
             }
-            None => Sasl::client().anonymous(),
+            None => Sasl::client().external_if_shown().anonymous(),
         };
         let client = if self.allow_clear_text { client.allow_clear_text() } else { client };
         client.into()
@@ -131,8 +131,8 @@ impl ConnectionOptions {
 /// How the sides of a connection authenticate.
 #[derive(Clone, Debug, Default)]
 pub enum Security {
-    /// Connecting: as the address's user, else as nobody, over SASL. Listening: everybody is let in, with SASL
-    /// ANONYMOUS or without SASL.
+    /// Connecting: as the address's user by SASL PLAIN, else by EXTERNAL as whom our certificate shows, if we have one, else
+    /// as nobody. Listening: everybody is let in, with SASL ANONYMOUS or without SASL.
     #[default]
     Auto,
     /// No SASL layer.

@@ -6,7 +6,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::{
-    Client, ClientMechanism, Identity, Refusal, SaslError,
+    Channel, Client, ClientMechanism, EXTERNAL, Identity, Refusal, SaslError,
     exchange::{Frame, Writer},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 pub(super) struct ClientExchange {
     config: Client,
     hostname: Option<Str>,
-    encrypted: bool,
+    channel: Channel,
     chosen: Option<Chosen>,
 }
 
@@ -28,8 +28,17 @@ struct Chosen {
 }
 
 impl ClientExchange {
-    pub(super) const fn new(config: Client, hostname: Option<Str>, encrypted: bool) -> Self {
-        Self { config, hostname, encrypted, chosen: None }
+    pub(super) const fn new(config: Client, hostname: Option<Str>, channel: Channel) -> Self {
+        Self { config, hostname, channel, chosen: None }
+    }
+
+    /// What the channel gives is known only now: whether that can still matter.
+    pub(super) fn secured(&mut self, channel: &Channel) -> bool {
+        let waits = self.chosen.is_none();
+        if waits {
+            self.channel = channel.clone();
+        }
+        waits
     }
 
     pub(super) fn handle(
@@ -67,10 +76,11 @@ impl ClientExchange {
     /// The first of our mechanisms that is offered, too, and would not give a secret away.
     //= 5.3.3.2-02
     fn choose(&self, offered: Symbols) -> Result<Chosen, SaslError> {
-        let may_reveal = self.encrypted || self.config.clear_text;
+        let may_reveal = self.channel.encrypted || self.config.clear_text;
         let mut held_back = None;
         for (name, start) in &self.config.mechanisms {
-            if !offered.contains(name) {
+            let would_fail = *name == EXTERNAL && self.config.external_if_shown && !self.channel.shows_us;
+            if would_fail || !offered.contains(name) {
                 continue;
             }
             let mechanism = start();
@@ -115,7 +125,7 @@ impl fmt::Debug for ClientExchange {
         f.debug_struct("ClientExchange")
             .field("config", &self.config)
             .field("hostname", &self.hostname)
-            .field("encrypted", &self.encrypted)
+            .field("channel", &self.channel)
             .field("chosen", &self.chosen.as_ref().map(|chosen| &chosen.name))
             .finish()
     }

@@ -33,7 +33,7 @@ impl Exchange {
     pub(crate) fn client(config: &Client, hostname: Option<Str>, channel: &Channel) -> Self {
         let frame_limit = config.limits.frame_size;
         Self {
-            role: Role::Client(ClientExchange::new(config.clone(), hostname, channel.encrypted)),
+            role: Role::Client(ClientExchange::new(config.clone(), hostname, channel.clone())),
             frame_limit,
         }
     }
@@ -41,6 +41,15 @@ impl Exchange {
     pub(crate) fn server(config: &Server, channel: &Channel) -> Self {
         let frame_limit = config.limits.frame_size;
         Self { role: Role::Server(ServerExchange::new(config, channel)), frame_limit }
+    }
+
+    /// What the channel gives is known only now: whether that can still matter, as it does before the mechanism is chosen.
+    pub(crate) fn secured(&mut self, channel: &Channel) -> bool {
+        match &mut self.role {
+            Role::Client(client) => client.secured(channel),
+            // What it offers is chosen when it is made.
+            Role::Server(_) => false,
+        }
     }
 
     /// Writes what this side says unasked, right behind its protocol header.
@@ -199,8 +208,12 @@ mod tests {
     }
 
     fn client_over(config: &Client, encrypted: bool, input: &[Vec<u8>]) -> Outcome {
-        let channel = Channel { encrypted, peer: None };
+        let channel = Channel { encrypted, ..Channel::default() };
         both_ways(|| Exchange::client(config, Some(Str::from_static("h")), &channel), &input.concat())
+    }
+
+    fn channel_of(peer: Option<&'static str>) -> Channel {
+        Channel { encrypted: peer.is_some(), peer: peer.map(Str::from_static), ..Channel::default() }
     }
 
     fn client(config: &Client, input: &[Vec<u8>]) -> Outcome {
@@ -209,7 +222,7 @@ mod tests {
 
     /// What the server wrote comes back without its sasl-mechanisms.
     fn server_over(config: &Server, peer: Option<&'static str>, input: &[Vec<u8>]) -> Outcome {
-        let channel = Channel { encrypted: peer.is_some(), peer: peer.map(Str::from_static) };
+        let channel = channel_of(peer);
         let (end, out) = both_ways(|| Exchange::server(config, &channel), &input.concat());
         let (_, offer) = feed(Exchange::server(config, &channel), &[], 1);
         (end, out[offer.len()..].to_vec())
@@ -247,6 +260,24 @@ mod tests {
         let config = Sasl::client().external().anonymous();
         let (end, _) = client(&config, &[mechanisms(&["ANONYMOUS", "X-OTHER", "EXTERNAL"]), outcome(0)]);
         assert_eq!(end, identity(None, "EXTERNAL"));
+    }
+
+    #[test]
+    fn a_client_uses_external_by_itself_only_where_the_channel_shows_who_it_is() {
+        let config = Sasl::client().external_if_shown().anonymous();
+        let offer = mechanisms(&["EXTERNAL", "ANONYMOUS"]);
+        for (shows_us, expected) in [(true, "EXTERNAL"), (false, "ANONYMOUS")] {
+            let told = || {
+                let mut exchange = Exchange::client(&config, None, &Channel::default());
+                assert!(exchange.secured(&Channel { shows_us, ..Channel::default() }));
+                exchange
+            };
+            let (end, _) = both_ways(told, &[offer.clone(), outcome(0)].concat());
+            assert_eq!(end, identity(None, expected));
+        }
+        let (mut exchange, mut out) = (Exchange::client(&config, None, &Channel::default()), Vec::new());
+        exchange.handle_input(&mut &offer[..], &mut out, &mut Trace::new(false)).unwrap();
+        assert!(!exchange.secured(&Channel::default()), "it has chosen");
     }
 
     #[test]
@@ -289,7 +320,7 @@ mod tests {
     fn a_server_offers_what_the_channel_allows_in_its_order() {
         let config = plain_server().external().anonymous();
         let offer = |peer: Option<&'static str>| {
-            let channel = Channel { encrypted: true, peer: peer.map(Str::from_static) };
+            let channel = channel_of(peer);
             feed(Exchange::server(&config, &channel), &[], 1).1
         };
         assert_eq!(offer(Some("CN=alice")), mechanisms(&["PLAIN", "EXTERNAL", "ANONYMOUS"]));

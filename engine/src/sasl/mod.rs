@@ -93,6 +93,8 @@ type NewServer = dyn Fn(&Channel) -> Option<Box<dyn ServerMechanism>> + Send + S
 #[derive(Clone, Default)]
 pub struct Client {
     mechanisms: Vec<(Symbol, Arc<NewClient>)>,
+    /// EXTERNAL only where the channel shows who we are.
+    external_if_shown: bool,
     clear_text: bool,
     limits: Limits,
 }
@@ -118,6 +120,12 @@ impl Client {
     #[must_use]
     pub fn external(self) -> Self {
         self.mechanism(EXTERNAL, || Box::new(ExternalClient))
+    }
+
+    /// The same where the channel [shows](Channel::shows_us) who we are; elsewhere the next mechanism is tried.
+    #[must_use]
+    pub fn external_if_shown(self) -> Self {
+        Self { external_if_shown: true, ..self.external() }
     }
 
     /// Authenticates by a mechanism of the caller's; `start` makes one for each connection.
@@ -268,6 +276,8 @@ pub struct Channel {
     pub encrypted: bool,
     /// The peer's name as the channel has proved it, from a client certificate for instance.
     pub peer: Option<Str>,
+    /// The channel shows the peer who we are, by a client certificate for instance.
+    pub shows_us: bool,
 }
 
 /// The result of an authentication that succeeded.

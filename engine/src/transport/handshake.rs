@@ -77,15 +77,16 @@ impl Handshake {
         Self::new(Side::Server { sasl_is_optional }, exchange)
     }
 
-    /// What the channel gives is known only now: whether that can still matter, as it does to a server that has heard
-    /// nothing.
+    /// What the channel gives is known only now: whether that can still matter.
     pub(crate) fn secured(&mut self, sasl: Option<&Sasl>, channel: &Channel) -> bool {
-        let waits = matches!((&self.side, &self.state), (Side::Server { .. }, State::Header));
-        let waits = waits && self.identity.is_none();
-        if waits {
-            *self = Self::server(sasl, channel);
+        match (&self.side, &self.state, &mut self.exchange) {
+            (Side::Client, State::Header, Some(exchange)) => exchange.secured(channel),
+            (Side::Server { .. }, State::Header, _) if self.identity.is_none() => {
+                *self = Self::server(sasl, channel);
+                true
+            }
+            _ => false,
         }
-        waits
     }
 
     /// One that says nothing of its own: see [`record`](crate::record).
@@ -412,7 +413,7 @@ mod tests {
     #[test]
     fn a_server_learns_late_who_the_channel_proves_the_client_to_be() {
         let sasl = Sasl::from(Sasl::server().external());
-        let channel = Channel { encrypted: true, peer: Some(Str::from_static("CN=alice")) };
+        let channel = Channel { encrypted: true, peer: Some(Str::from_static("CN=alice")), shows_us: false };
         let told = || {
             let mut handshake = Handshake::server(Some(&sasl), &Channel::default());
             assert!(handshake.secured(Some(&sasl), &channel));
@@ -425,7 +426,7 @@ mod tests {
         handshake.handle_input(&mut &SASL_HEADER[..], &mut out, &mut trace).unwrap();
         assert!(!handshake.secured(Some(&sasl), &Channel::default()), "once it was heard it is too late");
         let mut client = Handshake::client(None, None, &Channel::default());
-        assert!(!client.secured(None, &channel), "a client knew before");
+        assert!(!client.secured(None, &channel), "without SASL it does not matter");
     }
 
     //= 2.2-12

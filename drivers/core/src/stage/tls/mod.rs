@@ -6,7 +6,7 @@ use std::{
 };
 
 use amqp1_engine::{Side, codec::Str, sasl};
-use rustls::Connection;
+use rustls::{ClientConnection, Connection, ServerConnection};
 
 use super::{Stage, WriteSocket};
 
@@ -23,6 +23,7 @@ pub(super) struct Tls {
     connection: Connection,
     side: Side,
     greeting: Greeting,
+    has_certificate: bool,
     open: bool,
     ended: bool,
     /// The peer is to know no more than what is written already.
@@ -30,8 +31,16 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    fn new(connection: impl Into<Connection>, side: Side, greeting: Greeting) -> Self {
-        Self { connection: connection.into(), side, greeting, open: false, ended: false, failed: false }
+    fn client(connection: ClientConnection, greeting: Greeting, has_certificate: bool) -> Self {
+        Self::new(connection.into(), Side::Client, greeting, has_certificate)
+    }
+
+    fn server(connection: ServerConnection) -> Self {
+        Self::new(connection.into(), Side::Server, Greeting::listen(), true)
+    }
+
+    const fn new(connection: Connection, side: Side, greeting: Greeting, has_certificate: bool) -> Self {
+        Self { connection, side, greeting, has_certificate, open: false, ended: false, failed: false }
     }
 
     /// Hands up what was decrypted.
@@ -125,7 +134,7 @@ impl Stage for Tls {
             Side::Server => self.connection.peer_certificates(),
         };
         let peer = certificates.and_then(<[_]>::first).and_then(|certificate| name::subject(certificate));
-        sasl::Channel { encrypted: true, peer: peer.map(Str::from) }
+        sasl::Channel { encrypted: true, peer: peer.map(Str::from), shows_us: self.has_certificate }
     }
 }
 

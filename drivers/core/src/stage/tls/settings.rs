@@ -6,7 +6,6 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use amqp1_engine::Side;
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
     ServerConnection, SignatureScheme,
@@ -74,8 +73,8 @@ impl TlsClient {
     }
 
     /// Shows the certificate in one PEM file, followed there by those between it and its authority, to servers that ask for
-    /// one; its private key is in the other. With it a client can authenticate by
-    /// [EXTERNAL](amqp1_engine::sasl::Client::external).
+    /// one; its private key is in the other. A client that has one and is to be nobody else authenticates by
+    /// [EXTERNAL](amqp1_engine::sasl::Client::external_if_shown), where the server offers that.
     ///
     /// # Errors
     /// A file cannot be read or lacks what it should have, or the key is another certificate's.
@@ -112,7 +111,7 @@ impl TlsClient {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| TlsError::no_name(host))?;
         let connection = ClientConnection::new(config, name).map_err(TlsError::other)?;
         let greeting = if self.asks_by_header { Greeting::ask() } else { Greeting::none() };
-        Ok(Tls::new(connection, Side::Client, greeting))
+        Ok(Tls::client(connection, greeting, self.has_certificate()))
     }
 
     fn changed(self) -> Self {
@@ -210,7 +209,7 @@ impl TlsServer {
     pub(in crate::stage) fn accept(&self) -> Result<Tls, TlsError> {
         let config = self.config.get_or_init(|| self.config().map(Arc::new)).clone()?;
         let connection = ServerConnection::new(config).map_err(TlsError::other)?;
-        Ok(Tls::new(connection, Side::Server, Greeting::listen()))
+        Ok(Tls::server(connection))
     }
 
     fn config(&self) -> Result<ServerConfig, TlsError> {
