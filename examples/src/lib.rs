@@ -7,6 +7,7 @@ use std::{
     fmt::Display,
     io::{self, Write as _},
     process::{self, ExitCode},
+    sync::OnceLock,
 };
 
 use amqp1_std::{
@@ -14,24 +15,37 @@ use amqp1_std::{
     types::{DeliveryState, Error},
 };
 use clap::{
-    Parser,
+    Args as _, FromArgMatches as _, Parser,
     error::{ContextKind, ErrorKind},
 };
 
 pub mod broker;
 mod seen;
 pub use seen::Seen;
+mod tls;
+pub use tls::Tls;
 
-/// Reads the program's arguments. If they are wrong, one line says so and the program ends with exit code 2.
+/// What the arguments say of TLS, for [`run`].
+static TLS: OnceLock<Tls> = OnceLock::new();
+
+/// Reads the program's arguments, and those that all programs have. If they are wrong, one line says so and the program
+/// ends with exit code 2.
 #[must_use]
 pub fn arguments<A: Parser>() -> A {
-    A::try_parse().unwrap_or_else(|error| {
+    let parse = || {
+        let matches = Tls::augment_args(A::command()).try_get_matches()?;
+        Ok((A::from_arg_matches(&matches)?, Tls::from_arg_matches(&matches)?))
+    };
+    let (arguments, tls) = parse().unwrap_or_else(|error: clap::Error| {
         if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
             error.exit();
         }
         eprintln!("error: {}; --help lists the options", complaint(&error));
         process::exit(2)
-    })
+    });
+    // They are the same each time.
+    let _ = TLS.set(tls);
+    arguments
 }
 
 /// What is wrong with the arguments, in one line. A value that cannot be read is not repeated: it may hold a password.
@@ -40,7 +54,9 @@ fn complaint(error: &clap::Error) -> String {
         return format!("{option}: {reason}");
     }
     let text = error.to_string();
-    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    // A list, as of what is missing, comes in lines of its own.
+    let lines: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    lines.join(" ").trim_start_matches("error: ").to_owned()
 }
 
 /// Runs a program until nothing is left to do. If that fails, one line says why.
@@ -55,7 +71,11 @@ pub fn run_with_failover(program: impl Handler, failover: &[Url]) -> ExitCode {
     let mut options = ContainerOptions::default();
     options.connection.allow_clear_text = true;
     options.connection.reconnect.failover = failover.iter().map(Into::into).collect();
-    Container::with_options(program, options).run().map_or_else(fail, |()| ExitCode::SUCCESS)
+    let tls = TLS.get().cloned().unwrap_or_default();
+    match tls.set_up(Container::with_options(program, options)) {
+        Ok(container) => container.run().map_or_else(fail, |()| ExitCode::SUCCESS),
+        Err(error) => fail(error),
+    }
 }
 
 /// Says why a connection is lost if it is made again; otherwise the program fails.
@@ -170,6 +190,8 @@ pub struct ReadMe;
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]
@@ -219,5 +241,10 @@ mod tests {
         assert!(bad_port.starts_with("--address <URL>: bad port: write a number"), "{bad_port}");
         assert_eq!(complaint(&["--foo"]), "unexpected argument '--foo' found");
         assert!(complaint(&["-a"]).starts_with("a value is required for '--address <URL>'"));
+        let missing = Tls::augment_args(Options::command()).try_get_matches_from(["program", "--cert", "x"]);
+        assert_eq!(
+            super::complaint(&missing.unwrap_err()),
+            "the following required arguments were not provided: --key <FILE>"
+        );
     }
 }

@@ -51,7 +51,7 @@ impl Core {
         entry.connections += 1;
         let options = &*entry.options;
         let sasl = match &options.security {
-            Security::Auto => Some(Sasl::server().anonymous().optional().into()),
+            Security::Auto => Some(Sasl::server().external().anonymous().optional().into()),
             Security::None => None,
             Security::Sasl(sasl) => Some(sasl.clone()),
         };

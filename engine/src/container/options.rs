@@ -132,7 +132,7 @@ impl ConnectionOptions {
 #[derive(Clone, Debug, Default)]
 pub enum Security {
     /// Connecting: as the address's user by SASL PLAIN, else by EXTERNAL as whom our certificate shows, if we have one, else
-    /// as nobody. Listening: everybody is let in, with SASL ANONYMOUS or without SASL.
+    /// as nobody. Listening: everybody is let in, as whom a certificate shows or as nobody, with SASL or without.
     #[default]
     Auto,
     /// No SASL layer.

@@ -99,8 +99,8 @@ struct Node {
 }
 
 impl Broker {
-    /// A broker that listens at an address. If that names a user, peers must know the password; else everybody is let
-    /// in.
+    /// A broker that listens at an address. If that names a user, peers must know the password, or have shown a client
+    /// certificate over TLS; else everybody is let in.
     #[must_use]
     pub fn new(address: impl Into<Address>) -> Self {
         Self {
@@ -149,7 +149,8 @@ impl Broker {
                 let is_known = name == user && password.matches(candidate);
                 is_known.then_some(()).ok_or(Refusal::Credentials)
             };
-            options.security = Security::Sasl(Sasl::server().plain(verify).into());
+            // Whom a certificate shows was let in by the authority that signed it.
+            options.security = Security::Sasl(Sasl::server().external().plain(verify).into());
         }
         options
     }

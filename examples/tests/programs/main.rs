@@ -8,3 +8,4 @@ mod pairs;
 mod restarts;
 mod services;
 mod support;
+mod tls;
