@@ -38,7 +38,7 @@ proton_configure() {
 pwcheck_method: auxprop
 auxprop_plugin: sasldb
 sasldb_path: $1/users
-mech_list: SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ANONYMOUS
+mech_list: SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ANONYMOUS EXTERNAL
 C
     printf guest | "$peers/proton/saslpasswd2" -p -c -f "$1/users" -u "$(hostname)" guest
 }

@@ -21,18 +21,35 @@ rabbitmq_install() {
 rabbitmq_start() {
     local port own
     port=$(pick_port AMQP1_RABBITMQ_PORT 5772)
-    own=$(free_ports 2)
+    own=$(free_ports 3)
     rabbitmq_names rabbitmq-names "$own"
-    rabbitmq_configure rabbitmq "$port" "$own" $((own + 1)) "load_definitions = /etc/rabbitmq/definitions.json"
+    rabbitmq_configure rabbitmq "$port" "$own" $((own + 1)) "load_definitions = /etc/rabbitmq/definitions.json" \
+        "listeners.ssl.1 = 127.0.0.1:$((own + 2))" \
+        "ssl_options."{cacertfile=/etc/rabbitmq/tls/ca.pem,certfile=/etc/rabbitmq/tls/server.pem} \
+        "ssl_options."{keyfile=/etc/rabbitmq/tls/server.key,verify=verify_peer,fail_if_no_peer_cert=false} \
+        "auth_mechanisms."{1=PLAIN,2=ANONYMOUS,3=EXTERNAL} "ssl_cert_login_from = common_name"
+    echo '[rabbitmq_auth_mechanism_ssl].' >"$peers/rabbitmq/var/lib/rabbitmq/rabbitmq/enabled_plugins"
+    tls_make
+    rm -rf "$peers/rabbitmq/etc/rabbitmq/tls" && cp -r "$tls" "$peers/rabbitmq/etc/rabbitmq/tls"
+    chown -R "$(rabbitmq_user)" "$peers/rabbitmq/etc/rabbitmq/tls"
     cp "$project/scripts/peers.d/rabbitmq.json" "$peers/rabbitmq/etc/rabbitmq/definitions.json"
     rabbitmq_boot rabbitmq
     wait_for rabbitmq 90 rabbitmq_serves rabbitmq
+    echo "127.0.0.1:$((own + 2))" >"$run/rabbitmq.tls"
     echo "127.0.0.1:$port" >"$run/rabbitmq.address"
 }
 
 rabbitmq_stop() {
     end rabbitmq
     end rabbitmq-names
+}
+
+rabbitmq_env() {
+    rabbitmq_is_installed || return 0
+    echo "export AMQP1_RABBITMQ_CLUSTER=$peers"
+    if is_alive rabbitmq && [[ -e $run/rabbitmq.tls ]]; then
+        echo "export AMQP1_RABBITMQ_TLS=$(<"$run/rabbitmq.tls") AMQP1_RABBITMQ_TLS_FILES=$tls"
+    fi
 }
 
 # What node $1 begins with: it listens at $2, finds others by the name server at $3, talks to them at $4, all on loopback;

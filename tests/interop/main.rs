@@ -18,4 +18,5 @@ mod proton_listener;
 mod rabbitmq;
 mod rhea;
 mod samples;
+mod tls;
 mod transactions;

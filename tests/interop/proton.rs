@@ -49,7 +49,7 @@ impl Proton {
     pub(crate) fn listener(&self, options: &[&str]) -> ProtonListener {
         let mut program = Program::start(self.script("listener.py").args(options));
         let port = program.line();
-        ProtonListener { _program: program, address: format!("127.0.0.1:{port}") }
+        ProtonListener { program, address: format!("127.0.0.1:{port}") }
     }
 
     /// A client of `python/client.py`.
@@ -99,7 +99,7 @@ impl Proton {
 
 /// A Proton listener with nodes that do what their addresses say.
 pub(crate) struct ProtonListener {
-    _program: Program,
+    pub(crate) program: Program,
     pub(crate) address: String,
 }
 

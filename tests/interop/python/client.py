@@ -16,7 +16,7 @@ import argparse
 import signal
 import time
 
-from proton import Delivery, Handler, Message, symbol
+from proton import Delivery, Handler, Message, SSLDomain, symbol
 from proton.reactor import AtLeastOnce, DynamicNodeProperties, LinkOption
 from proton.utils import BlockingConnection, LinkDetached
 
@@ -154,6 +154,18 @@ def idle(connection, seconds):
         print("alive" if connection.conn and not connection.disconnected else "disconnected")
 
 
+def tls(options):
+    """TLS that trusts an authority, with a certificate of its own or without."""
+    if not options.ca:
+        return None
+    domain = SSLDomain(SSLDomain.MODE_CLIENT)
+    domain.set_trusted_ca_db(options.ca)
+    domain.set_peer_authentication(SSLDomain.VERIFY_PEER_NAME)
+    if options.cert:
+        domain.set_credentials(options.cert, options.key, None)
+    return domain
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--max-frame-size", type=int)
@@ -161,6 +173,9 @@ def main():
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("--mechanism")
+    parser.add_argument("--ca")
+    parser.add_argument("--cert")
+    parser.add_argument("--key")
     parser.add_argument("url")
     parser.add_argument("command", choices=sorted(COMMANDS))
     parser.add_argument("words", nargs="*")
@@ -175,6 +190,7 @@ def main():
         user=options.user,
         password=options.password,
         allowed_mechs=options.mechanism,
+        ssl_domain=tls(options),
         reconnect=False,
     )
     COMMANDS[options.command](connection, *options.words)

@@ -25,7 +25,7 @@ import sys
 import threading
 from collections import deque
 
-from proton import Condition, Delivery, Endpoint, Handler, Link, Message, Terminus, symbol
+from proton import Condition, Delivery, Endpoint, Handler, Link, Message, SSLDomain, Terminus, symbol
 from proton.reactor import Container
 
 import samples
@@ -40,11 +40,24 @@ class Node(Handler):
         self.takers = {}
 
     def on_reactor_init(self, event):
-        acceptor = event.container.listen("127.0.0.1:0")
+        acceptor = event.container.listen("127.0.0.1:0", ssl_domain=self.tls())
         print(acceptor._selectable._delegate.getsockname()[1], flush=True)
+
+    def tls(self):
+        """TLS with a certificate; with an authority, clients have to have one of it."""
+        if not self.options.cert:
+            return None
+        domain = SSLDomain(SSLDomain.MODE_SERVER)
+        domain.set_credentials(self.options.cert, self.options.key, None)
+        if self.options.ca:
+            domain.set_trusted_ca_db(self.options.ca)
+            domain.set_peer_authentication(SSLDomain.VERIFY_PEER, self.options.ca)
+        return domain
 
     def on_connection_bound(self, event):
         transport = event.transport
+        if self.options.mechanisms:
+            transport.sasl().allowed_mechs(self.options.mechanisms)
         transport.sasl().allow_insecure_mechs = True
         if self.options.max_frame_size:
             transport.max_frame_size = self.options.max_frame_size
@@ -53,6 +66,8 @@ class Node(Handler):
 
     def on_connection_remote_open(self, event):
         event.connection.container = "listener"
+        if self.options.mechanisms:
+            print(event.transport.sasl().mech, event.transport.user, flush=True)
         event.connection.open()
 
     def on_session_remote_open(self, event):
@@ -202,6 +217,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--max-frame-size", type=int)
     parser.add_argument("--idle-timeout", type=float, help="in seconds")
+    parser.add_argument("--cert")
+    parser.add_argument("--key")
+    parser.add_argument("--ca")
+    parser.add_argument("--mechanisms", help="for each connection, the one used and the user are printed")
     options = parser.parse_args()
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     Container(Node(options)).run()
