@@ -135,7 +135,7 @@ fn refused(client: TlsClient, host: &str, tls: &TlsServer) -> (&'static str, Str
     (side, text)
 }
 
-//= 5.2-03 5.2-04
+//= 2.8.19-02 5.2-03 5.2-04
 #[test]
 fn bytes_go_both_ways_in_pieces_of_any_size() {
     let authority = Authority::new("CA");

@@ -42,8 +42,11 @@
 //! A connection can be [recorded](record) to a file, which replays without program or peer: see [`Container::record`] and
 //! [`blocking::Options::record`].
 //!
-//! What it needs of the operating system are the sockets and the poll(2) of Unix. It speaks plain TCP; TLS and WebSocket
-//! are to come.
+//! An `amqps` URL is all that TLS takes where the operating system trusts the server's certificate. Else [`TlsClient`] says
+//! whom to trust and who to be, and [`TlsServer`] is for those who listen: see [`Container::tls_client`],
+//! [`Container::tls_server`] and [`blocking::Options::tls`]. It is on rustls, and built in by the feature `tls`, a default.
+//!
+//! What it needs of the operating system are the sockets and the poll(2) of Unix.
 
 #![forbid(unsafe_code)]
 

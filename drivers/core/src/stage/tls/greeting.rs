@@ -51,7 +51,7 @@ impl Greeting {
     }
 
     /// A server's: agrees if it is asked, and knows TLS as such by its first byte.
-    //= 5.2.1-02
+    //= 5.2.1-02 2.8.19-02
     pub(super) const fn listen() -> Self {
         Self { state: State::Listens, heard: Vec::new(), unsaid: &[] }
     }
