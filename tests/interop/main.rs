@@ -18,5 +18,6 @@ mod proton_listener;
 mod rabbitmq;
 mod rhea;
 mod samples;
+mod sasl;
 mod tls;
 mod transactions;

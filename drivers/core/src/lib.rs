@@ -40,6 +40,8 @@ pub mod program;
 pub mod record;
 mod runner;
 pub use runner::{Runner, TURNS_A_STEP};
+#[cfg(feature = "sasl")]
+pub mod sasl;
 mod stage;
 pub use stage::Stages;
 #[cfg(feature = "tls")]

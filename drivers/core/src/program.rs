@@ -20,6 +20,13 @@ pub use amqp1_engine::{
         Where,
     },
     message::{self, Body, BodyRef, Message, MessageView},
-    sasl, types,
+    types,
 };
 pub use bytes::Bytes;
+
+/// SASL: what the engine has of it, and with the feature `sasl` SCRAM, OAUTHBEARER and XOAUTH2.
+pub mod sasl {
+    #[cfg(feature = "sasl")]
+    pub use crate::sasl::{ClientMechanisms, ScramHash, ScramKeys, ServerMechanisms};
+    pub use amqp1_engine::sasl::*;
+}
