@@ -9,12 +9,16 @@ use std::{
 use amqp1_engine::sasl;
 use bytes::Buf;
 
+#[cfg(all(feature = "tls", feature = "websocket"))]
+mod over;
 mod settings;
 pub use settings::Stages;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(feature = "tls")]
 pub use tls::{TlsClient, TlsError, TlsServer};
+#[cfg(feature = "websocket")]
+mod websocket;
 
 /// Slices offered to a stage at a time.
 const SLICES: usize = 64;

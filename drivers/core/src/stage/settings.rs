@@ -4,8 +4,12 @@ use std::io::{self, ErrorKind};
 
 use amqp1_engine::container::{Address, Scheme};
 
+#[cfg(all(feature = "tls", feature = "websocket"))]
+use super::over::Over;
+#[cfg(feature = "websocket")]
+use super::websocket::WebSocket;
 #[cfg(feature = "tls")]
-use super::{TlsClient, TlsServer};
+use super::{TlsClient, TlsServer, tls::Tls};
 use crate::Channel;
 
 /// What a driver puts between its sockets and the engine: nothing for `amqp`, and what the other schemes ask for.
@@ -34,6 +38,14 @@ impl Stages {
             Scheme::Amqp => Ok(Channel::new()),
             #[cfg(feature = "tls")]
             Scheme::Amqps => Ok(Channel::with_stage(Box::new(self.tls_client.connect(&address.host)?))),
+            #[cfg(feature = "websocket")]
+            Scheme::Ws => Ok(Channel::with_stage(Box::new(WebSocket::client(address)?))),
+            #[cfg(all(feature = "tls", feature = "websocket"))]
+            Scheme::Wss => {
+                let (upper, lower) = (WebSocket::client(address)?, self.tls_client.connect(&address.host)?);
+                Ok(Channel::with_stage(Box::new(Over { upper, lower })))
+            }
+            #[allow(unreachable_patterns, reason = "with all features there is no other")]
             scheme => Err(unsupported(scheme)),
         }
     }
@@ -46,18 +58,30 @@ impl Stages {
         match scheme {
             Scheme::Amqp => Ok(Channel::new()),
             #[cfg(feature = "tls")]
-            Scheme::Amqps => {
-                let Some(tls) = &self.tls_server else {
-                    let text = "TLS needs a certificate of the server, and there is none";
-                    return Err(io::Error::new(ErrorKind::InvalidInput, text));
-                };
-                Ok(Channel::with_stage(Box::new(tls.accept()?)))
+            Scheme::Amqps => Ok(Channel::with_stage(Box::new(self.accept_tls()?))),
+            #[cfg(feature = "websocket")]
+            Scheme::Ws => Ok(Channel::with_stage(Box::new(WebSocket::server()))),
+            #[cfg(all(feature = "tls", feature = "websocket"))]
+            Scheme::Wss => {
+                let (upper, lower) = (WebSocket::server(), self.accept_tls()?);
+                Ok(Channel::with_stage(Box::new(Over { upper, lower })))
             }
+            #[allow(unreachable_patterns, reason = "with all features there is no other")]
             scheme => Err(unsupported(scheme)),
         }
     }
+
+    #[cfg(feature = "tls")]
+    fn accept_tls(&self) -> io::Result<Tls> {
+        let Some(tls) = &self.tls_server else {
+            let text = "TLS needs a certificate of the server, and there is none";
+            return Err(io::Error::new(ErrorKind::InvalidInput, text));
+        };
+        Ok(tls.accept()?)
+    }
 }
 
+#[allow(dead_code, reason = "with all features nothing is missing")]
 fn unsupported(scheme: Scheme) -> io::Error {
     let (what, feature) = match scheme {
         Scheme::Amqp | Scheme::Amqps => ("TLS", "tls"),
