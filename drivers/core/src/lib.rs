@@ -15,10 +15,12 @@
 //! - [`Streams`] and [`Lingering`]: the open byte streams of a container, and those that are about to close.
 //! - [`Mailbox`] and [`Injector`]: what other threads have for the one that runs a container.
 //! - [`client`]: one connection as a program calls it, for the interfaces without a handler.
+//! - [`aio`]: the interfaces for programs with futures, for the drivers of async runtimes.
 //! - [`record`]: files in which connections are recorded, to be replayed.
 
 #![forbid(unsafe_code)]
 
+pub mod aio;
 mod channel;
 pub use channel::{Channel, READ_SIZE, Received, Sent, Spare};
 pub mod client;

@@ -54,7 +54,8 @@ impl<L, S> Listener<L, S> {
     pub fn open(acceptor: Acceptor<L, S>, address: &Address, stages: &Stages) -> Result<Self, Failure> {
         let scheme = address.scheme;
         // One that could not talk to those it accepts opens no port.
-        let sockets = stages.accept(scheme).and_then(|_| listen(&acceptor, &address.host, address.port));
+        let sockets =
+            stages.accept(scheme).and_then(|_| listen(acceptor.bind, acceptor.local_address, address));
         let sockets = sockets.map_err(|error| Failure::listen(address, error))?;
         Ok(Self { acceptor, scheme, sockets, rests_until: Instant::ZERO })
     }
@@ -111,14 +112,18 @@ impl<L, S> Listener<L, S> {
 }
 
 /// Opens one listener for each address of the host, all at one port.
-fn listen<L, S>(acceptor: &Acceptor<L, S>, host: &str, port: u16) -> io::Result<Vec<L>> {
+pub(crate) fn listen<L>(
+    bind: fn(SocketAddr) -> io::Result<L>,
+    local_address: fn(&L) -> io::Result<SocketAddr>,
+    at: &Address,
+) -> io::Result<Vec<L>> {
     let mut listeners: Vec<L> = Vec::new();
     let mut failed = io::ErrorKind::AddrNotAvailable.into();
-    for mut address in (host, port).to_socket_addrs()? {
-        if let (0, Some(first)) = (port, listeners.first()) {
-            address.set_port((acceptor.local_address)(first)?.port());
+    for mut address in (at.host.as_str(), at.port).to_socket_addrs()? {
+        if let (0, Some(first)) = (at.port, listeners.first()) {
+            address.set_port(local_address(first)?.port());
         }
-        match (acceptor.bind)(address) {
+        match bind(address) {
             Ok(listener) => listeners.push(listener),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
             // A name may have addresses of a protocol that this machine does not speak.

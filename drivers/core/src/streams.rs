@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind, IoSlice, Read, Write},
+    mem,
 };
 
 use amqp1_engine::{
@@ -160,8 +161,8 @@ impl<S: Read + Write> Streams<S> {
 
     /// The stream at this place of the table.
     #[must_use]
-    pub fn at(&self, index: usize) -> Option<IoId> {
-        self.table.get(index)?.as_ref().map(|stream| stream.io)
+    pub fn at(&self, index: usize) -> Option<&Stream<S>> {
+        self.table.get(index)?.as_ref()
     }
 
     /// All of them.
@@ -185,9 +186,11 @@ impl<S: Read + Write> Streams<S> {
     /// Reads once, and hands what that brought to the container: whether it brought anything.
     pub fn read(&mut self, io: IoId, container: &mut Container, now: Instant) -> bool {
         let any = self.read_once(io, container, now);
-        if self.get(io).is_some_and(|stream| stream.channel.has_output()) {
-            self.write(io, container, now);
-            self.note_change(io);
+        if let Some(stream) = self.get(io)
+            && stream.channel.has_output()
+        {
+            let wanted = stream.wants_write();
+            self.write(io, wanted, container, now);
         }
         any
     }
@@ -265,21 +268,22 @@ impl<S: Read + Write> Streams<S> {
     /// Writes again, as the socket takes more.
     pub fn resume(&mut self, io: IoId, container: &mut Container, now: Instant) {
         if let Some(stream) = self.get(io) {
+            let wanted = stream.wants_write();
             stream.channel.writable();
-            self.write(io, container, now);
-            self.note_change(io);
+            self.write(io, wanted, container, now);
         }
     }
 
     /// Looks at a stream that has changed: it may have output, or want input again.
     pub fn refresh(&mut self, io: IoId, container: &mut Container, now: Instant) {
-        let wanted_write = self.get(io).is_some_and(|stream| stream.wants_write());
-        self.write(io, container, now);
+        if let Some(stream) = self.get(io) {
+            let wanted = stream.wants_write();
+            self.write(io, wanted, container, now);
+        }
         let wants_input = container.wants_input(io);
         if let Some(stream) = self.get(io) {
-            let wanted_read = stream.wants_read;
-            stream.wants_read = wants_input && !stream.eof;
-            if stream.wants_read != wanted_read || stream.wants_write() != wanted_write || stream.has_more {
+            let wanted = mem::replace(&mut stream.wants_read, wants_input && !stream.eof);
+            if stream.wants_read != wanted {
                 self.note_change(io);
             }
         }
@@ -297,8 +301,18 @@ impl<S: Read + Write> Streams<S> {
         }
     }
 
-    /// Writes what there is and the socket takes, within a fair share.
-    fn write(&mut self, io: IoId, container: &mut Container, now: Instant) {
+    /// Writes what there is and the socket takes, within a fair share. Until now the driver waited for it to take more, or
+    /// did not.
+    fn write(&mut self, io: IoId, waited: bool, container: &mut Container, now: Instant) {
+        self.write_share(io, container, now);
+        if let Some(stream) = self.get(io)
+            && (stream.has_more || stream.wants_write() != waited)
+        {
+            self.note_change(io);
+        }
+    }
+
+    fn write_share(&mut self, io: IoId, container: &mut Container, now: Instant) {
         for _ in 0..FAIR_SHARE {
             let Some(Some(stream)) = self.table.get_mut(io.index()) else { return };
             stream.has_more = false;

@@ -3,7 +3,7 @@
 use std::{fmt, net::Shutdown, time::Duration};
 
 use amqp1_driver::{
-    Dial, Dialed, Dials, Error, Failure, Injector, Listener, Runner, TURNS_A_STEP, record::Recorder,
+    Dial, Dialed, Dials, Error, Failure, Injector, Listener, Runner, Stream, TURNS_A_STEP, record::Recorder,
 };
 #[cfg(feature = "tls")]
 use amqp1_driver::{TlsClient, TlsServer};
@@ -274,7 +274,7 @@ impl<H: Handler> Sockets<H> {
                 }
                 Place::Stream(index) => {
                     let Runner { streams, engine, .. } = &mut self.runner;
-                    let Some(io) = streams.at(index) else { continue };
+                    let Some(io) = streams.at(index).map(Stream::io) else { continue };
                     if ready.ended {
                         streams.may_have_more(io);
                     } else if ready.readable {

@@ -1,7 +1,7 @@
 //! The calls of programs, each as a look at whether what it waits for is there.
 
 use amqp1_engine::{
-    self as engine, DeliveryId, LinkConfig, LinkId, Misuse, SendError,
+    self as engine, DeliveryId, LinkConfig, LinkId, Misuse, SendError, SessionConfig, SessionId,
     codec::Symbol,
     types::{Attach, DeliveryState, DeliveryTag, Open, ReceiverSettleMode, Role, SenderSettleMode},
 };
@@ -44,18 +44,74 @@ impl State {
         self.closed_well().map(Some)
     }
 
-    /// Begins to attach a link; a receiver has up to `prefetch` messages on their way ahead of its user, or with 0 as
+    /// Begins another session.
+    ///
+    /// # Errors
+    /// [`Error::Misuse`] where there are as many as the peer takes, or why the connection is over.
+    pub fn begin(&mut self, config: SessionConfig) -> Result<SessionId, Error> {
+        self.alive()?;
+        let session = self.engine.begin(config)?;
+        self.sessions.insert(session, None);
+        Ok(session)
+    }
+
+    /// Whether the peer has begun the session, too.
+    ///
+    /// # Errors
+    /// Why the session cannot be used.
+    pub fn begun(&mut self, session: SessionId) -> Result<Option<()>, Error> {
+        self.session_alive(session)?;
+        Ok(self.engine.session(session)?.remote_begin().map(|_| ()))
+    }
+
+    /// Begins to end a session; one that is ended already stays so.
+    pub fn end_session(&mut self, session: SessionId) {
+        let _ = self.engine.session(session).and_then(|mut session| session.end(None));
+    }
+
+    /// Whether a session that is being ended is ended.
+    ///
+    /// # Errors
+    /// The peer's reason, or why the connection is over.
+    pub fn ended(&self, session: SessionId) -> Result<Option<()>, Error> {
+        match self.session_alive(session) {
+            Ok(()) => Ok(None),
+            Err(Error::Ended(None)) => Ok(Some(())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The session is of no more use to anybody.
+    pub fn forget_session(&mut self, session: SessionId) {
+        if self.sessions.remove(&session).is_some() {
+            self.end_session(session);
+        }
+    }
+
+    /// Begins to attach a link, in this session or else in the one that all share; a receiver has up to `prefetch` messages on their way ahead of its user, or with 0 as
     /// many as its user says.
     ///
     /// # Errors
     /// [`Error::Misuse`], or why the connection is over.
-    pub fn attach(&mut self, role: Role, config: LinkConfig, prefetch: u32) -> Result<LinkId, Error> {
-        let mut session = self.session()?;
+    pub fn attach(
+        &mut self,
+        session: Option<SessionId>,
+        role: Role,
+        config: LinkConfig,
+        prefetch: u32,
+    ) -> Result<LinkId, Error> {
+        let mut session = match session {
+            Some(session) => {
+                self.session_alive(session).and_then(|()| Ok(self.engine.session(session)?))?
+            }
+            None => self.session()?,
+        };
+        let id = session.id();
         let link = match role {
             Role::Sender => session.attach_sender(config)?,
             Role::Receiver => session.attach_receiver(config)?,
         };
-        self.links.insert(link, Link::new(prefetch));
+        self.links.insert(link, Link::new(id, prefetch));
         if role == Role::Receiver && prefetch > 0 {
             self.engine.receiver(link)?.set_credit(prefetch);
         }
@@ -260,6 +316,43 @@ impl State {
     pub fn release(&mut self, id: DeliveryId) {
         // A delivery whose link is gone has gone back already.
         let _ = self.engine.receiver(id.link()).and_then(|mut receiver| receiver.release(id));
+    }
+
+    /// Lets so many more messages come.
+    ///
+    /// # Errors
+    /// Why the link cannot be used.
+    pub fn add_credit(&mut self, link: LinkId, count: u32) -> Result<(), Error> {
+        self.link_alive(link)?;
+        self.engine.receiver(link)?.add_credit(count);
+        Ok(())
+    }
+
+    /// How many messages may come that have not come yet.
+    ///
+    /// # Errors
+    /// Why the link cannot be used.
+    pub fn credit(&mut self, link: LinkId) -> Result<u32, Error> {
+        self.link_alive(link)?;
+        Ok(self.engine.receiver(link)?.credit())
+    }
+
+    /// Has the sender use its credit up or give it back.
+    ///
+    /// # Errors
+    /// Why the link cannot be used.
+    pub fn drain(&mut self, link: LinkId) -> Result<(), Error> {
+        self.link_alive(link)?;
+        self.engine.receiver(link)?.drain();
+        Ok(())
+    }
+
+    /// Whether the sender has no credit left.
+    ///
+    /// # Errors
+    /// Why the link cannot be used.
+    pub fn drained(&mut self, link: LinkId) -> Result<Option<()>, Error> {
+        Ok((self.credit(link)? == 0).then_some(()))
     }
 
     /// The filters that this side asked for and the peer does without (§3.5.1).

@@ -53,6 +53,8 @@ pub enum Waiting {
     Connect,
     /// The peer's open.
     Open,
+    /// The peer's begin.
+    Begin,
     /// The peer's attach.
     Attach,
     /// The receiver's credit, or room to send.
@@ -63,8 +65,12 @@ pub enum Waiting {
     Message,
     /// The sender's settling of a message that was accepted.
     Settlement,
+    /// The sender's word that it has no credit left.
+    Drain,
     /// The response to a request.
     Response,
+    /// The peer's answer to an end.
+    End,
     /// The peer's answer to a detach or close.
     Close,
 }
@@ -140,11 +146,14 @@ impl fmt::Display for Waiting {
             Self::Lookup => "the addresses of the host",
             Self::Connect => "an answer from the host",
             Self::Open => "the peer to open the connection",
+            Self::Begin => "the peer to begin the session",
             Self::Attach => "the peer to attach the link",
             Self::Credit => "the receiver to take more messages",
             Self::Outcome => "the outcome of a message",
             Self::Message => "a message",
             Self::Response => "the response to a request",
+            Self::Drain => "the sender to give its credit back",
+            Self::End => "the peer to end the session",
             Self::Settlement => "the sender to settle a message",
             Self::Close => "the peer to answer a close",
         })

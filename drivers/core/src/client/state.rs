@@ -24,6 +24,8 @@ pub struct State {
     pub engine: Connection,
     /// The session that carries all links, unless the peer has ended it.
     session: Option<SessionId>,
+    /// The sessions that this side has begun and has a use for, and why they cannot be used any more.
+    pub(super) sessions: HashMap<SessionId, Option<Error>>,
     session_config: SessionConfig,
     pub(super) links: HashMap<LinkId, Link>,
     /// How many links were ever made: names them.
@@ -39,8 +41,10 @@ pub struct State {
 }
 
 /// What a link has beside what the engine knows of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Link {
+    /// Where it belongs to.
+    session: SessionId,
     /// Why it cannot be used any more.
     gone: Option<Error>,
     /// Messages that have begun to arrive and that nobody has asked for yet, oldest first.
@@ -56,8 +60,16 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(prefetch: u32) -> Self {
-        Self { prefetch, ..Self::default() }
+    pub(super) fn new(session: SessionId, prefetch: u32) -> Self {
+        Self {
+            session,
+            gone: None,
+            arrived: VecDeque::new(),
+            newest: None,
+            abandoned: HashSet::new(),
+            next_tag: 0,
+            prefetch,
+        }
     }
 
     /// The link is of no more use, but for messages that have arrived in whole.
@@ -90,6 +102,7 @@ impl State {
         Self {
             engine,
             session: None,
+            sessions: HashMap::new(),
             session_config,
             links: HashMap::new(),
             links_made: 0,
@@ -109,7 +122,11 @@ impl State {
         self.alive()?;
         let session = match self.session {
             Some(session) => session,
-            None => *self.session.insert(self.engine.begin(self.session_config.clone())?),
+            None => {
+                let session = self.engine.begin(self.session_config.clone())?;
+                self.sessions.insert(session, None);
+                *self.session.insert(session)
+            }
         };
         Ok(self.engine.session(session)?)
     }
@@ -149,6 +166,19 @@ impl State {
         match &self.over {
             None | Some(Error::Closed(None)) => Ok(()),
             Some(error) => Err(error.clone()),
+        }
+    }
+
+    /// Fails if the session cannot be used any more.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn session_alive(&self, session: SessionId) -> Result<(), Error> {
+        self.alive()?;
+        match self.sessions.get(&session) {
+            Some(None) => Ok(()),
+            Some(Some(error)) => Err(error.clone()),
+            None => Err(Error::Ended(None)),
         }
     }
 
@@ -206,7 +236,7 @@ impl State {
                     Scope::Link(link) => self.detach(link, error),
                 }
             }
-            Event::SessionBegun(session) if self.session != Some(session) => {
+            Event::SessionBegun(session) if !self.sessions.contains_key(&session) => {
                 // Refused as far as AMQP lets one: answered and ended.
                 let refusal = error(condition::NOT_ALLOWED, "this client serves no sessions");
                 let _ = self.engine.session(session).and_then(|mut session| session.end(Some(refusal)));
@@ -262,7 +292,7 @@ impl State {
         });
     }
 
-    /// Nobody waits for the outcome of this message any more: it is settled when it comes.
+    /// Nobody waits for the outcome of this message any more, or for the sender to settle it: then it is settled here, too.
     pub fn abandon(&mut self, id: DeliveryId) {
         if let Some(link) = self.links.get_mut(&id.link()) {
             link.abandoned.insert(id);
@@ -282,14 +312,14 @@ impl State {
     }
 
     fn settle_abandoned(&mut self, id: DeliveryId) {
-        let Some(link) = self.links.get_mut(&id.link()) else { return };
-        if !link.abandoned.contains(&id) {
+        if !self.links.get(&id.link()).is_some_and(|link| link.abandoned.contains(&id)) {
             return;
         }
-        let Ok(mut sender) = self.engine.sender(id.link()) else { return };
-        let is_open = sender.delivery(id).is_ok_and(|delivery| !is_decided(delivery));
-        if !is_open {
-            let _ = sender.settle(id, None);
+        let is_over = match self.engine.role(id.link()) {
+            Ok(types::Role::Receiver) => !matches!(self.settled(id), Ok(None)),
+            _ => !matches!(self.outcome(id), Ok(None)),
+        };
+        if is_over && let Some(link) = self.links.get_mut(&id.link()) {
             link.abandoned.remove(&id);
         }
     }
@@ -325,9 +355,14 @@ impl State {
 
     /// The session is of no more use, and neither are its links.
     fn end(&mut self, session: SessionId, error: Error) {
+        for link in self.links.values_mut().filter(|link| link.session == session) {
+            link.detach(&mut self.engine, || error.clone());
+        }
         if self.session == Some(session) {
             self.session = None;
-            self.detach_all(&error);
+            self.sessions.remove(&session);
+        } else if let Some(over) = self.sessions.get_mut(&session) {
+            over.get_or_insert(error);
         }
     }
 

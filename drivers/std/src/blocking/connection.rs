@@ -283,7 +283,7 @@ impl Connection {
     }
 
     fn attach(&self, role: Role, config: LinkConfig, prefetch: u32) -> Result<LinkHandle, Error> {
-        let link = self.shared.tell(|state| state.attach(role, config, prefetch))?;
+        let link = self.shared.tell(|state| state.attach(None, role, config, prefetch))?;
         let handle = LinkHandle::new(self.clone(), link);
         handle.wait(Waiting::Attach, |state| state.attached(link))?;
         Ok(handle)
