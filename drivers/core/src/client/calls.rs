@@ -260,7 +260,10 @@ impl State {
             self.top_up(id);
             return Ok(Some(arrived));
         }
-        self.link_alive(id).map(|()| None)
+        self.link_alive(id)?;
+        // After a drain there is no credit left for the message that is waited for.
+        self.top_up(id);
+        Ok(None)
     }
 
     /// What has arrived of a message since the last piece, and whether it is the last.

@@ -304,6 +304,9 @@ impl State {
     pub(super) fn top_up(&mut self, id: LinkId) {
         let Some(link) = self.links.get(&id) else { return };
         let Ok(mut receiver) = self.engine.receiver(id) else { return };
+        if receiver.is_draining() && receiver.credit() > 0 {
+            return;
+        }
         let waiting = u32::try_from(link.arrived.len()).unwrap_or(u32::MAX);
         let ahead = receiver.credit().saturating_add(waiting);
         if link.prefetch > 0 && ahead <= link.prefetch / 2 {

@@ -1,22 +1,25 @@
-//! The runner of containers, over real sockets.
-
-mod common;
+//! The runners of containers, over real sockets.
 
 use std::{
     any::Any,
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
-use amqp1_std::{
-    AtMostOnce, Body, ConnectionId, ConnectionOptions, Container, ContainerOptions, Context, Delivery,
-    Disconnected, Handler, InjectError, ListenerId, Message, Security, SenderId, Tracker, Url,
-    blocking::Options,
+use amqp1_driver::program::{
+    AtMostOnce, Body, ConnectionId, ConnectionOptions, ContainerOptions, Context, Delivery, Disconnected,
+    Handler, InjectError, Injector, LinkConfig, ListenerId, Message, Security, SenderId, Tracker, Url,
     sasl::{Refusal, Sasl},
 };
-use common::{Server, within_patience};
+use amqp1_std::blocking::Options;
+
+use crate::{
+    driver::{Driver, Setup, within_patience},
+    server::{Server, tls},
+};
 
 fn url(text: &str) -> Url {
     text.parse().unwrap()
@@ -46,18 +49,18 @@ impl Handler for HelloWorld {
     }
 }
 
-#[test]
-fn hello_world_by_a_server() {
+pub fn hello_world_by_a_server<D: Driver>() {
     within_patience(|| {
-        let server = Server::start();
-        let mut container = Container::new(HelloWorld { server: server.url.clone(), received: Vec::new() });
-        while container.process(None).unwrap() {}
-        assert_eq!(container.handler().received, ["Hello World!"]);
+        let server = Server::start::<D>();
+        let client = HelloWorld { server: server.url.clone(), received: Vec::new() };
+        let received = D::steps(client, Setup::default(), |client| client.received.clone());
+        assert_eq!(received, ["Hello World!"]);
     });
 }
 
 /// Both ends in one container.
 struct Direct {
+    scheme: &'static str,
     messages: u32,
     size: usize,
     sent: u32,
@@ -67,18 +70,19 @@ struct Direct {
 }
 
 impl Direct {
-    const fn new(messages: u32, size: usize) -> Self {
-        Self { messages, size, sent: 0, received: 0, accepted: 0, listener: None }
+    const fn new(scheme: &'static str, messages: u32, size: usize) -> Self {
+        Self { scheme, messages, size, sent: 0, received: 0, accepted: 0, listener: None }
     }
 }
 
 impl Handler for Direct {
     fn on_start(&mut self, cx: &mut Context<'_>) {
-        self.listener = Some(cx.listen(url("localhost:0")));
+        self.listener = Some(cx.listen(url(&format!("{}://localhost:0", self.scheme))));
     }
 
     fn on_listening(&mut self, cx: &mut Context<'_>, _: ListenerId, address: &str) {
-        cx.create_sender(url(address), "examples");
+        let server = format!("{}://localhost:{}", self.scheme, url(address).port());
+        cx.create_sender(url(&server), "examples");
     }
 
     fn on_sendable(&mut self, cx: &mut Context<'_>, sender: SenderId) {
@@ -102,14 +106,23 @@ impl Handler for Direct {
     }
 }
 
-#[test]
-fn both_ends_in_one_container() {
+pub fn both_ends_in_one_container<D: Driver>() {
     within_patience(|| {
         for (messages, size) in [(1, 12), (5_000, 100), (20, 300_000), (2, 5_000_000)] {
-            let mut container = Container::new(Direct::new(messages, size));
-            while container.process(None).unwrap() {}
-            let direct = container.handler();
-            assert_eq!((direct.received, direct.accepted), (messages, messages));
+            let direct = Direct::new("amqp", messages, size);
+            let counted = D::steps(direct, Setup::default(), |direct| (direct.received, direct.accepted));
+            assert_eq!(counted, (messages, messages));
+        }
+    });
+}
+
+pub fn both_ends_in_one_container_over_tls<D: Driver>() {
+    within_patience(|| {
+        for (messages, size) in [(1, 12), (5_000, 100), (20, 300_000)] {
+            let setup = Setup { tls: Some(tls()), ..Setup::default() };
+            let direct = Direct::new("amqps", messages, size);
+            let counted = D::steps(direct, setup, |direct| (direct.received, direct.accepted));
+            assert_eq!(counted, (messages, messages));
         }
     });
 }
@@ -123,9 +136,9 @@ impl Handler for Begin {
     }
 }
 
-fn failure(begin: fn(&mut Context<'_>, &Url), url: Url) -> String {
+fn failure<D: Driver>(begin: fn(&mut Context<'_>, &Url), url: Url) -> String {
     within_patience(move || {
-        Container::new(Begin(begin, url)).run().expect_err("it cannot go well").to_string()
+        D::run(Begin(begin, url), Setup::default()).expect_err("it cannot go well").to_string()
     })
 }
 
@@ -137,10 +150,9 @@ fn listen(cx: &mut Context<'_>, url: &Url) {
     cx.listen(url);
 }
 
-#[test]
-fn a_refused_connection_is_told_in_one_line() {
+pub fn a_refused_connection_is_told_in_one_line<D: Driver>() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let text = failure(connect, url(&format!("scott:tiger@{free}/q")));
+    let text = failure::<D>(connect, url(&format!("scott:tiger@{free}/q")));
     assert!(
         text.contains(&free.to_string()) && text.contains("refused; check that a broker listens there"),
         "{text}"
@@ -148,62 +160,55 @@ fn a_refused_connection_is_told_in_one_line() {
     assert!(!text.contains("tiger") && !text.contains('\n'), "{text}");
 }
 
-#[test]
-fn a_port_in_use_is_told_in_one_line() {
+pub fn a_port_in_use_is_told_in_one_line<D: Driver>() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let text = failure(listen, url(&taken.local_addr().unwrap().to_string()));
+    let text = failure::<D>(listen, url(&taken.local_addr().unwrap().to_string()));
     assert!(
         text.contains("the port is in use; stop the program that uses it or choose another port"),
         "{text}"
     );
 }
 
-#[test]
-fn x2_what_is_not_built_in_is_refused_and_never_served_in_plain_text() {
+pub fn x2_other_schemes_are_refused_and_never_served_in_plain_text<D: Driver>() {
+    let text = failure::<D>(listen, url("amqps://127.0.0.1:0"));
+    assert!(text.contains("TLS needs a certificate of the server, and there is none"), "{text}");
+
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
-    let (tls, websocket) = (cfg!(feature = "tls"), cfg!(feature = "websocket"));
-    for (scheme, is_built_in) in [("amqps", tls), ("ws", websocket), ("wss", tls && websocket)] {
-        let listening = url(&format!("{scheme}://127.0.0.1:0"));
-        if !is_built_in {
-            let text = failure(connect, url(&format!("{scheme}://{address}")));
-            assert!(text.contains("is not built into this program; build it with the feature"), "{text}");
-            assert!(failure(listen, listening).contains("is not built into this program"));
-        } else if scheme != "ws" {
-            assert!(failure(listen, listening).contains("TLS needs a certificate of the server"));
-        }
-    }
-    server.set_nonblocking(true).unwrap();
-    assert!(server.accept().is_err(), "nobody connected");
+    let peer = thread::spawn(move || {
+        let mut first = [0];
+        server.accept().unwrap().0.read_exact(&mut first).unwrap();
+        first[0]
+    });
+    failure::<D>(connect, url(&format!("amqps://{address}")));
+    assert_eq!(peer.join().unwrap(), 0x16, "a handshake of TLS, nothing of AMQP");
 }
 
-#[test]
-fn an_unknown_host_is_told_in_one_line() {
-    let text = failure(connect, url("no-such-host.invalid"));
+pub fn an_unknown_host_is_told_in_one_line<D: Driver>() {
+    let text = failure::<D>(connect, url("no-such-host.invalid"));
     assert!(text.contains("the host's name is unknown; check its spelling"), "{text}");
 }
 
 /// A server that lets in who knows the password.
-fn guarded() -> Server {
+fn guarded<D: Driver>() -> Server {
     let verify = |user: &str, password: &str| match (user, password) {
         ("scott", "tiger") => Ok(()),
         _ => Err(Refusal::Credentials),
     };
-    Server::with(ConnectionOptions {
+    Server::with::<D>(ConnectionOptions {
         security: Security::Sasl(Sasl::server().plain(verify).into()),
         ..ConnectionOptions::default()
     })
 }
 
-#[test]
-fn a_wrong_password_is_told_in_one_line() {
+pub fn a_wrong_password_is_told_in_one_line<D: Driver>() {
     within_patience(|| {
-        let server = guarded();
+        let server = guarded::<D>();
         let log_in = |password: &str| {
             let mut options = ContainerOptions::default();
             options.connection.allow_clear_text = true;
             let server = url(&format!("scott:{password}@{}:{}", server.url.host(), server.url.port()));
-            Container::with_options(HelloWorld { server, received: Vec::new() }, options).run()
+            D::run(HelloWorld { server, received: Vec::new() }, Setup { options, ..Setup::default() })
         };
         log_in("tiger").unwrap();
         let text = log_in("lion").expect_err("the password is wrong").to_string();
@@ -232,8 +237,7 @@ impl Handler for Watch {
     }
 }
 
-#[test]
-fn the_end_of_a_stream_and_a_reset_are_told() {
+pub fn the_end_of_a_stream_and_a_reset_are_told<D: Driver>() {
     within_patience(|| {
         for reset in [false, true] {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -247,20 +251,18 @@ fn the_end_of_a_stream_and_a_reset_are_told() {
                     thread::sleep(Duration::from_millis(50));
                 }
             });
-            let mut container = Container::new(Watch { server, ends: Vec::new() });
-            while container.process(None).unwrap() {}
+            let watch = Watch { server, ends: Vec::new() };
+            let ends = D::steps(watch, Setup::default(), |watch| watch.ends.clone());
             peer.join().unwrap();
-            let ends = &container.handler().ends;
             assert_eq!(ends.len(), 2, "{ends:?}");
             assert_eq!(ends[0].contains("reset"), reset, "{ends:?}");
         }
     });
 }
 
-#[test]
-fn a_peer_that_sends_no_more_and_reads_on_gets_the_last_word() {
+pub fn a_peer_that_sends_no_more_and_reads_on_gets_the_last_word<D: Driver>() {
     within_patience(|| {
-        let server = Server::start();
+        let server = Server::start::<D>();
         let mut socket = TcpStream::connect((server.url.host(), server.url.port())).unwrap();
         socket.write_all(b"HTTP/1.1").unwrap();
         socket.shutdown(Shutdown::Write).unwrap();
@@ -291,12 +293,11 @@ fn send_and_receive(url: &Url, messages: u32) -> Duration {
     longest
 }
 
-#[test]
-fn a_2_a_peer_that_does_not_read_holds_up_nobody_else() {
+pub fn a_2_a_peer_that_does_not_read_holds_up_nobody_else<D: Driver>() {
     within_patience(|| {
-        let server = Server::start();
+        let server = Server::start::<D>();
         let slow = Options::default().connect(&server.url).unwrap();
-        let config = amqp1_std::LinkConfig::receiver(slow.link_name(), "slow");
+        let config = LinkConfig::receiver(slow.link_name(), "slow");
         let never_reads = slow.attach_receiver(config, 10_000).unwrap();
         let feeder = Options::default().connect(&server.url).unwrap();
         let sender = feeder.sender("slow").unwrap();
@@ -311,10 +312,9 @@ fn a_2_a_peer_that_does_not_read_holds_up_nobody_else() {
     });
 }
 
-#[test]
-fn a_3_connections_come_and_go_without_a_trace() {
+pub fn a_3_connections_come_and_go_without_a_trace<D: Driver>() {
     within_patience(|| {
-        let server = Server::start();
+        let server = Server::start::<D>();
         let descriptors = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
         send_and_receive(&server.url, 1);
         let before = descriptors();
@@ -329,62 +329,42 @@ fn a_3_connections_come_and_go_without_a_trace() {
 }
 
 /// Counts what is injected, until it is told to stop.
-struct Counter {
-    count: u32,
-    listener: Option<ListenerId>,
-}
+struct Counter(u32);
 
 impl Handler for Counter {
     fn on_start(&mut self, cx: &mut Context<'_>) {
-        self.listener = Some(cx.listen(url("127.0.0.1:0")));
+        cx.listen(url("127.0.0.1:0"));
     }
 
     fn on_injected(&mut self, cx: &mut Context<'_>, event: Box<dyn Any + Send>) {
         match event.downcast::<u32>() {
-            Ok(number) => self.count += *number,
+            Ok(number) => self.0 += *number,
             Err(_) => cx.stop(),
         }
     }
 }
 
-#[test]
-fn c_06_events_come_from_any_thread_and_wake_the_loop() {
-    within_patience(|| {
-        let options = ContainerOptions { injected_events: 10, ..ContainerOptions::default() };
-        let mut container = Container::with_options(Counter { count: 0, listener: None }, options);
-        let injector = container.injector();
-        let inject = |injector: amqp1_std::Injector| {
-            for _ in 0..1_000 {
-                while injector.inject(1_u32) == Err(InjectError::Full) {
-                    thread::yield_now();
-                }
-            }
-        };
-        let threads: Vec<_> =
-            (0..3).map(|_| injector.clone()).map(|own| thread::spawn(move || inject(own))).collect();
-        while container.handler().count < 3_000 {
-            assert!(container.process(None).unwrap());
-        }
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-        injector.inject("stop").unwrap();
-        while container.process(None).unwrap() {}
-        drop(container);
-        assert_eq!(injector.inject(1_u32), Err(InjectError::Stopped));
-    });
+fn inject(injector: &Injector, event: impl Any + Send + Clone) {
+    while injector.inject(event.clone()) == Err(InjectError::Full) {
+        thread::yield_now();
+    }
 }
 
-#[test]
-fn c_04_a_step_takes_no_longer_than_it_is_given() {
+pub fn c_06_events_come_from_any_thread_and_wake_the_loop<D: Driver>() {
     within_patience(|| {
-        let mut container = Container::new(Counter { count: 0, listener: None });
-        assert!(container.process(None).unwrap(), "the first step starts");
-        while container.process(Duration::ZERO).unwrap() && container.handler().listener.is_none() {}
-        let start = Instant::now();
-        for _ in 0..5 {
-            assert!(container.process(Duration::from_millis(20)).unwrap());
-        }
-        assert!(start.elapsed() < Duration::from_secs(5));
-        assert!(start.elapsed() >= Duration::from_millis(50));
+        let options = ContainerOptions { injected_events: 10, ..ContainerOptions::default() };
+        let (sender, injector) = mpsc::channel();
+        let setup = Setup { options, injector: Some(sender), ..Setup::default() };
+        let container = thread::spawn(|| D::steps(Counter(0), setup, |counter| counter.0));
+        let injector = injector.recv().unwrap();
+        let threads: Vec<_> = (0..3)
+            .map(|_| injector.clone())
+            .map(|own| thread::spawn(move || (0..1_000).for_each(|_| inject(&own, 1_u32))))
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        inject(&injector, "stop");
+        assert_eq!(container.join().unwrap(), 3_000);
+        assert_eq!(injector.inject(1_u32), Err(InjectError::Stopped));
     });
 }
 
@@ -410,15 +390,82 @@ impl Handler for Pour {
     }
 }
 
-#[test]
-fn nothing_that_was_sent_before_a_close_is_lost() {
+pub fn nothing_that_was_sent_before_a_close_is_lost<D: Driver>() {
     within_patience(|| {
-        let server = Server::start();
-        Container::new(Pour { server: server.url.clone(), left: 2_000 }).run().unwrap();
+        let server = Server::start::<D>();
+        D::run(Pour { server: server.url.clone(), left: 2_000 }, Setup::default()).unwrap();
         let connection = Options::default().connect(&server.url).unwrap();
         let receiver = connection.receiver("fast").unwrap();
         for _ in 0..2_000 {
             receiver.recv().unwrap().accept().unwrap();
         }
+    });
+}
+
+/// Many connections to one server that send in turn, and the server itself.
+struct Many {
+    connections: u32,
+    messages: u32,
+    sent: u32,
+    received: u32,
+    accepted: u32,
+    listener: Option<ListenerId>,
+    senders: Vec<SenderId>,
+}
+
+impl Handler for Many {
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        self.listener = Some(cx.listen(url("127.0.0.1:0")));
+    }
+
+    fn on_listening(&mut self, cx: &mut Context<'_>, _: ListenerId, address: &str) {
+        for _ in 0..self.connections {
+            let connection = cx.connect(url(address));
+            self.senders.push(cx.create_sender(connection, "many"));
+        }
+    }
+
+    fn on_sendable(&mut self, cx: &mut Context<'_>, sender: SenderId) {
+        if self.senders.contains(&sender) && self.sent < self.connections {
+            self.sent += 1;
+            cx.send(sender, &Message::from("first")).expect("there is credit");
+        }
+    }
+
+    fn on_message(&mut self, _: &mut Context<'_>, _: &Delivery<'_>) {
+        self.received += 1;
+    }
+
+    fn on_accepted(&mut self, cx: &mut Context<'_>, tracker: &Tracker) {
+        self.accepted += 1;
+        if self.sent < self.messages {
+            // The one far away in the table: each has its turn.
+            let next = self.senders[(self.accepted as usize * 7) % self.senders.len()];
+            if cx.credit(next) > 0 {
+                self.sent += 1;
+                cx.send(next, &Message::from("next")).expect("there is credit");
+            } else {
+                self.sent += 1;
+                cx.send(tracker.sender(), &Message::from("next")).expect("there is credit");
+            }
+        } else if self.accepted == self.messages {
+            cx.stop();
+        }
+    }
+}
+
+pub fn many_connections_share_what_is_sent<D: Driver>() {
+    within_patience(|| {
+        let many = Many {
+            connections: 200,
+            messages: 5_000,
+            sent: 0,
+            received: 0,
+            accepted: 0,
+            listener: None,
+            senders: Vec::new(),
+        };
+        let counted = D::steps(many, Setup::default(), |many| (many.received, many.accepted));
+        assert_eq!(counted, (5_000, 5_000));
     });
 }

@@ -1,0 +1,11 @@
+//! Takes N messages with the driver on async-std: see [`amqp1_benches::receive`].
+
+use std::process::ExitCode;
+
+use amqp1_async_std::Container;
+
+fn main() -> ExitCode {
+    amqp1_benches::receive::main(|handler, options| {
+        async_std::task::block_on(Container::with_options(handler, options).run())
+    })
+}
