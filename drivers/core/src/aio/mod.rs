@@ -22,6 +22,8 @@ mod runtime;
 mod sender;
 mod session;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod waiters;
 
 pub use connection::{Connection, Options};

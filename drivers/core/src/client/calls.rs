@@ -318,7 +318,10 @@ impl State {
     /// Gives a message back that nobody has settled.
     pub fn release(&mut self, id: DeliveryId) {
         // A delivery whose link is gone has gone back already.
-        let _ = self.engine.receiver(id.link()).and_then(|mut receiver| receiver.release(id));
+        if matches!(self.update(id, DeliveryState::Released), Ok(true)) {
+            // Nobody waits for the sender to settle it.
+            self.abandon(id);
+        }
     }
 
     /// Lets so many more messages come.
