@@ -169,7 +169,7 @@ pub fn a_port_in_use_is_told_in_one_line<D: Driver>() {
     );
 }
 
-pub fn x2_other_schemes_are_refused_and_never_served_in_plain_text<D: Driver>() {
+pub fn x2_what_needs_tls_is_never_served_in_plain_text<D: Driver>() {
     let text = failure::<D>(listen, url("amqps://127.0.0.1:0"));
     assert!(text.contains("TLS needs a certificate of the server, and there is none"), "{text}");
 

@@ -37,7 +37,7 @@ mod containers {
         both_ends_in_one_container_over_tls
         a_refused_connection_is_told_in_one_line
         a_port_in_use_is_told_in_one_line
-        x2_other_schemes_are_refused_and_never_served_in_plain_text
+        x2_what_needs_tls_is_never_served_in_plain_text
         an_unknown_host_is_told_in_one_line
         a_wrong_password_is_told_in_one_line
         the_end_of_a_stream_and_a_reset_are_told

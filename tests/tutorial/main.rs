@@ -1,4 +1,4 @@
-//! The code of `docs/tutorial.md` is that of the examples: after a comment `<!-- FILE: LINE -->` stands the item of
+//! The code of `docs/tutorial.md` and `docs/DRIVERS.md` is that of the examples: after a comment `<!-- FILE: LINE -->` stands the item of
 //! `examples/FILE` that begins with LINE. `AMQP1_WRITE=1 cargo test -p amqp1-tests --test tutorial` writes it again.
 
 use std::{
@@ -8,8 +8,12 @@ use std::{
 
 #[test]
 fn its_code_is_that_of_the_examples() {
-    let path = project().join("docs/tutorial.md");
-    let tutorial = fs::read_to_string(&path).expect("there is a tutorial");
+    ["tutorial.md", "DRIVERS.md"].map(code_is_that_of_the_examples);
+}
+
+fn code_is_that_of_the_examples(page: &str) {
+    let path = project().join("docs").join(page);
+    let tutorial = fs::read_to_string(&path).expect("there is such a page");
     let current = with_code(&tutorial);
     if std::env::var("AMQP1_WRITE").is_ok() {
         fs::write(path, current).expect("it can be written");

@@ -35,6 +35,11 @@ fn helloworld_direct_needs_no_broker() {
 }
 
 #[test]
+fn custom_driver_needs_no_socket_of_ours() {
+    assert_eq!(run("custom_driver", &[]), Ended::well("Hello World!\n"));
+}
+
+#[test]
 fn a_hundred_messages_go_through_the_broker_program() {
     let address = free_address();
     let _broker = start("broker", &["-a", &address]);
