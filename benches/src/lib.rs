@@ -7,6 +7,7 @@
 pub mod codec;
 pub mod containers;
 pub mod duplex;
+pub mod load;
 pub mod receive;
 mod report;
 pub use report::{Report, resident_kb};
@@ -27,6 +28,21 @@ pub fn finish(result: Result<bool, String>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Lets this process have so many descriptors, where the system allows it to.
+///
+/// # Errors
+/// A sentence for the user if the system does not.
+pub fn raise_descriptor_limit(count: u64) -> Result<(), String> {
+    use nix::sys::resource::{Resource::RLIMIT_NOFILE, getrlimit, setrlimit};
+
+    let (soft, hard) = getrlimit(RLIMIT_NOFILE).map_err(|error| error.to_string())?;
+    if soft >= count {
+        return Ok(());
+    }
+    setrlimit(RLIMIT_NOFILE, count, hard.max(count))
+        .map_err(|error| format!("{count} descriptors are needed and {soft} allowed: {error}"))
 }
 
 /// The monotonic clock that all processes of this machine share, in nanoseconds; `None` where there is none.

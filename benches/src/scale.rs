@@ -8,7 +8,7 @@ use amqp1_driver::program::{
     ConnectionId, ConnectionOptions, ContainerOptions, Context, Error, Handler, Knobs, Link, Name, Url,
 };
 
-use crate::{Args, Report, finish, resident_kb};
+use crate::{Args, Report, finish, raise_descriptor_limit, resident_kb};
 
 /// How long a side keeps what it has once all is there, so that the other can measure too.
 const LINGER: Duration = Duration::from_millis(600);
@@ -109,6 +109,9 @@ fn run(
     let local: Url = "127.0.0.1:5672".parse().map_err(|error| format!("{error}"))?;
     let address = args.parse(if is_server { "--listen" } else { "--connect" }, local)?;
     let count = args.parse("--count", 10_000)?;
+    if kind == Kind::Conns {
+        raise_descriptor_limit(u64::from(count) + 100)?;
+    }
     let mut scale = Scale { address, is_server, kind, count, have: 0, before: 0 };
     let mut connection = ConnectionOptions::default();
     connection.session.handle_max = count;

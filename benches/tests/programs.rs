@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 /// A program, and what it is asked for in vain.
-const IN_VAIN: [(&str, &str); 21] = [
+const IN_VAIN: [(&str, &str); 25] = [
     (env!("CARGO_BIN_EXE_engine"), "--count x"),
     (env!("CARGO_BIN_EXE_engine"), "--count"),
     (env!("CARGO_BIN_EXE_engine"), "--count -1"),
@@ -25,6 +25,10 @@ const IN_VAIN: [(&str, &str); 21] = [
     (env!("CARGO_BIN_EXE_std-scale"), "neither"),
     (env!("CARGO_BIN_EXE_std-scale"), "client --kind neither"),
     (env!("CARGO_BIN_EXE_std-scale"), "client --connect 127.0.0.1:1"),
+    (env!("CARGO_BIN_EXE_mio-send"), "--connect 127.0.0.1:1"),
+    (env!("CARGO_BIN_EXE_mio-load"), "--rate much"),
+    (env!("CARGO_BIN_EXE_tokio-send"), "--connect 127.0.0.1:1"),
+    (env!("CARGO_BIN_EXE_async-std-send"), "--connect 127.0.0.1:1"),
 ];
 
 #[test]
@@ -37,6 +41,18 @@ fn options_that_cannot_be_used_are_refused_in_one_line() {
         assert!(said.lines().count() == 1 && !said.contains("panicked"), "{program} {options}: {said}");
         assert!(output.stdout.is_empty(), "{program} {options}");
     }
+}
+
+/// Ten minutes of it, as fast as it is meant to be, is `cargo run --release -p amqp1-benches --bin mio-load -- --seconds 600`.
+#[test]
+fn a_load_on_a_thousand_connections_is_acknowledged_in_whole() {
+    // Without optimization and beside other tests, a tenth of it.
+    let rate = if cfg!(debug_assertions) { "2000" } else { "20000" };
+    let mut load = Command::new(env!("CARGO_BIN_EXE_mio-load"));
+    let output = load.args(["--connections", "1000", "--rate", rate, "--seconds", "10"]).output().unwrap();
+    let (report, said) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{report} {said}");
 }
 
 #[test]
