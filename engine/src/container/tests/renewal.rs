@@ -807,9 +807,12 @@ struct Fates {
 
 const MESSAGES: u32 = 40;
 
+/// What a sender is made with.
+type Said = fn(&mut LinkSettings);
+
 struct Sending {
     fates: Rc<RefCell<Fates>>,
-    options: fn(&mut LinkSettings),
+    options: Said,
     sender: Option<SenderId>,
     sent: u32,
 }
@@ -855,7 +858,7 @@ fn draw(seed: &mut u64) -> u64 {
     drawn
 }
 
-fn fates(seed: u64, suspended_links: usize, options: fn(&mut LinkSettings)) -> Fates {
+fn fates(seed: u64, suspended_links: usize, options: Said) -> Fates {
     let fates = Rc::new(RefCell::new(Fates::default()));
     let mut world = World::new();
     let mut random = seed;
@@ -907,8 +910,8 @@ fn r_04_the_count_is_exact_whatever_is_ended_or_cut_and_when() {
         assert!(fates_again.in_doubt.is_empty(), "seed {seed}");
         ends += fates_again.ends;
         doubled += fates_again.arrived.values().map(|times| times - 1).sum::<u32>();
-        let exactly_once: fn(&mut LinkSettings) = |link| ExactlyOnce.apply(link);
-        let runs: [(usize, fn(&mut LinkSettings)); 3] =
+        let exactly_once: Said = |link| ExactlyOnce.apply(link);
+        let runs: [(usize, Said); 3] =
             [(0, |link| InDoubt::Report.apply(link)), (0, exactly_once), (9, exactly_once)];
         for (suspended_links, options) in runs {
             let reported = fates(seed, suspended_links, options);
