@@ -57,7 +57,10 @@ fn run(mut socket: UnixStream, seed: u64, handler: &mut dyn Handler) -> Result<(
             while let Some(mut output) = container.poll_transmit(io, now()) {
                 match socket.write(output.chunk()) {
                     Ok(count) => output.advance(count),
-                    Err(error) => break container.io_error(io, &error.to_string(), now()),
+                    Err(error) => {
+                        container.io_error(io, &error.to_string(), now());
+                        break;
+                    }
                 }
                 wrote = true;
             }

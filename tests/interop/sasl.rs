@@ -51,7 +51,7 @@ impl Handler for Guarded {
     }
 
     fn on_message(&mut self, cx: &mut Context<'_>, delivery: &Delivery<'_>) {
-        cx.accept(delivery.id());
+        cx.accept(delivery.id()).unwrap();
     }
 
     fn on_injected(&mut self, cx: &mut Context<'_>, _: Box<dyn std::any::Any + Send>) {

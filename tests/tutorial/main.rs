@@ -8,7 +8,7 @@ use std::{
 
 #[test]
 fn its_code_is_that_of_the_examples() {
-    ["tutorial.md", "DRIVERS.md"].map(code_is_that_of_the_examples);
+    ["tutorial.md", "DRIVERS.md"].into_iter().for_each(code_is_that_of_the_examples);
 }
 
 fn code_is_that_of_the_examples(page: &str) {
