@@ -4,6 +4,8 @@
 
 mod activemq;
 mod brokers;
+#[path = "../../drivers/core/tests/common/certificates.rs"]
+mod certificates;
 mod cluster;
 mod coming_from_proton;
 mod engine;

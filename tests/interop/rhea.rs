@@ -1,12 +1,15 @@
 //! rhea for Node.js with our programs: `javascript/client.js` and `javascript/listener.js`.
 
-use std::{path::Path, process::Command};
+use std::{ffi::OsStr, path::Path, process::Command};
+
+use amqp1_std::Message;
 
 use crate::{
     brokers::Broker,
+    certificates::{Authority, Files},
     examples::{CONFIRMED, MESSAGES, listening, ours, ours_counting, received},
-    process::{Program, example},
-    proton::peer,
+    process::{Program, await_listener, example, free_address},
+    proton::{connect, peer},
 };
 
 /// Node.js with rhea.
@@ -24,8 +27,8 @@ impl Rhea {
     }
 
     /// A listener of `javascript/listener.js`, and its address.
-    fn listener(&self) -> (Program, String) {
-        let mut program = Program::start(&mut self.script("listener.js"));
+    fn listener(&self, words: &[&str]) -> (Program, String) {
+        let mut program = Program::start(self.script("listener.js").args(words));
         let port = program.line();
         (program, format!("127.0.0.1:{port}"))
     }
@@ -105,7 +108,7 @@ fn rhea_asks_our_servers() {
 #[test]
 fn our_programs_with_a_listener_of_rhea() {
     let rhea = rhea!();
-    let (_listener, address) = rhea.listener();
+    let (_listener, address) = rhea.listener(&[]);
     let url = format!("{address}/examples");
     assert_eq!(ours("helloworld", &url).succeed(), ["Hello World!"]);
     assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
@@ -117,4 +120,54 @@ fn our_programs_with_a_listener_of_rhea() {
         example("client", ["-a", &url, "Hello", "again"]).succeed(),
         ["Hello => HELLO", "again => AGAIN"]
     );
+}
+
+#[test]
+fn rhea_and_our_programs_over_websocket() {
+    let rhea = rhea!();
+    let address = free_address();
+    let url = format!("ws://{address}/websocket");
+    let _broker = example("broker", ["-a", &url]);
+    await_listener(address);
+    assert_eq!(rhea.client("send", &url, &[COUNT]).succeed(), accepted());
+    assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
+    assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
+    assert_eq!(rhea.client("receive", &url, &[COUNT]).succeed(), received_by_rhea());
+
+    let (_listener, address) = rhea.listener(&["ws"]);
+    let url = format!("ws://{address}/examples");
+    assert_eq!(ours("helloworld", &url).succeed(), ["Hello World!"]);
+    assert_eq!(ours_counting("simple_send", &url).succeed(), CONFIRMED);
+    assert_eq!(ours_counting("simple_recv", &url).succeed(), received(MESSAGES));
+}
+
+#[test]
+fn rhea_over_websocket_and_tls() {
+    let rhea = rhea!();
+    let authority = Authority::new("CA");
+    let Files { certificate, key } = authority.certify(&["localhost"], "broker");
+    let address = free_address();
+    let url = format!("wss://localhost:{}/websocket", address.port());
+    let arguments = [OsStr::new("-a"), OsStr::new(&url), OsStr::new("--cert"), certificate.as_os_str()];
+    let _broker = example("broker", arguments.into_iter().chain([OsStr::new("--key"), key.as_os_str()]));
+    await_listener(address);
+    let client = |action| {
+        Program::start(rhea.script("client.js").args([action, &*url, COUNT]).env("CA", authority.ca_file()))
+    };
+    assert_eq!(client("send").succeed(), accepted());
+    assert_eq!(client("receive").succeed(), received_by_rhea());
+}
+
+#[test]
+fn a_large_message_by_rhea_and_back_over_websocket() {
+    let rhea = rhea!();
+    let (_listener, address) = rhea.listener(&["ws"]);
+    let connection = connect(&format!("ws://{address}"), |_| {});
+    let (sender, receiver) = (connection.sender("large").unwrap(), connection.receiver("large").unwrap());
+    let message = Message::from(vec![7; 3_000_000]);
+    sender.send(message.clone()).unwrap().accepted().unwrap();
+    let delivery = receiver.recv().unwrap();
+    assert!(delivery.decode().unwrap().body == message.body);
+    delivery.accept().unwrap();
+    connection.close().unwrap();
 }

@@ -1,8 +1,5 @@
 //! TLS with RabbitMQ and Proton, in both roles, by password and by certificate.
 
-#[path = "../../drivers/core/tests/common/certificates.rs"]
-mod certificates;
-
 use std::path::Path;
 
 use amqp1_std::{
@@ -10,9 +7,9 @@ use amqp1_std::{
     blocking::{Connection, Error, Options, Outcome},
     sasl::Sasl,
 };
-use certificates::{Authority, Files};
 
 use crate::{
+    certificates::{Authority, Files},
     process::{await_listener, example, free_address},
     proton::{Proton, peer, try_connect},
     rabbitmq::Rabbit,

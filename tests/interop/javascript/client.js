@@ -1,4 +1,5 @@
-// rhea as the client of our listeners: one thing that it does, told by the first word. It prints what it was given.
+// rhea as the client of our listeners: one thing that it does, told by the first word, at HOST:PORT/NODE, behind ws:// or wss://
+// for WebSocket. It prints what it was given.
 "use strict";
 
 const container = require("rhea").create_container();
@@ -72,6 +73,12 @@ container.on("disconnected", ({ error }) => {
 });
 
 const [action, address, ...words] = process.argv.slice(2);
-const [, host, port, node] = /^(.*):(\d+)\/(.*)$/.exec(address);
-const connection = container.connect({ host, port, username: "anonymous", reconnect: false });
+const [, scheme, host, port, node] = /^(wss?:\/\/)?(.*):(\d+)\/(.*)$/.exec(address);
+const options = { host, port, username: "anonymous", reconnect: false };
+if (scheme) {
+    const ca = process.env.CA && require("fs").readFileSync(process.env.CA);
+    const connect = container.websocket_connect(require("ws"));
+    options.connection_details = connect(`${scheme}${host}:${port}`, ["binary", "AMQPWSB10", "amqp"], { ca });
+}
+const connection = container.connect(options);
 actions[action](connection, node, ...words);

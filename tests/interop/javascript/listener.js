@@ -1,5 +1,6 @@
 // rhea as a listener for our programs: nodes that store what comes until somebody takes it, made when somebody attaches, and
-// addresses made for who asks for one. Prints its port; ends with its standard input.
+// addresses made for who asks for one. Over TCP, or with the word `ws` over WebSocket. Prints its port; ends with its standard
+// input.
 "use strict";
 
 const rhea = require("rhea");
@@ -69,7 +70,15 @@ for (const event of ["error", "protocol_error", "connection_error"]) {
     container.on(event, (context) => console.error(`${event}: ${context.error || context}`));
 }
 
-const server = container.listen({ host: "127.0.0.1", port: 0 });
+function listen_websocket() {
+    const { WebSocketServer } = require("ws");
+    const handleProtocols = (offered) => (offered.has("amqp") ? "amqp" : false);
+    const server = new WebSocketServer({ host: "127.0.0.1", port: 0, handleProtocols });
+    return server.on("connection", (socket) => container.websocket_accept(socket));
+}
+
+const is_websocket = process.argv[2] === "ws";
+const server = is_websocket ? listen_websocket() : container.listen({ host: "127.0.0.1", port: 0 });
 server.on("listening", () => console.log(server.address().port));
 process.stdin.resume();
 process.stdin.on("end", () => process.exit(0));
