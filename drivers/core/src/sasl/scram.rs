@@ -184,10 +184,13 @@ impl SessionCallback for ClientCallback {
     }
 }
 
+/// What a server keeps of a user, by name.
+type LookUp = dyn Fn(&str) -> Option<ScramKeys> + Send + Sync;
+
 /// The users of a server.
 pub(super) struct Directory {
     hash: ScramHash,
-    look_up: Box<dyn Fn(&str) -> Option<ScramKeys> + Send + Sync>,
+    look_up: Box<LookUp>,
     /// Makes up the salts of users that there are not.
     seed: RandomState,
 }
