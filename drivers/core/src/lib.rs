@@ -7,7 +7,7 @@
 //! - [`Clock`]: the engine's time, read from the operating system.
 //! - [`Channel`] and [`Spare`]: one connection's bytes between a socket and the engine, with buffers that are
 //!   given back when they are empty.
-//! - [`Stages`]: what else lies between them, such as TLS.
+//! - [`Stages`]: what else lies between them: TLS, WebSocket.
 //! - [`Failure`]: what users are told when a socket cannot be opened.
 //! - [`Runner`]: a container with its handler, and what its runner does however it waits.
 //! - [`program`]: what programs work with, to be exported by every driver.

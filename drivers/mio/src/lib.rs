@@ -27,6 +27,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! `amqps`, `ws` and `wss` URLs are for TLS and WebSocket, as with `amqp1-std`: see [`Container::tls_client`],
+//! [`Container::tls_server`] and the features `tls`, a default, `websocket` and `sasl`.
+//!
 //! With the environment variable `AMQP1_TRACE` set to `frm`, it prints a line to the standard error for each frame, with
 //! secrets masked; [`ConnectionOptions::trace`] does the same for single connections. A connection can be [recorded](record)
 //! to a file, which replays without program or peer: see [`Container::record`].

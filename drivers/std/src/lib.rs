@@ -45,6 +45,8 @@
 //! An `amqps` URL is all that TLS takes where the operating system trusts the server's certificate. Else [`TlsClient`] says
 //! whom to trust and who to be, and [`TlsServer`] is for those who listen: see [`Container::tls_client`],
 //! [`Container::tls_server`] and [`blocking::Options::tls`]. It is on rustls, and built in by the feature `tls`, a default.
+//! The feature `websocket` builds in `ws` and `wss` URLs, for AMQP over WebSocket, and `sasl` SCRAM, OAUTHBEARER and XOAUTH2
+//! (in [`sasl`]).
 //!
 //! What it needs of the operating system are the sockets and the poll(2) of Unix.
 

@@ -1,4 +1,4 @@
-//! Byte stages: what lies between a socket and the engine, such as TLS.
+//! Byte stages: what lies between a socket and the engine, such as TLS and WebSocket.
 
 use std::{
     fmt,
