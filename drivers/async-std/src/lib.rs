@@ -117,7 +117,7 @@ where
 /// use amqp1_async_std::{client::Options, connect_over};
 ///
 /// // With smol: its own stream, and `smol::spawn(task).detach()`.
-/// let (opened, task) = connect_over(&Options::default(), "localhost", stream)?;
+/// let (opened, task) = connect_over(&Options::default(), &"localhost".parse()?, stream)?;
 /// async_std::task::spawn(task);
 /// let connection = opened.await?;
 /// # Ok(())
@@ -125,22 +125,20 @@ where
 /// ```
 ///
 /// # Errors
-/// [`client::Error::Url`], or [`client::Error::Connect`] where the address asks for something that this program is built without.
-pub fn connect_over<U, S>(
+/// [`client::Error::Connect`] where the address asks for something that this program is built without.
+pub fn connect_over<S>(
     options: &Options,
-    url: U,
+    url: &Url,
     stream: S,
 ) -> Result<
     (
-        impl Future<Output = Result<Connection, client::Error>> + Send + use<U, S>,
-        impl Future<Output = ()> + Send + use<U, S>,
+        impl Future<Output = Result<Connection, client::Error>> + Send + use<S>,
+        impl Future<Output = ()> + Send + use<S>,
     ),
     client::Error,
 >
 where
-    U: TryInto<Url>,
-    client::Error: From<U::Error>,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    options.connect_over::<AsyncStd, _>(&url.try_into()?.into(), Stream::new(stream))
+    options.connect_over::<AsyncStd, _>(&url.into(), Stream::new(stream))
 }

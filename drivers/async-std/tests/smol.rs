@@ -56,7 +56,7 @@ fn smol_runs_containers_and_connections() {
         let address = smol::unblock(move || listening.recv().unwrap()).await;
 
         let stream = smol::net::TcpStream::connect(&address).await.unwrap();
-        let (opened, task) = connect_over(&Options::default(), address.as_str(), stream).unwrap();
+        let (opened, task) = connect_over(&Options::default(), &address.parse().unwrap(), stream).unwrap();
         let task = smol::spawn(task);
         let connection = opened.await.unwrap();
         let sender = connection.sender("examples").await.unwrap();
