@@ -3,8 +3,8 @@
 
 use std::alloc::System;
 
-use amqp1_std::{
-    ConnectionId, ConnectionOptions, Container, ContainerOptions, Context, Handler, Knobs, Link, ListenerId,
+use amqp1_driver::program::{
+    ConnectionId, ConnectionOptions, ContainerOptions, Context, Error, Handler, Knobs, Link, ListenerId,
     Name, Url,
 };
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -35,14 +35,14 @@ struct Idle<'a> {
 
 impl Idle<'_> {
     /// What both ends hold of so many connections, or of so many links on one.
-    fn all(connections: u32, links: u32) -> isize {
+    fn all(run: Run, connections: u32, links: u32) -> isize {
         let region = Region::new(GLOBAL);
         let missing = 2 * connections;
         let mut idle = Self { region, connections, links, missing, before: 0, held: 0 };
         let mut connection = ConnectionOptions::default();
         connection.session.handle_max = links;
         let options = ContainerOptions { connection, ..ContainerOptions::default() };
-        Container::with_options(&mut idle, options).run().unwrap();
+        run(&mut idle, options).unwrap();
         assert_eq!(idle.missing, 0);
         idle.held - idle.before
     }
@@ -90,6 +90,24 @@ impl Handler for &mut Idle<'_> {
     }
 }
 
+/// The container of a driver.
+type Run = fn(&mut Idle<'_>, ContainerOptions) -> Result<(), Error>;
+
+fn std(idle: &mut Idle<'_>, options: ContainerOptions) -> Result<(), Error> {
+    amqp1_std::Container::with_options(idle, options).run()
+}
+
+fn mio(idle: &mut Idle<'_>, options: ContainerOptions) -> Result<(), Error> {
+    amqp1_mio::Container::with_options(idle, options).run()
+}
+
+fn tokio(idle: &mut Idle<'_>, options: ContainerOptions) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime
+        .map_err(Error::System)?
+        .block_on(async { amqp1_tokio::Container::with_options(idle, options).run().await })
+}
+
 /// What one more costs each of two ends, from `few` to `many`: both just below powers of two, where tables that double
 /// are nearly full.
 fn one_more(all: impl Fn(u32) -> isize, few: u32, many: u32) -> isize {
@@ -103,9 +121,12 @@ const NAME: isize = 24 + (16 + 9 + OVERHEAD) + 52 + 2 * 9;
 /// One test, since tests of one program run side by side and would count each other's memory.
 #[test]
 fn d_idle_connections_and_links_are_small() {
-    let connection = one_more(|count| Idle::all(count, 0), 125, 250);
-    let link = one_more(|count| Idle::all(1, count), 2_000, 4_000);
-    println!("{connection} bytes for an idle connection, {link} for an idle link with {NAME} for its name");
-    assert!((1_000..4 * 1024).contains(&connection), "{connection} bytes for an idle connection");
+    for (name, run) in [("std", std as Run), ("mio", mio), ("tokio", tokio)] {
+        let connection = one_more(|count| Idle::all(run, count, 0), 125, 250);
+        println!("{name}: {connection} bytes for an idle connection");
+        assert!((1_000..4 * 1024).contains(&connection), "{name}: {connection} bytes for an idle connection");
+    }
+    let link = one_more(|count| Idle::all(std, 1, count), 2_000, 4_000);
+    println!("{link} bytes for an idle link with {NAME} for its name");
     assert!((200..500 + NAME).contains(&link), "{link} bytes for an idle link");
 }
