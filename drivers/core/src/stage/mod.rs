@@ -107,8 +107,10 @@ impl Staged {
         let was_open = self.stage.is_open();
         let mut any = false;
         let received = self.stage.receive(&mut wire, &mut |bytes| {
-            any |= !bytes.is_empty();
-            up(bytes);
+            if !bytes.is_empty() {
+                any = true;
+                up(bytes);
+            }
         });
         match received {
             Err(error) if any => self.failed = Some(error),
@@ -137,6 +139,7 @@ impl Staged {
             if !self.flush(write)? {
                 return Ok(Written::Blocked);
             }
+            self.held_back = false;
             if !output.has_remaining() {
                 return Ok(Written::All);
             }

@@ -9,18 +9,29 @@ use super::{Stage, WriteSocket};
 /// The upper stage writes to the lower one, which writes to the socket.
 #[derive(Debug)]
 pub(super) struct Over<U, L> {
-    pub(super) upper: U,
-    pub(super) lower: L,
+    upper: U,
+    lower: L,
+    /// The lower stage has told the peer that nothing follows.
+    closed: bool,
 }
 
 impl<U: Stage, L: Stage> Over<U, L> {
-    /// Passes what the upper stage has to write through the lower one.
-    fn pump(&mut self) -> io::Result<()> {
-        let Self { upper, lower } = self;
-        if lower.is_open() && upper.has_output() {
-            upper.write(&mut |slices| lower.send(slices))?;
+    pub(super) const fn new(upper: U, lower: L) -> Self {
+        Self { upper, lower, closed: false }
+    }
+
+    /// Whether the upper stage has something for the lower one.
+    fn has_more(&self) -> bool {
+        !self.closed && self.lower.is_open() && self.upper.has_output()
+    }
+
+    /// Passes what the upper stage has to write to the lower one, as far as that has room: how much.
+    fn pump(&mut self) -> io::Result<usize> {
+        if !self.has_more() {
+            return Ok(0);
         }
-        Ok(())
+        let Self { upper, lower, .. } = self;
+        upper.write(&mut |slices| lower.send(slices))
     }
 }
 
@@ -45,7 +56,7 @@ impl<U: Stage, L: Stage> Stage for Over<U, L> {
     }
 
     fn has_output(&self) -> bool {
-        self.lower.has_output() || (self.lower.is_open() && self.upper.has_output())
+        self.lower.has_output() || self.has_more()
     }
 
     fn write(&mut self, write: &mut WriteSocket<'_>) -> io::Result<usize> {
@@ -65,8 +76,10 @@ impl<U: Stage, L: Stage> Stage for Over<U, L> {
 
     fn close(&mut self) {
         self.upper.close();
-        while self.lower.is_open() && self.upper.has_output() && self.pump().is_ok() {}
+        // Where the peer does not read, the lower stage is full, and the rest has nowhere to go.
+        while let Ok(1..) = self.pump() {}
         self.lower.close();
+        self.closed = true;
     }
 
     fn security(&self) -> sasl::Channel {

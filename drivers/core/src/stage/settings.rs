@@ -43,7 +43,7 @@ impl Stages {
             #[cfg(all(feature = "tls", feature = "websocket"))]
             Scheme::Wss => {
                 let (upper, lower) = (WebSocket::client(address)?, self.tls_client.connect(&address.host)?);
-                Ok(Channel::with_stage(Box::new(Over { upper, lower })))
+                Ok(Channel::with_stage(Box::new(Over::new(upper, lower))))
             }
             #[allow(unreachable_patterns, reason = "with all features there is no other")]
             scheme => Err(unsupported(scheme)),
@@ -64,7 +64,7 @@ impl Stages {
             #[cfg(all(feature = "tls", feature = "websocket"))]
             Scheme::Wss => {
                 let (upper, lower) = (WebSocket::server(), self.accept_tls()?);
-                Ok(Channel::with_stage(Box::new(Over { upper, lower })))
+                Ok(Channel::with_stage(Box::new(Over::new(upper, lower))))
             }
             #[allow(unreachable_patterns, reason = "with all features there is no other")]
             scheme => Err(unsupported(scheme)),

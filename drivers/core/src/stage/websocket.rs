@@ -16,7 +16,10 @@ use tungstenite::{
         MidHandshake,
         server::{Callback, ErrorResponse, Request, Response},
     },
-    http::{HeaderValue, StatusCode, header::SEC_WEBSOCKET_PROTOCOL},
+    http::{
+        HeaderValue, StatusCode,
+        header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL},
+    },
     protocol::WebSocketConfig,
 };
 
@@ -24,11 +27,15 @@ use super::{Stage, WriteSocket};
 
 const SUBPROTOCOL: &str = "amqp";
 
-/// The largest message that is taken, whatever frames it comes in. It is held until all of it is there.
-const MESSAGE: usize = 16 << 20;
+/// The largest message that is taken, whatever frames it comes in: it is held until all of it is there, and what is kept of
+/// it keeps all of it. Peers send a frame of AMQP or a few in each.
+const MESSAGE: usize = 1 << 20;
 
 /// What is sent in one message at most.
 const SENT: usize = 64 * 1024;
+
+/// The most that may wait for the socket; answers to pings are all of it that a peer can make grow.
+const UNREAD: usize = 4 * SENT;
 
 /// What `tungstenite` reads at a time from what is in memory anyway.
 const READ: usize = 8 * 1024;
@@ -161,6 +168,10 @@ impl Stage for WebSocket {
         }
         // Nothing is in the way in memory.
         let _ = socket.flush();
+        if self.output.lock().len() > UNREAD {
+            self.state = State::Failed;
+            return Err(invalid("the peer asks over WebSocket for more than it reads".into()));
+        }
         Ok(())
     }
 
@@ -239,6 +250,11 @@ struct Choice;
 
 impl Callback for Choice {
     fn on_request(self, request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
+        if !is_same_origin(request) {
+            let mut refusal = ErrorResponse::new(Some("This is not for pages of other sites.\n".into()));
+            *refusal.status_mut() = StatusCode::FORBIDDEN;
+            return Err(refusal);
+        }
         let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
         let mut names =
             offered.iter().filter_map(|names| names.to_str().ok()).flat_map(|names| names.split(','));
@@ -250,6 +266,13 @@ impl Callback for Choice {
         *refusal.status_mut() = StatusCode::BAD_REQUEST;
         Err(refusal)
     }
+}
+
+/// Whether no page of another site asks: browsers let any page connect anywhere, and name the page's site.
+fn is_same_origin(request: &Request) -> bool {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let Some(origin) = header(ORIGIN) else { return !request.headers().contains_key(ORIGIN) };
+    origin.split_once("://").is_some_and(|(_, site)| header(HOST) == Some(site))
 }
 
 /// A stream in memory: what came from the socket, and what goes there.
