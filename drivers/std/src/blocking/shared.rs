@@ -16,6 +16,9 @@ use amqp1_engine::Instant;
 
 use crate::{poller::Poller, socket, waker::Waker};
 
+/// So many times a connection is read before what came is looked at.
+const READS: usize = 4;
+
 thread_local! {
     /// The read buffer of whatever connection this thread reads.
     static SPARE: RefCell<Spare> = RefCell::default();
@@ -201,26 +204,34 @@ impl Shared {
         written
     }
 
-    /// Reads once: whether that brought anything.
+    /// Reads what there is, within a fair share: whether that brought anything.
     fn read(&self, inner: &mut Inner) -> bool {
-        if !inner.wants().read {
-            return false;
-        }
-        let Inner { state, channel, .. } = inner;
-        let now = self.clock.now();
-        let take = |input: &mut _| state.engine.handle_input(input, now);
-        let received = SPARE.with_borrow_mut(|spare| socket::read(&self.socket, channel, spare, take));
-        match received {
-            Ok(Received::Bytes | Received::Full) => return true,
-            Ok(Received::Secured) => {
-                state.engine.secured(channel.security());
-                return self.read(inner);
+        let mut any = false;
+        for _ in 0..READS {
+            if !inner.wants().read {
+                break;
             }
-            Ok(Received::Blocked) => {}
-            Ok(Received::Eof) => state.lose(None, now),
-            Err(error) => state.lose(Some(error), now),
+            let Inner { state, channel, .. } = &mut *inner;
+            let now = self.clock.now();
+            let take = |input: &mut _| state.engine.handle_input(input, now);
+            let received = SPARE.with_borrow_mut(|spare| socket::read(&self.socket, channel, spare, take));
+            match received {
+                Ok(Received::Bytes) => return true,
+                // What is left in the channel shows on no socket.
+                Ok(Received::Full) => any = true,
+                Ok(Received::Secured) => state.engine.secured(channel.security()),
+                Ok(Received::Blocked) => break,
+                Ok(Received::Eof) => {
+                    state.lose(None, now);
+                    break;
+                }
+                Err(error) => {
+                    state.lose(Some(error), now);
+                    break;
+                }
+            }
         }
-        false
+        any
     }
 
     /// Waits for the socket, the engine's deadline or this call's, and does what is to be done.
