@@ -14,7 +14,7 @@ use crate::{
     arena::Key,
     codec::{Fields, Str},
     link::{DetachKind, KeptAttach, LinkEndpoint},
-    sasl::{Channel, Sasl},
+    sasl::Sasl,
     types::{Error, Role, SenderSettleMode, condition},
 };
 
@@ -55,9 +55,8 @@ impl Core {
             Security::None => None,
             Security::Sasl(sasl) => Some(sasl.clone()),
         };
-        let channel = Channel { encrypted: entry.address.scheme.is_encrypted(), ..Channel::default() };
         let record = self.record.clone();
-        let config = Config { sasl, channel, record, ..options.config(Config::server(container_id)) };
+        let config = Config { sasl, record, ..options.config(Config::server(container_id)) };
         let key = self.add_connection(Origin::Accepted(listener));
         let io = self.ios.insert(key);
         let peer = self.connections.get_mut(key)?;

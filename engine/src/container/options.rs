@@ -4,7 +4,7 @@ use super::{Address, Reconnect};
 use crate::{
     Config, Limits, SessionConfig,
     codec::{Fields, Str, Symbols},
-    sasl::{Channel, Sasl},
+    sasl::Sasl,
 };
 
 /// What a [`Container`](super::Container) is and how far it goes.
@@ -90,12 +90,7 @@ impl ConnectionOptions {
             Security::None => None,
             Security::Sasl(sasl) => Some(sasl.clone()),
         };
-        Config {
-            hostname: Some(hostname),
-            sasl,
-            channel: Channel { encrypted: address.scheme.is_encrypted(), ..Channel::default() },
-            ..self.config(Config::client(container_id))
-        }
+        Config { hostname: Some(hostname), sasl, ..self.config(Config::client(container_id)) }
     }
 
     /// What both sides take from these options.
