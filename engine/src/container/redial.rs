@@ -213,7 +213,7 @@ impl Core {
 
     /// The same for some of its links.
     pub(super) fn all_in_doubt_of(&self, key: Key, links: &[Key]) -> Vec<Tracker> {
-        let mut sent = self.in_doubt(key);
+        let mut sent = self.in_doubt_on(key, links);
         let mut doubts = Vec::new();
         for &link in links {
             let Some(entry) = self.links.get(link) else { continue };
@@ -237,6 +237,16 @@ impl Core {
     pub(super) fn link_in_doubt(&self, key: Key) -> Vec<Tracker> {
         let Some(link) = self.links.get(key) else { return Vec::new() };
         self.all_in_doubt_of(link.connection, &[key])
+    }
+
+    /// As [`in_doubt`](Self::in_doubt), where these links alone matter: nothing is looked for if they have nothing unsettled.
+    pub(super) fn in_doubt_on(
+        &self,
+        connection: Key,
+        links: &[Key],
+    ) -> BTreeMap<Key, Vec<(Serial, DeliveryTag)>> {
+        let has_any = |key: &Key| self.link_endpoint(*key).is_some_and(|link| link.live > 0);
+        if links.iter().any(has_any) { self.in_doubt(connection) } else { BTreeMap::new() }
     }
 
     /// Deliveries of a connection's senders whose outcome will never be known, by link, in the order in which they were sent.

@@ -251,7 +251,7 @@ impl Core {
     fn suspend_one_link(&mut self, key: Key) -> Vec<Tracker> {
         let Some(link) = self.links.get(key) else { return Vec::new() };
         let (connection, role) = (link.connection, link.role);
-        let mut doubts = self.in_doubt(connection);
+        let mut doubts = self.in_doubt_on(connection, &[key]);
         // What the peer keeps of the link stays: it is closed only where the peer has closed it.
         let _ = match role {
             Role::Sender => self.sender(key).and_then(|mut sender| sender.detach()),
