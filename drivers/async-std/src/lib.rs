@@ -6,7 +6,7 @@
 //!
 //! There are two ways to use it.
 //!
-//! **Calls that are awaited**: [`connect`] gives a [`Connection`](client::Connection), and that gives links.
+//! **Calls that are awaited**: [`connect`] gives a [`Connection`], and that gives links.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -3,7 +3,7 @@
 //! There are two ways to use it, and both need a tokio runtime around, with I/O and time enabled, as `#[tokio::main]` makes
 //! it.
 //!
-//! **Calls that are awaited**: [`connect`] gives a [`Connection`](client::Connection), and that gives links.
+//! **Calls that are awaited**: [`connect`] gives a [`Connection`], and that gives links.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
