@@ -297,11 +297,10 @@ impl Core {
             let engine = peer.engine.as_ref().filter(|_| matches!(peer.origin, Origin::Accepted(_)))?;
             engine.remote_open().filter(|open| open.container_id == name.container_id)?;
             let (id, _) = engine.link_named(&name.name, role)?;
-            self.link_key(connection, crate::LinkId(id)).filter(|key| *key != by)
+            let key = self.link_key(connection, crate::LinkId(id))?;
+            // Another user may have taken the peer's name.
+            (key != by && self.link_name(key).as_ref() == Some(name)).then_some(key)
         })?;
-        if self.link_name(found).as_ref() != Some(name) {
-            return None;
-        }
         let taken = self.take_terminus(found)?;
         let description = Some("the link was attached again over another connection".into());
         let error = Error { condition: condition::LINK_STOLEN, description, info: None };

@@ -8,6 +8,7 @@ use super::*;
 use crate::{
     Misuse,
     message::Message,
+    sasl::Sasl,
     types::{DeliveryTag, Error, condition},
 };
 
@@ -218,6 +219,37 @@ fn l_01_exactly_once_a_connection_that_only_one_side_knows_to_be_lost_gives_way(
             assert!(count > 200, "{count} bytes of an exchange");
         }
     }
+}
+
+/// She has logged in as herself, and gives her container and her link the names that another gives to his.
+#[test]
+fn l_01_exactly_once_another_user_who_takes_a_peers_names_is_not_in_the_way() {
+    let mut cuts = 0;
+    for bytes in (1..).step_by(7) {
+        let books = Rc::new(RefCell::new(Books::default()));
+        let mut world = World::new();
+        let mut server = Party::new(&books, true, None);
+        server.knobs.prefetch = 10;
+        let sasl = Sasl::server().plain(|_, _| Ok(()));
+        let connection = ConnectionOptions { security: Security::Sasl(sasl.into()), ..again() };
+        world.add_with(server, ContainerOptions { connection, ..keeping(10) });
+        for (user, to_send) in [("mallory", 0), ("alice", 5)] {
+            let mut client = Party::new(&books, false, Some(to_send));
+            let sasl = Sasl::client().plain(user, "secret").allow_clear_text();
+            client.connection.security = Security::Sasl(sasl.into());
+            world.add_with(client, named("client"));
+        }
+        (world.noticed_by, world.cut_after) = (Some(2), Some((2, bytes)));
+        world.run_until(at(5));
+        let was_cut = world.cut_after.take().is_none();
+        world.run_until(at(1_000));
+        books.borrow().assert_each_once(5, &format!("after {bytes} bytes"));
+        if !was_cut {
+            break;
+        }
+        cuts += 1;
+    }
+    assert!(cuts > 30, "{cuts}");
 }
 
 #[test]
