@@ -17,7 +17,7 @@ use amqp1_driver::program::{
 use amqp1_std::blocking::Options;
 
 use crate::{
-    driver::{Driver, Setup, within_patience},
+    driver::{Driver, Setup, Stepping, within_patience},
     server::{Server, tls},
 };
 
@@ -365,6 +365,13 @@ pub fn c_06_events_come_from_any_thread_and_wake_the_loop<D: Driver>() {
         inject(&injector, "stop");
         assert_eq!(container.join().unwrap(), 3_000);
         assert_eq!(injector.inject(1_u32), Err(InjectError::Stopped));
+    });
+}
+
+pub fn c_04_a_step_takes_no_longer_than_it_is_given<D: Stepping>() {
+    within_patience(|| {
+        let taken = D::idle_steps(Counter(0), 5, Duration::from_millis(20));
+        assert!((50..5_000).contains(&taken.as_millis()), "{taken:?}");
     });
 }
 

@@ -1,6 +1,10 @@
 //! The drivers, each behind the same few functions.
 
-use std::{sync::mpsc, thread, time::Duration};
+use std::{
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use amqp1_driver::{
     aio,
@@ -44,6 +48,12 @@ pub trait Driver: 'static {
 
     /// Runs a container step by step, and then looks at its handler.
     fn steps<H: Handler + Send + 'static, T>(handler: H, setup: Setup, look: impl FnOnce(&mut H) -> T) -> T;
+}
+
+/// A driver whose steps can be given a time.
+pub trait Stepping: Driver {
+    /// How long so many steps take when nothing happens, each given this much time.
+    fn idle_steps(handler: impl Handler + Send + 'static, steps: u32, time: Duration) -> Duration;
 }
 
 /// A driver for an async runtime, and what tests need of that.
@@ -96,6 +106,17 @@ macro_rules! blocking {
                 let mut container = container!($driver, handler, setup);
                 while container.process(None).unwrap() {}
                 look(container.handler())
+            }
+        }
+
+        impl Stepping for $name {
+            fn idle_steps(handler: impl Handler + Send + 'static, steps: u32, time: Duration) -> Duration {
+                let mut container = container!($driver, handler, Setup::default());
+                assert!(container.process(None).unwrap(), "the first step starts");
+                (0..10).for_each(|_| assert!(container.process(Duration::ZERO).unwrap()));
+                let start = Instant::now();
+                (0..steps).for_each(|_| assert!(container.process(time).unwrap()));
+                start.elapsed()
             }
         }
     };

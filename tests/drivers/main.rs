@@ -50,6 +50,18 @@ mod containers {
     );
 }
 
+mod steps {
+    #[test]
+    fn c_04_a_step_takes_no_longer_than_it_is_given_on_std() {
+        crate::container::c_04_a_step_takes_no_longer_than_it_is_given::<crate::Std>();
+    }
+
+    #[test]
+    fn c_04_a_step_takes_no_longer_than_it_is_given_on_mio() {
+        crate::container::c_04_a_step_takes_no_longer_than_it_is_given::<crate::Mio>();
+    }
+}
+
 mod transcripts {
     on_every_driver!(transcript: n_02_the_transcript_is_the_same);
 }
