@@ -482,7 +482,8 @@ impl Dispatcher<'_> {
 
     fn updated(&mut self, key: Key, engine: crate::DeliveryId) {
         let Some(link) = self.core.links.get(key) else { return };
-        let (role, is_incomplete) = (link.role, link.is_incomplete);
+        let role = link.role;
+        let is_incomplete = self.core.is_incomplete(key);
         let id = self.core.delivery_id(key, engine);
         if role == Role::Receiver {
             if self.core.was_settled(key, engine) {

@@ -167,10 +167,9 @@ impl Core {
             settings.name = Some(self.names.link());
         }
         let comes_back = self.comes_back(connection);
-        let resends = settings.in_doubt == InDoubt::Resend && comes_back;
-        let resumes = settings.in_doubt == InDoubt::Resume && comes_back;
+        let in_doubt = if comes_back { settings.in_doubt } else { InDoubt::Report };
         let ours = LinkEntry::ours(connection, session, settings);
-        let key = self.links.insert(LinkEntry { resends, resumes, ..ours });
+        let key = self.links.insert(LinkEntry { in_doubt, ..ours });
         match self.sessions.get_mut(session) {
             Some(entry) => {
                 entry.links += 1;
@@ -205,7 +204,7 @@ impl Core {
     pub(super) fn attach(&mut self, key: Key) {
         let Some(link) = self.links.get_mut(key).filter(|link| link.stage != Stage::Closed) else { return };
         let Some(settings) = link.settings.take() else { return };
-        link.left = usize::MAX;
+        self.again.get_mut(&key).into_iter().for_each(|again| again.left = None);
         if let Some(queue) = &mut link.queue {
             queue.in_doubt = 0;
         }
@@ -342,9 +341,9 @@ impl Core {
     /// Notes what is in force on an attached link: whether the peer has a terminus for it. If not, it is being
     /// refused (§2.6.3).
     pub(super) fn learn_attach(&mut self, key: Key) -> bool {
-        if self.links.get(key).is_some_and(|link| link.resumes) && !self.is_exactly_once(key) {
+        if self.links.get(key).is_some_and(LinkEntry::resumes) && !self.is_exactly_once(key) {
             let link = self.links.get_mut(key);
-            link.into_iter().for_each(|link| link.resumes = false);
+            link.into_iter().for_each(|link| link.in_doubt = InDoubt::Report);
         }
         let Some(link) = self.links.get(key) else { return false };
         if link.role == Role::Sender {

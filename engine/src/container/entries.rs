@@ -4,8 +4,9 @@ use alloc::{boxed::Box, collections::BTreeMap, sync::Arc, vec::Vec};
 use core::any::Any;
 
 use super::{
-    Address, ConnectionOptions, Context, Disconnected, Handler, Link, LinkSettings, Object, ReceiverId,
-    SenderId, TaskId, Tracker, reconnect::Course, redirect::Redirect, sending::Queue, transactions::Told,
+    Address, ConnectionOptions, Context, Disconnected, Handler, InDoubt, Link, LinkSettings, Object,
+    ReceiverId, SenderId, TaskId, Tracker, reconnect::Course, redirect::Redirect, sending::Queue,
+    transactions::Told,
 };
 use crate::{
     Connection, Event, Instant, LinkId, SessionConfig, SessionId,
@@ -123,9 +124,6 @@ pub(super) struct LinkEntry {
     pub(super) prefetch: Option<u32>,
     /// How many times it was attached before.
     pub(super) life: u32,
-    /// How the attempts to have it again go, once the peer has ended it.
-    pub(super) course: Option<Box<Course>>,
-    pub(super) redirected: Option<Box<Redirected>>,
     /// Messages handled since credit was granted last.
     pub(super) handled: u32,
     pub(super) stage: Stage,
@@ -133,14 +131,8 @@ pub(super) struct LinkEntry {
     /// Its session or connection is being closed: it takes no message.
     pub(super) is_refusing: bool,
     pub(super) sends_settled: bool,
-    /// What is in doubt is sent again.
-    pub(super) resends: bool,
-    /// It is resumed, or kept to be resumed by the peer that has made it.
-    pub(super) resumes: bool,
-    /// It was resumed and could not name all that it goes on with, or the peer could not.
-    pub(super) is_incomplete: bool,
-    /// How many deliveries it had left to go on with when it was resumed last, if it was incomplete then.
-    pub(super) left: usize,
+    /// What becomes of what is in doubt. It may be resumed, too, by the peer that has made it.
+    pub(super) in_doubt: InDoubt,
     /// Closing it keeps its name (§2.6.4).
     pub(super) detaches: bool,
     /// A message is being sent piece by piece.
@@ -172,17 +164,12 @@ impl LinkEntry {
             settings: None,
             prefetch: None,
             life: 0,
-            course: None,
-            redirected: None,
             handled: 0,
             stage: Stage::Unanswered,
             is_ours: false,
             is_refusing: false,
             sends_settled: false,
-            resends: false,
-            resumes: false,
-            is_incomplete: false,
-            left: usize::MAX,
+            in_doubt: InDoubt::Report,
             detaches: false,
             is_streaming: false,
             next_tag: 0,
@@ -192,7 +179,12 @@ impl LinkEntry {
 
     /// Whether what is sent now is kept until its outcome is known.
     pub(super) const fn retains(&self) -> bool {
-        (self.resends || self.resumes) && !self.sends_settled
+        !matches!(self.in_doubt, InDoubt::Report) && !self.sends_settled
+    }
+
+    /// Whether it is resumed, or kept to be resumed.
+    pub(super) const fn resumes(&self) -> bool {
+        matches!(self.in_doubt, InDoubt::Resume)
     }
 
     pub(super) const fn id(&self, key: Key) -> Link {
@@ -201,6 +193,18 @@ impl LinkEntry {
             Role::Receiver => Link::Receiver(ReceiverId(key)),
         }
     }
+}
+
+/// What is known of a link that had to be made again.
+#[derive(Default)]
+pub(super) struct MadeAgain {
+    /// How the attempts to have it again go, once the peer has ended it.
+    pub(super) course: Option<Box<Course>>,
+    pub(super) redirected: Option<Redirected>,
+    /// It was resumed and could not name all that it goes on with, or the peer could not.
+    pub(super) is_incomplete: bool,
+    /// How many deliveries it had left to go on with when it was resumed last, if it was incomplete then.
+    pub(super) left: Option<usize>,
 }
 
 /// Of a link that the peer has sent elsewhere.

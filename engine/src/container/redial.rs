@@ -4,7 +4,8 @@ use alloc::{boxed::Box, collections::BTreeMap, format, string::String, sync::Arc
 use core::mem;
 
 use super::{
-    Action, Address, Attempt, ConnectionOptions, DeliveryId, Disconnected, IoId, LinkSettings, Tracker,
+    Action, Address, Attempt, ConnectionOptions, DeliveryId, Disconnected, InDoubt, IoId, LinkSettings,
+    Tracker,
     entries::{Dialed, Notice, Origin, Pending, Stage, Task},
     reconnect::Course,
     redirect::Redirect,
@@ -336,7 +337,7 @@ impl Core {
             queue.in_doubt = in_doubt + queue.unresolved.in_doubt() + queue.unsent_again().count();
         }
         if let Some(queue) = &mut link.queue
-            && link.resends
+            && link.in_doubt == InDoubt::Resend
             && !is_over
         {
             queue.send_again(&mut sent);

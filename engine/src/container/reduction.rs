@@ -34,21 +34,24 @@ impl Dispatcher<'_> {
 impl Core {
     /// Notes whether a link that was just attached has incomplete maps. One that has not got on since the last time is given up.
     pub(super) fn note_incomplete(&mut self, key: Key) -> bool {
-        if !self.links.get(key).is_some_and(|link| link.is_ours && link.resumes) {
+        if !self.links.get(key).is_some_and(|link| link.is_ours && link.resumes()) {
             return false;
         }
         // A receiver that has nothing to go on with knows no more.
         let attach = self.remote_attach(key).and_then(KeptAttach::read);
         let is_cut = attach.is_some_and(|attach| attach.incomplete_unsettled);
-        let Self { links, connections, .. } = self;
-        let Some(link) = links.get_mut(key) else { return false };
-        let engine = connections.get(link.connection).and_then(|peer| peer.engine.as_ref());
+        let Some(link) = self.links.get(key) else { return false };
+        let engine = self.connections.get(link.connection).and_then(|peer| peer.engine.as_ref());
         let incomplete = engine.zip(link.engine).filter(|(engine, id)| is_cut || engine.must_reattach(id.0));
-        link.is_incomplete = incomplete.is_some();
-        let Some((engine, id)) = incomplete else { return false };
+        let Some((engine, id)) = incomplete else {
+            self.again.get_mut(&key).into_iter().for_each(|again| again.is_incomplete = false);
+            return false;
+        };
+        let again = self.again.entry(key).or_default();
+        again.is_incomplete = true;
         let left = engine.unresolved(id.0).count();
-        if left < link.left {
-            link.left = left;
+        if again.left.is_none_or(|before| left < before) {
+            again.left = Some(left);
             return true;
         }
         let role = link.role;
@@ -63,9 +66,15 @@ impl Core {
         false
     }
 
+    /// Whether a link was resumed and could not name all that it goes on with, or the peer could not.
+    pub(super) fn is_incomplete(&self, key: Key) -> bool {
+        self.again.get(&key).is_some_and(|again| again.is_incomplete)
+    }
+
     /// Whether all is done that can be done for what both maps name.
     fn is_reduced(&self, key: Key) -> Option<bool> {
-        let link = self.links.get(key).filter(|link| link.is_incomplete && link.stage != Stage::Closed)?;
+        let link =
+            self.links.get(key).filter(|link| self.is_incomplete(key) && link.stage != Stage::Closed)?;
         let engine = self.connections.get(link.connection)?.engine.as_ref()?;
         let id = link.engine?.0;
         let endpoint = engine.links.get(id)?;
@@ -87,7 +96,7 @@ impl Core {
 
     /// A link was detached by both sides, and not closed: attaches it again, if that was the purpose.
     pub(super) fn attach_reduced(&mut self, key: Key) -> bool {
-        let Some(link) = self.links.get(key).filter(|link| link.is_incomplete) else { return false };
+        let Some(link) = self.links.get(key).filter(|_| self.is_incomplete(key)) else { return false };
         if link.stage == Stage::Closed || !self.is_suspended(key) {
             return false;
         }
@@ -95,7 +104,7 @@ impl Core {
         settings.unsettled = self.part_unsettled_here(key);
         self.forget_told(key);
         let Some(link) = self.links.get_mut(key) else { return false };
-        link.is_incomplete = false;
+        self.again.get_mut(&key).into_iter().for_each(|again| again.is_incomplete = false);
         link.life = link.life.wrapping_add(1);
         link.handled = 0;
         link.is_streaming = false;

@@ -107,6 +107,9 @@ impl Core {
         if !options.reconnect.is_on() {
             return None;
         }
+        if let Pending::Link(key) = what {
+            self.again.entry(key).or_default();
+        }
         let course = match self.course_mut(what)?.take() {
             Some(course) => course,
             None => {
@@ -153,7 +156,7 @@ impl Core {
     fn course_mut(&mut self, what: Pending) -> Option<&mut Option<Box<Course>>> {
         Some(match what {
             Pending::Session(key) => &mut self.sessions.get_mut(key)?.course,
-            Pending::Link(key) => &mut self.links.get_mut(key)?.course,
+            Pending::Link(key) => &mut self.again.get_mut(&key)?.course,
         })
     }
 
@@ -178,7 +181,8 @@ impl Core {
     fn may_redirect(&mut self, key: Key, settings: &LinkSettings, redirect: &Redirect) -> Option<Key> {
         let link = self.links.get(key)?;
         let connection = link.connection;
-        let times = link.redirected.as_ref().map_or(0, |redirected| redirected.times);
+        let redirected = self.again.get(&key).and_then(|again| again.redirected.as_ref());
+        let times = redirected.map_or(0, |redirected| redirected.times);
         let is_wanted = self.dialed_mut(connection)?.options.reconnect.follow_redirects;
         // A node that the peer is to make has no address.
         let fits = redirect.address.is_none() || !settings.is_dynamic();
@@ -200,13 +204,14 @@ impl Core {
         }
         // There it is another link.
         settings.unsettled = None;
-        link.redirected.get_or_insert_with(|| Box::new(Redirected { from: before, times: 0 })).times += 1;
+        let redirected = &mut self.again.entry(key).or_default().redirected;
+        redirected.get_or_insert(Redirected { from: before, times: 0 }).times += 1;
     }
 
     /// Has a link ask for the node that it was made for: whoever has pointed elsewhere is gone.
     pub(super) fn forget_redirect(&mut self, key: Key) {
         if let Some(link) = self.links.get_mut(key)
-            && let Some(redirected) = link.redirected.take()
+            && let Some(redirected) = self.again.get_mut(&key).and_then(|again| again.redirected.take())
             && let Some(settings) = &mut link.settings
         {
             settings.replace_address(redirected.from);

@@ -4,7 +4,7 @@
 use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
 
 use super::{
-    DeliveryId, Handler, LinkSettings, Tracker,
+    DeliveryId, Handler, InDoubt, LinkSettings, Tracker,
     dispatch::{Dispatcher, tell_update},
     entries::{At, Notice, Origin, Stage},
     reduction::named,
@@ -35,7 +35,7 @@ impl Core {
     /// Takes from the protocol's side of a link what it goes on with when it is resumed: its unsettled map. None of a link that
     /// is not.
     pub(super) fn part_unsettled(&mut self, key: Key, engine: &Connection) -> Option<UnsettledMap> {
-        let link = self.links.get(key).filter(|link| link.resumes && link.stage != Stage::Closed)?;
+        let link = self.links.get(key).filter(|link| link.resumes() && link.stage != Stage::Closed)?;
         let (id, session, connection) = (link.engine?, link.session, link.connection);
         let mut unsettled = engine.terminus_state(id.0)?.config.unsettled?;
         if link.is_streaming {
@@ -228,7 +228,7 @@ impl Core {
     /// Takes all that a link of a peer's goes on with when the peer resumes it; the link itself is useless from now on.
     pub(super) fn take_terminus(&mut self, key: Key) -> Option<(LinkName, Suspended)> {
         let link = self.links.get(key)?;
-        if !link.resumes || link.is_ours || link.stage != Stage::Open {
+        if !link.resumes() || link.is_ours || link.stage != Stage::Open {
             return None;
         }
         let (connection, session) = (link.connection, link.session);
@@ -240,7 +240,7 @@ impl Core {
         let unsettled = self.part_unsettled_here(key)?;
         let link = self.links.get_mut(key)?;
         let (queue, next_tag, life) = (link.queue.take(), link.next_tag, link.life);
-        link.resumes = false;
+        link.in_doubt = InDoubt::Report;
         // What is said of a delivery from now on would come too late.
         link.life = life.wrapping_add(1);
         if let Some(queue) = &queue {
@@ -327,7 +327,7 @@ impl Core {
     pub(super) fn take_up(&mut self, key: Key, found: Option<(LinkName, Suspended)>) {
         let resumes = self.options.suspended_links > 0 && self.is_exactly_once(key);
         let Some(link) = self.links.get_mut(key) else { return };
-        link.resumes = resumes;
+        link.in_doubt = if resumes { InDoubt::Resume } else { InDoubt::Report };
         let Some((_, Suspended { queue, next_tag, .. })) = found else { return };
         link.next_tag = next_tag;
         let (connection, session) = (link.connection, link.session);
@@ -351,7 +351,7 @@ impl Dispatcher<'_> {
         let Some(link) = self.core.links.get(key) else { return };
         match link.role {
             Role::Sender => self.resolve(key),
-            Role::Receiver if link.resumes => {
+            Role::Receiver if link.resumes() => {
                 self.call(At::Link(key), |handler, cx| cx.core.grant_resumed(key, handler));
             }
             Role::Receiver => {}
@@ -385,7 +385,7 @@ impl Dispatcher<'_> {
             }
         }
         self.core.finish_closes();
-        if self.core.links.get(key).is_some_and(|link| link.is_incomplete) {
+        if self.core.is_incomplete(key) {
             self.reduce(key);
         }
     }

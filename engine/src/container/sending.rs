@@ -11,7 +11,7 @@ use core::fmt;
 use bytes::Bytes;
 
 use super::{
-    ConnectionId, DeliveryId, SessionId, Tracker,
+    ConnectionId, DeliveryId, InDoubt, SessionId, Tracker,
     entries::{Closing, How, LinkEntry, Notice, Stage},
     retained::{Again, Retained},
     state::Core,
@@ -265,7 +265,7 @@ impl Core {
     /// Forgets a message whose outcome is known.
     #[inline]
     pub(super) fn forget_sent(&mut self, key: Key, number: Serial) {
-        if let Some(link) = self.links.get_mut(key).filter(|link| link.resends || link.resumes)
+        if let Some(link) = self.links.get_mut(key).filter(|link| link.in_doubt != InDoubt::Report)
             && let Some(queue) = &mut link.queue
         {
             queue.retained.forget(number);

@@ -11,7 +11,8 @@ use core::mem;
 use super::{
     Action, ConnectionOptions, ContainerOptions, Failure, IoId,
     entries::{
-        Closing, LinkEntry, Listener, Marks, Notice, Origin, Peer, Pending, SessionEntry, Stage, Task,
+        Closing, LinkEntry, Listener, MadeAgain, Marks, Notice, Origin, Peer, Pending, SessionEntry, Stage,
+        Task,
     },
     names::Names,
     random::Random,
@@ -57,6 +58,8 @@ pub(super) struct Core {
     pub(super) controls: BTreeMap<Key, Control>,
     /// Links that peers may resume.
     pub(super) suspended: SuspendedLinks,
+    /// Of links that had to be made again: beside them, so that the others pay nothing for it.
+    pub(super) again: BTreeMap<Key, MadeAgain>,
     pub(super) failure: Option<Failure>,
     /// How new connections are recorded.
     pub(super) record: Option<Record>,
@@ -109,6 +112,7 @@ impl Core {
             told: BTreeSet::new(),
             controls: BTreeMap::new(),
             suspended: SuspendedLinks::default(),
+            again: BTreeMap::new(),
             failure: None,
             record: None,
             recorded: BTreeMap::new(),
@@ -309,11 +313,15 @@ impl Core {
         for pending in peer.pending.into_iter().chain(renewals) {
             match pending {
                 Pending::Session(key) => drop(self.sessions.remove(key)),
-                Pending::Link(key) => drop(self.links.remove(key)),
+                Pending::Link(key) => {
+                    self.links.remove(key);
+                    self.again.remove(&key);
+                }
             }
         }
         for key in peer.links.into_iter().flatten() {
             self.links.remove(key);
+            self.again.remove(&key);
         }
         for key in peer.sessions.into_iter().flatten() {
             self.sessions.remove(key);
@@ -361,6 +369,7 @@ impl Core {
     pub(super) fn free_link(&mut self, key: Key) {
         let Some(link) = self.links.remove(key) else { return };
         self.cancel_renewal(link.connection, Pending::Link(key));
+        self.again.remove(&key);
         self.forget_told(key);
         if let Some(queue) = &link.queue {
             self.forget_queued(link.connection, link.session, queue.len());
