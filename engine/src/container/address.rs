@@ -39,12 +39,6 @@ impl Scheme {
             Self::Wss => 443,
         }
     }
-
-    /// Whether nobody on the way can read what is sent.
-    #[must_use]
-    pub const fn is_encrypted(self) -> bool {
-        matches!(self, Self::Amqps | Self::Wss)
-    }
 }
 
 /// Where a peer is found or awaited, and as whom it is met.
