@@ -54,6 +54,17 @@ impl DeliveryTag {
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }
+
+    /// The number that the tag was [made from](#impl-From<u64>-for-DeliveryTag); of other tags, what their bytes are in
+    /// big-endian order. None where they are more than eight.
+    #[inline]
+    #[must_use]
+    pub fn to_number(&self) -> Option<u64> {
+        let mut bytes = [0; 8];
+        let tag = self.as_bytes();
+        bytes[8_usize.checked_sub(tag.len())?..].copy_from_slice(tag);
+        Some(u64::from_be_bytes(bytes))
+    }
 }
 
 /// The shortest big-endian bytes of the number, at least one.
@@ -163,8 +174,11 @@ mod tests {
             (0x0102_0304_0506, &[1, 2, 3, 4, 5, 6]),
             (u64::MAX, &[0xff; 8]),
         ] {
-            assert_eq!(DeliveryTag::from(number).as_bytes(), bytes, "{number}");
+            let tag = DeliveryTag::from(number);
+            assert_eq!((tag.as_bytes(), tag.to_number()), (bytes, Some(number)));
         }
+        assert_eq!(DeliveryTag::default().to_number(), Some(0));
+        assert_eq!(DeliveryTag::new(&[1; 9]).unwrap().to_number(), None);
     }
 
     #[test]
