@@ -86,7 +86,7 @@ impl Queues {
         while cx.credit(consumer) > 0
             && let Some(message) = queue.pop_front()
         {
-            cx.send_payload(consumer, message, 0).expect("there is credit");
+            cx.send_payload(consumer, &message, 0).expect("there is credit");
         }
     }
 }

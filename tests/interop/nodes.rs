@@ -10,13 +10,14 @@ use std::{
 use amqp1_engine::{
     codec::{Fields, Map, Str, Symbol},
     container::LinkSettings,
-    message::{Message, Payload},
+    message::Message,
     types::{DeliveryState, Error, Modified, Source, condition},
 };
 use amqp1_std::{
     ConnectionOptions, Container, Context, Delivery, Handler, Injector, Link, ListenerId, SenderId, Tracker,
     Url,
 };
+use bytes::Bytes;
 
 use crate::samples::sample;
 
@@ -69,7 +70,7 @@ struct Served {
     /// What consumers are to get.
     waiting: BTreeMap<SenderId, VecDeque<Message>>,
     /// What is kept, and who takes it.
-    stored: BTreeMap<Str, (VecDeque<Payload>, Option<SenderId>)>,
+    stored: BTreeMap<Str, (VecDeque<Bytes>, Option<SenderId>)>,
 }
 
 impl Handler for Served {
@@ -143,7 +144,7 @@ impl Handler for Served {
             }
             Some(("store", key)) => {
                 let (messages, taker) = self.stored.entry(key.into()).or_default();
-                messages.push_back(delivery.payload().clone());
+                messages.push_back(delivery.payload().to_bytes());
                 if let Some(taker) = *taker {
                     self.forward(cx, taker);
                 }
@@ -170,7 +171,7 @@ impl Served {
             while *taker == Some(sender)
                 && let Some(payload) = messages.pop_front()
             {
-                if cx.send_payload(sender, payload.clone(), 0).is_err() {
+                if cx.send_payload(sender, &payload, 0).is_err() {
                     messages.push_front(payload);
                     break;
                 }

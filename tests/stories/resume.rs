@@ -129,7 +129,7 @@ impl Scripted {
 
     fn send(&mut self, number: u8) {
         self.0.run(move |program, cx| {
-            cx.send_payload(program.sender.unwrap(), message(number), 0).unwrap();
+            cx.send_payload(program.sender.unwrap(), &message(number), 0).unwrap();
         });
     }
 
@@ -174,10 +174,10 @@ fn map(entries: &[(u8, Option<DeliveryState>)]) -> Fields {
     entries.fold(Fields::new(), |map, (tag, state)| map.with(tag, state))
 }
 
-fn message(number: u8) -> Vec<u8> {
+fn message(number: u8) -> Bytes {
     let mut bytes = Vec::new();
     Message::new(Bytes::from(vec![number; 100])).encode(&mut bytes);
-    bytes
+    bytes.into()
 }
 
 const ACCEPTED: Option<DeliveryState> = Some(DeliveryState::Accepted);
@@ -191,7 +191,7 @@ fn eight() -> Scripted {
     scripted.0.run(|program, cx| {
         let sender = program.sender.unwrap();
         for number in 0..6 {
-            cx.send_payload(sender, message(number), 0).unwrap();
+            cx.send_payload(sender, &message(number), 0).unwrap();
         }
         for number in 6..8 {
             cx.start_message(sender, message(number), 0).unwrap();

@@ -167,7 +167,8 @@ impl Context<'_> {
         self.core.send(sender.0, message)
     }
 
-    /// Sends a message that is encoded already, or bytes of an application's own format (§2.8.11).
+    /// Sends a message that is encoded already, or bytes of an application's own format (§2.8.11). Up to 1 KiB are copied
+    /// if the link can send at once; else the payload is shared.
     ///
     /// # Errors
     ///
@@ -175,10 +176,10 @@ impl Context<'_> {
     pub fn send_payload(
         &mut self,
         sender: SenderId,
-        payload: impl Into<Bytes>,
+        payload: &Bytes,
         message_format: u32,
     ) -> Result<DeliveryTag, SendRefused> {
-        self.core.send_payload(sender.0, message_format, payload.into())
+        self.core.send_payload(sender.0, message_format, payload)
     }
 
     /// Sends the first piece of a message; [`write`](Self::write) and [`finish`](Self::finish) send the rest.

@@ -213,7 +213,7 @@ impl Core {
         let engine = connections.get_mut(connection).and_then(|peer| peer.engine.as_deref_mut());
         let sent = match (id, engine) {
             (Some(id), Some(engine)) => engine.sender(id).map_err(SendError::from).and_then(|mut sender| {
-                sender.send_parts(tag.into(), retained.front(front.clone()), tail.as_ref())
+                sender.send_parts(tag.into(), false, 0, retained.front(front.clone()), tail.as_ref())
             }),
             _ => Err(SendError::Blocked(Blocked::Attach)),
         };
@@ -243,23 +243,24 @@ impl Core {
         &mut self,
         key: Key,
         message_format: u32,
-        payload: Bytes,
+        payload: &Bytes,
     ) -> Result<DeliveryTag, SendRefused> {
         let (tag, sent) = self.try_send(key, |mut sender, tag, settled| {
-            sender.send_format(tag, settled, message_format, payload.clone())
+            sender.send_parts(tag, settled, message_format, &[], Some(payload))
         })?;
         match sent {
-            Some(number) => self.retain(key, number, Queued::new(tag, message_format, payload)),
-            None => self.enqueue(key, Queued::new(tag, message_format, payload))?,
+            Some(number) => self.retain(key, number, tag, message_format, payload),
+            None => self.enqueue(key, Queued::new(tag, message_format, payload.clone()))?,
         }
         Ok(tag.into())
     }
 
     /// Keeps a message that was sent, if it may have to be sent again.
-    fn retain(&mut self, key: Key, number: Serial, sent: Queued) {
-        let Some(link) = self.links.get_mut(key).filter(|link| link.retains()) else { return };
-        let Queued { tag, message_format, payload, .. } = sent;
-        link.queue.get_or_insert_default().retained.push(number, tag, message_format, 0, Some(payload));
+    fn retain(&mut self, key: Key, number: Serial, tag: u64, message_format: u32, payload: &Bytes) {
+        if let Some(link) = self.links.get_mut(key).filter(|link| link.retains()) {
+            let retained = &mut link.queue.get_or_insert_default().retained;
+            retained.push(number, tag, message_format, 0, Some(payload.clone()));
+        }
     }
 
     /// Forgets a message whose outcome is known.
@@ -348,10 +349,11 @@ impl Core {
             let Ok(mut sender) = self.engine(connection).and_then(|engine| engine.sender(id)) else {
                 return false;
             };
-            match sender.send_format(next.tag.into(), settled, next.message_format, next.payload.clone()) {
+            let Queued { tag, message_format, payload, .. } = &next;
+            match sender.send_parts((*tag).into(), settled, *message_format, &[], Some(payload)) {
                 Ok(id) => {
                     *sent += 1;
-                    self.retain(key, id.number(), next);
+                    self.retain(key, id.number(), *tag, *message_format, payload);
                 }
                 Err(error) if waits(error) => {
                     if let Some(queue) = self.links.get_mut(key).and_then(|link| link.queue.as_mut()) {

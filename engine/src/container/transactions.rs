@@ -116,7 +116,7 @@ impl Transaction<'_> {
     pub fn send(&mut self, sender: SenderId, message: &Message) -> Result<DeliveryTag, SendRefused> {
         let mut payload = Vec::new();
         message.encode(&mut payload);
-        self.send_payload(sender, payload, 0)
+        self.send_payload(sender, &payload.into(), 0)
     }
 
     /// The same with a message that is encoded already, or bytes of an application's own format (§2.8.11).
@@ -127,10 +127,10 @@ impl Transaction<'_> {
     pub fn send_payload(
         &mut self,
         sender: SenderId,
-        payload: impl Into<Bytes>,
+        payload: &Bytes,
         message_format: u32,
     ) -> Result<DeliveryTag, SendRefused> {
-        self.core.post(self.id, self.txn_id, sender.0, message_format, payload.into())
+        self.core.post(self.id, self.txn_id, sender.0, message_format, payload)
     }
 
     /// Accepts a message received if the transaction commits (§4.4.2). For this as for the other outcomes: a message whose
@@ -230,7 +230,7 @@ impl Core {
         let link = link.unwrap_or_else(|| self.attach_control(at));
         //= 4.5.2-02
         let declare = Request::Declare(Declare::default()).payload();
-        let sent = self.send_payload(link, 0, declare);
+        let sent = self.send_payload(link, 0, &declare);
         let Some(control) = self.controls.get_mut(&link) else { return TransactionId { link, number: 0 } };
         let number = match sent {
             Ok(tag) => control.controller.declaring(tag),
@@ -291,11 +291,11 @@ impl Core {
         txn_id: TxnId,
         sender: Key,
         message_format: u32,
-        payload: Bytes,
+        payload: &Bytes,
     ) -> Result<DeliveryTag, SendRefused> {
         self.check_session(id, sender).map_err(SendError::from)?;
         let (tag, sent) = self.try_send(sender, |mut sender, tag, settled| {
-            sender.post(txn_id, tag, settled, message_format, payload)
+            sender.post(txn_id, tag, settled, message_format, payload.clone())
         })?;
         if sent.is_some() { Ok(tag.into()) } else { Err(SendRefused::NotNow) }
     }
@@ -334,7 +334,7 @@ impl Core {
         {
             session.write_dispositions();
         }
-        let tag = self.send_payload(id.link, 0, request.payload())?;
+        let tag = self.send_payload(id.link, 0, &request.payload())?;
         if let Some(control) = self.controls.get_mut(&id.link) {
             control.controller.discharging(id.number, fail, tag);
         }

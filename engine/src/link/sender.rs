@@ -116,19 +116,22 @@ impl Sender<'_> {
         self.connection.batch(self.id.0)
     }
 
-    /// Sends an encoded message, not settled. It may lie in two parts, of which the second is shared if it is long.
+    /// As [`send_format`](Self::send_format), with a payload that may lie in two parts: the first is copied, and so is the
+    /// second unless it is long; then it is shared.
     #[inline]
     pub(crate) fn send_parts(
         &mut self,
         tag: DeliveryTag,
+        settled: bool,
+        message_format: u32,
         front: &[u8],
         tail: Option<&Bytes>,
     ) -> Result<DeliveryId, SendError> {
         self.connection.common.record(|tape| {
             let payload = Bytes::from([front, tail.map_or(&[], |tail| tail)].concat());
-            tape.call("send", &[&self.id, &tag, &false, &0_u32, &payload]);
+            tape.call("send", &[&self.id, &tag, &settled, &message_format, &payload]);
         });
-        let delivery = NewDelivery { tag: &tag, settled: false, message_format: 0, finished: true };
+        let delivery = NewDelivery { tag: &tag, settled, message_format, finished: true };
         self.connection.send_parts(self.id.0, delivery, front, tail)
     }
 

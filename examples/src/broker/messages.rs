@@ -298,7 +298,7 @@ fn offer(cx: &mut Context<'_>, consumer: SenderId, stored: &Stored) -> Offered {
         Some(expires) => aged(&stored.payload, expires.duration_since(cx.now())),
         None => stored.payload.clone(),
     };
-    match cx.send_payload(consumer, payload, stored.message_format) {
+    match cx.send_payload(consumer, &payload, stored.message_format) {
         Ok(_) if cx.sends_settled(consumer) => Offered::SentSettled,
         Ok(tag) => Offered::Sent(tag),
         Err(SendRefused::TooLarge { .. }) => Offered::Never,

@@ -177,7 +177,7 @@ impl Queues {
         while cx.credit(consumer) > 0
             && let Some(message) = queue.pop_front()
         {
-            cx.send_payload(consumer, message, 0).unwrap();
+            cx.send_payload(consumer, &message, 0).unwrap();
         }
     }
 }

@@ -56,8 +56,8 @@ fn e_06_a_full_queue_refuses_and_keeps_what_it_has() {
         let sent: Vec<_> = (0..4).map(|_| cx.send(few, &Message::from("x")).is_ok()).collect();
         assert_eq!(sent, [true, true, true, false]);
         let large = cx.create_sender(here(), ());
-        assert!(cx.send_payload(large, std::vec![0; 1000], 0).is_ok(), "one message may be larger");
-        assert_eq!(cx.send_payload(large, "x", 0), Err(SendRefused::QueueFull));
+        assert!(cx.send_payload(large, &std::vec![0; 1000].into(), 0).is_ok(), "one message may be larger");
+        assert_eq!(cx.send_payload(large, &"x".into(), 0), Err(SendRefused::QueueFull));
         assert_eq!((cx.queued(few), cx.queued(large)), (3, 1));
         let full = SendRefused::QueueFull;
         assert_eq!(format!("{full}"), "the sender's queue is full");
@@ -151,8 +151,9 @@ fn m1_a_message_that_cannot_be_decoded_is_rejected_by_itself() {
         update: Some(Box::new(move |_, tracker| noted.note(told(tracker)))),
         ..client(|cx| {
             let sender = cx.create_sender(here(), ());
-            cx.send_payload(sender, &b"\x00\x53\x77\xff"[..], 0).unwrap();
-            cx.send_payload(sender, &b"\x00\x53\x77\xff"[..], 0).unwrap();
+            let malformed = bytes::Bytes::from_static(b"\x00\x53\x77\xff");
+            cx.send_payload(sender, &malformed, 0).unwrap();
+            cx.send_payload(sender, &malformed, 0).unwrap();
             cx.schedule(Duration::from_secs(1), |cx| cx.stop());
         })
     });

@@ -292,7 +292,7 @@ fn r_04_large_messages_and_payloads_are_sent_again_as_they_were() {
             cx.send(sender, &Message::new(Bytes::from(vec![2; 300_000]))).unwrap();
             cx.send(sender, &Message::from("short")).unwrap();
             cx.send(sender, &Message::from(&*"long".repeat(50_000))).unwrap();
-            cx.send_payload(sender, vec![3; 5_000], 7).unwrap();
+            cx.send_payload(sender, &vec![3; 5_000].into(), 7).unwrap();
         });
     }));
     world.run_until(Instant::from_millis(2));
