@@ -1,6 +1,6 @@
 //! The links of peers: which queue each is for, and what becomes of that when it is gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use amqp1_engine::{
     codec::Str,
@@ -109,11 +109,13 @@ impl Broker {
             cx.close_with(old, error(condition::LINK_STOLEN, "the link was attached anew elsewhere"));
         }
         let attached = Attached { session, address, stalled_at: None, name };
-        self.connections.entry(connection).or_default().insert(link, attached);
+        self.connections.entry(connection).or_default().insert(link);
+        self.links.insert(link, attached);
     }
 
-    pub(super) fn attached(&mut self, cx: &Context<'_>, link: Link) -> Option<&mut Attached> {
-        self.connections.get_mut(&cx.connection_of(link)?)?.get_mut(&link)
+    /// The address that an open link is for.
+    pub(super) fn linked_to(&self, link: impl Into<Link>) -> Option<Str> {
+        self.links.get(&link.into())?.address.clone()
     }
 
     /// Forgets those links of a connection that are gone; what they had not settled goes to others.
@@ -124,16 +126,14 @@ impl Broker {
         is_gone: impl Fn(Link, &Attached) -> bool,
     ) {
         let Some(links) = self.connections.get_mut(&connection) else { return };
-        let gone: Vec<Link> = links
-            .iter()
-            .filter(|(link, attached)| is_gone(**link, attached))
-            .map(|(&link, _)| link)
-            .collect();
+        let gone = |link: &Link| self.links.get(link).is_none_or(|attached| is_gone(*link, attached));
+        let gone: Vec<Link> = links.iter().copied().filter(gone).collect();
+        links.retain(|link| gone.binary_search(link).is_err());
+        if links.is_empty() {
+            self.connections.remove(&connection);
+        }
         for link in gone {
-            let Some(attached) = self.connections.get_mut(&connection).and_then(|links| links.remove(&link))
-            else {
-                continue;
-            };
+            let Some(attached) = self.links.remove(&link) else { continue };
             if self.names.get(&attached.name) == Some(&link) {
                 self.names.remove(&attached.name);
             }
@@ -144,9 +144,6 @@ impl Broker {
             for address in [attached.address, attached.stalled_at].into_iter().flatten() {
                 self.leave(cx, &address, link);
             }
-        }
-        if self.connections.get(&connection).is_some_and(BTreeMap::is_empty) {
-            self.connections.remove(&connection);
         }
     }
 

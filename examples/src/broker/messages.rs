@@ -6,9 +6,9 @@ use amqp1_engine::{
     Instant,
     codec::{DecodeError, Str, Symbol},
     container::{Context, Delivery, ReceiverId, SendRefused, SenderId},
-    message::{MessageView, Relay},
+    message::{MessageView, Payload, Relay},
     txn::TxnId,
-    types::{DeliveryState, Error, condition},
+    types::{DeliveryState, DeliveryTag, Error, condition},
 };
 use bytes::Bytes;
 
@@ -38,7 +38,7 @@ impl Broker {
             self.fail_post(cx, delivery, &error);
             return cx.close_with(delivery.receiver(), error);
         }
-        let address = self.address_of(cx, delivery, message);
+        let address = self.address_of(delivery, message);
         let admitted = match &address {
             Ok(address) => {
                 self.admit(cx, address, delivery, readable).map(|stored| (address.clone(), stored))
@@ -55,8 +55,7 @@ impl Broker {
 
     /// The address of the queue that a message is for.
     fn address_of(
-        &mut self,
-        cx: &Context<'_>,
+        &self,
         delivery: &Delivery<'_>,
         message: Option<Result<MessageView<'_>, DecodeError>>,
     ) -> Result<Str, Error> {
@@ -65,9 +64,7 @@ impl Broker {
             Some(Err(reason)) => return Err(malformed(reason)),
             None => None,
         };
-        if let Some(address) =
-            self.attached(cx, delivery.receiver().into()).and_then(|link| link.address.clone())
-        {
+        if let Some(address) = self.linked_to(delivery.receiver()) {
             return Ok(address);
         }
         let Some(message) = message else {
@@ -101,7 +98,7 @@ impl Broker {
         }
         let expires = message.map_or(Ok(None), |message| self.expiry_of(&message, cx.now()));
         let expires = expires.map_err(malformed)?;
-        let payload = compact(passed_on(delivery.payload().clone().into_bytes(), message));
+        let payload = passed_on(delivery.payload(), message);
         Ok(Stored { payload, message_format: delivery.message_format(), expires })
     }
 
@@ -158,15 +155,17 @@ impl Broker {
                 has_more
             });
             let may_go_on = !stalled.is_empty() && queue.is_half_free();
-            let stalled = if may_go_on { mem::take(stalled) } else { Default::default() };
+            let stalled = may_go_on.then(|| mem::take(stalled));
             (changed, stalled, lifetime.is_over(links.len(), queue.size().messages))
         })?;
-        for producer in stalled {
-            self.grant_again(cx, producer, address);
+        if let Some(stalled) = stalled {
+            for producer in stalled {
+                self.grant_again(cx, producer, address);
+            }
         }
         if !self.stalled.is_empty() && self.limits.total.is_half_free(self.held) {
             for producer in mem::take(&mut self.stalled) {
-                let address = self.attached(cx, producer.into()).and_then(|link| link.address.clone());
+                let address = self.linked_to(producer);
                 self.grant(cx, producer, address.as_ref());
             }
         }
@@ -193,7 +192,7 @@ impl Broker {
             && let Some(node) = self.queues.get_mut(&fullest)
         {
             node.stalled.insert(producer);
-            if let Some(attached) = self.attached(cx, producer.into()) {
+            if let Some(attached) = self.links.get_mut(&producer.into()) {
                 attached.stalled_at = Some(fullest);
             }
         }
@@ -205,7 +204,7 @@ impl Broker {
 
     /// Grants credit to a producer that had none for lack of room in this queue, its own or one of its topic.
     pub(super) fn grant_again(&mut self, cx: &mut Context<'_>, producer: ReceiverId, queue: &Str) {
-        let own = self.attached(cx, producer.into()).and_then(|link| link.address.clone());
+        let own = self.linked_to(producer);
         self.grant(cx, producer, Some(own.as_ref().unwrap_or(queue)));
     }
 
@@ -294,13 +293,16 @@ fn offer(cx: &mut Context<'_>, consumer: SenderId, stored: &Stored) -> Offered {
     if cx.credit(consumer) == 0 {
         return Offered::NotNow;
     }
-    let payload = match stored.expires {
-        Some(expires) => aged(&stored.payload, expires.duration_since(cx.now())),
-        None => stored.payload.clone(),
+    let sent = match stored.expires {
+        Some(expires) => {
+            let aged = aged(&stored.payload, expires.duration_since(cx.now()));
+            cx.send_payload(consumer, &aged, stored.message_format)
+        }
+        None => cx.send_payload(consumer, &stored.payload, stored.message_format),
     };
-    match cx.send_payload(consumer, &payload, stored.message_format) {
+    match sent {
         Ok(_) if cx.sends_settled(consumer) => Offered::SentSettled,
-        Ok(tag) => Offered::Sent(tag),
+        Ok(tag) => Offered::Sent(number(&tag)),
         Err(SendRefused::TooLarge { .. }) => Offered::Never,
         Err(_) => Offered::NotNow,
     }
@@ -318,16 +320,21 @@ fn aged(payload: &Bytes, left: Duration) -> Bytes {
     }
 }
 
-/// The message without what concerned this node alone.
-//= 3.2.2-01
-fn passed_on(payload: Bytes, message: Option<MessageView<'_>>) -> Bytes {
-    let concerns_us = message.is_some_and(|message| message.delivery_annotations().iter().next().is_some());
-    if !concerns_us {
-        return payload;
-    }
-    Relay::new(&payload).map_or(payload, |relay| relay.payload().into_bytes())
+/// The number of a message that was sent: containers make tags from numbers that count up.
+pub(super) fn number(tag: &DeliveryTag) -> u64 {
+    tag.to_number().unwrap_or_default()
 }
 
-fn compact(payload: Bytes) -> Bytes {
-    if payload.len() < SHARE_FROM { Bytes::copy_from_slice(&payload) } else { payload }
+/// The message without what concerned this node alone. One that is short does not keep the buffer alive that it came in.
+//= 3.2.2-01
+fn passed_on(payload: &Payload, message: Option<MessageView<'_>>) -> Bytes {
+    let concerns_us = message.is_some_and(|message| message.delivery_annotations().iter().next().is_some());
+    if concerns_us && let Ok(relay) = Relay::new(&payload.to_bytes()) {
+        return relay.payload().into_bytes();
+    }
+    let mut chunks = payload.chunks();
+    match (chunks.next(), chunks.next()) {
+        (Some(whole), None) if whole.len() < SHARE_FROM => Bytes::copy_from_slice(whole),
+        _ => payload.to_bytes(),
+    }
 }

@@ -41,6 +41,8 @@ pub use limits::Limits;
 mod links;
 use links::Attached;
 mod messages;
+use messages::number;
+mod numbered;
 mod queue;
 pub use queue::{Bound, Interest, Offered, Overrun, Queue, Stored};
 mod running;
@@ -51,7 +53,6 @@ pub use selector::{Fault, Selector};
 mod termini;
 use termini::error;
 mod transactions;
-mod waiting;
 use transactions::Transactions;
 mod topics;
 use topics::{Subscription, Topics};
@@ -74,7 +75,9 @@ pub struct Broker {
     held: Bound,
     /// Producers that get credit when there is room for more in all.
     stalled: BTreeSet<ReceiverId>,
-    connections: BTreeMap<ConnectionId, BTreeMap<Link, Attached>>,
+    /// Links that are open, and those of each connection.
+    links: BTreeMap<Link, Attached>,
+    connections: BTreeMap<ConnectionId, BTreeSet<Link>>,
     /// Links by what names them: container, name, whether we send (§2.6.1).
     names: BTreeMap<(Str, Str, bool), Link>,
     made: u64,
@@ -112,6 +115,7 @@ impl Broker {
             topics: Topics::default(),
             held: Bound { messages: 0, bytes: 0 },
             stalled: BTreeSet::new(),
+            links: BTreeMap::new(),
             connections: BTreeMap::new(),
             names: BTreeMap::new(),
             made: 0,
@@ -202,7 +206,7 @@ impl Handler for Broker {
     }
 
     fn on_link_closing(&mut self, cx: &mut Context<'_>, link: Link) {
-        let Some(address) = self.attached(cx, link).and_then(|link| link.address.clone()) else { return };
+        let Some(address) = self.linked_to(link) else { return };
         let Some(node) = self.queues.get_mut(&address).filter(|node| node.lifetime.is_until_closed()) else {
             return;
         };
@@ -224,7 +228,7 @@ impl Handler for Broker {
     }
 
     fn on_sendable(&mut self, cx: &mut Context<'_>, consumer: SenderId) {
-        let Some(address) = self.attached(cx, consumer.into()).and_then(|link| link.address.clone()) else {
+        let Some(address) = self.linked_to(consumer) else {
             return;
         };
         self.deliver_after(cx, &address, |node| node.queue.ready(consumer));
@@ -239,14 +243,14 @@ impl Handler for Broker {
             );
         }
         let Link::Sender(consumer) = link else { return };
-        let Some(address) = self.attached(cx, link).and_then(|link| link.address.clone()) else { return };
+        let Some(address) = self.linked_to(link) else { return };
         if let Some(node) = self.queues.get_mut(&address) {
             node.draining.remove(&consumer);
         }
     }
 
     fn on_drain_start(&mut self, cx: &mut Context<'_>, consumer: SenderId) {
-        let Some(address) = self.attached(cx, consumer.into()).and_then(|link| link.address.clone()) else {
+        let Some(address) = self.linked_to(consumer) else {
             return;
         };
         if let Some(node) = self.queues.get_mut(&address) {
@@ -268,11 +272,11 @@ impl Handler for Broker {
             return;
         }
         let consumer = tracker.sender();
-        let Some(address) = self.attached(cx, consumer.into()).and_then(|link| link.address.clone()) else {
+        let Some(address) = self.linked_to(consumer) else {
             return;
         };
         let barred = self.deliver_after(cx, &address, |node| {
-            node.queue.settle(consumer, tracker.tag(), outcome);
+            node.queue.settle(consumer, number(&tracker.tag()), outcome);
             node.queue.barred_from(consumer)
         });
         if barred.is_some_and(|barred| barred > MAX_BARRED) {

@@ -1,19 +1,16 @@
 //! One queue: no link, socket or clock in it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use amqp1_engine::{
     Instant,
     codec::Fields,
     message::{MessageView, Relay},
-    types::{DeliveryState, DeliveryTag},
+    types::DeliveryState,
 };
 use bytes::Bytes;
 
-use super::{Selector, waiting::Waiting};
+use super::{Selector, numbered::Numbered};
 
 /// How much a queue holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +45,8 @@ pub struct Interest {
 /// What became of a message that was offered to a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offered {
-    /// Sent: the consumer will tell its outcome.
-    Sent(DeliveryTag),
+    /// Sent: the consumer will tell its outcome, by a number above those of what was sent to it before.
+    Sent(u64),
     /// Sent, and gone from the queue.
     SentSettled,
     /// The consumer cannot take any message until it is [ready](Queue::ready) again.
@@ -76,7 +73,7 @@ pub struct Queue<C> {
     messages: usize,
     bytes: usize,
     arrived: u64,
-    waiting: Waiting<Entry>,
+    waiting: Numbered<Entry>,
     /// Places of those among them that came back, in the order of their return.
     returned: BTreeMap<u64, u64>,
     returns: u64,
@@ -109,7 +106,7 @@ struct Entry {
 struct Consumer {
     interest: Interest,
     is_ready: bool,
-    unsettled: HashMap<DeliveryTag, (u64, Entry), BuildHasherDefault<TagHasher>>,
+    unsettled: Numbered<Held>,
     /// It has looked at all places before this one, and at all returns before that one.
     next: u64,
     next_return: u64,
@@ -128,7 +125,7 @@ impl<C: Copy + Ord> Queue<C> {
             messages: 0,
             bytes: 0,
             arrived: 0,
-            waiting: Waiting::new(),
+            waiting: Numbered::new(),
             returned: BTreeMap::new(),
             returns: 0,
             expiring: BTreeSet::new(),
@@ -229,7 +226,7 @@ impl<C: Copy + Ord> Queue<C> {
         let consumer = Consumer {
             interest,
             is_ready: false,
-            unsettled: HashMap::default(),
+            unsettled: Numbered::new(),
             next: 0,
             next_return: self.returns,
             barred: BTreeSet::new(),
@@ -243,9 +240,9 @@ impl<C: Copy + Ord> Queue<C> {
         if consumer.is_ready {
             self.turns.retain(|&turn| turn != id);
         }
-        let mut unsettled: Vec<_> = consumer.unsettled.into_values().collect();
-        unsettled.sort_unstable_by_key(|(place, _)| *place);
-        for (place, entry) in unsettled {
+        let mut unsettled: Vec<Held> = consumer.unsettled.into_items().collect();
+        unsettled.sort_unstable_by_key(|held| held.place);
+        for Held { place, entry } in unsettled {
             self.put_back(place, entry, true, None);
         }
     }
@@ -286,11 +283,11 @@ impl<C: Copy + Ord> Queue<C> {
                     continue;
                 }
                 _ if consumer.interest.copies => consumer.next = place + 1,
-                Offered::Sent(tag) => {
+                Offered::Sent(number) => {
                     if let Some(entry) = self.take(place)
                         && let Some(consumer) = self.consumers.get_mut(&id)
                     {
-                        consumer.unsettled.insert(tag, (place, entry));
+                        consumer.unsettled.insert(number, Held { place, entry });
                     }
                 }
                 Offered::SentSettled => {
@@ -330,23 +327,22 @@ impl<C: Copy + Ord> Queue<C> {
     }
 
     /// Takes the outcome of a message that was sent (§3.4). Without one, a failed delivery is meant.
-    pub fn settle(&mut self, id: C, tag: DeliveryTag, outcome: Option<&DeliveryState>) {
-        if let Some(held) = self.hold(id, tag) {
+    pub fn settle(&mut self, id: C, number: u64, outcome: Option<&DeliveryState>) {
+        if let Some(held) = self.hold(id, number) {
             self.apply(id, held, outcome);
         }
     }
 
     /// Takes a message that was sent to a consumer out of its hands, until its outcome [applies](Self::apply) or it is
     /// [restored](Self::restore).
-    pub fn hold(&mut self, id: C, tag: DeliveryTag) -> Option<Held> {
-        let (place, entry) = self.consumers.get_mut(&id)?.unsettled.remove(&tag)?;
-        Some(Held { place, entry })
+    pub fn hold(&mut self, id: C, number: u64) -> Option<Held> {
+        self.consumers.get_mut(&id)?.unsettled.remove(number)
     }
 
     /// Puts a message back into the hands of its consumer; where that is gone, its delivery has failed.
-    pub fn restore(&mut self, id: C, tag: DeliveryTag, held: Held) {
+    pub fn restore(&mut self, id: C, number: u64, held: Held) {
         match self.consumers.get_mut(&id) {
-            Some(consumer) => drop(consumer.unsettled.insert(tag, (held.place, held.entry))),
+            Some(consumer) => consumer.unsettled.insert(number, held),
             None => self.apply(id, held, None),
         }
     }
@@ -478,27 +474,6 @@ impl<C: Copy + Ord> Queue<C> {
     }
 }
 
-/// For delivery-tags that this side has made: numbers that count up, which no peer can choose to collide.
-#[derive(Default)]
-struct TagHasher(u64);
-
-impl Hasher for TagHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        // An odd number with bits all over spreads what differs in the last byte to the upper bits, where tables look.
-        for &byte in bytes {
-            self.0 = (self.0.rotate_left(8) ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-    }
-
-    fn write_usize(&mut self, number: usize) {
-        self.0 ^= number as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 impl Consumer {
     fn wants(&self, place: u64, entry: &Entry) -> bool {
         if self.barred.contains(&place) {
@@ -601,7 +576,7 @@ mod tests {
             *left -= 1;
             got.push((id, text(stored)));
             *next_tag += 1;
-            Offered::Sent((*next_tag - 1).into())
+            Offered::Sent(*next_tag - 1)
         });
         got
     }
@@ -636,8 +611,8 @@ mod tests {
         subscribe(&mut queue, &['a', 'b']);
         let mut credit = BTreeMap::from([('a', 2), ('b', 1)]);
         assert_eq!(deliver(&mut queue, &mut credit, &mut 0), sent(&[('a', "1"), ('b', "2"), ('a', "3")]));
-        queue.settle('a', 2.into(), Some(&DeliveryState::Released));
-        queue.settle('b', 1.into(), Some(&DeliveryState::Accepted));
+        queue.settle('a', 2, Some(&DeliveryState::Released));
+        queue.settle('b', 1, Some(&DeliveryState::Accepted));
         queue.unsubscribe('a');
         credit.insert('b', 9);
         queue.ready('b');
@@ -669,10 +644,10 @@ mod tests {
         for (outcome, expected) in outcomes {
             let mut queue = queue_of(&["once more"]);
             subscribe(&mut queue, &['a']);
-            queue.deliver(|_, _| Offered::Sent(7.into()));
-            queue.settle('a', 8.into(), Some(&DeliveryState::Accepted));
+            queue.deliver(|_, _| Offered::Sent(7));
+            queue.settle('a', 8, Some(&DeliveryState::Accepted));
             assert!(!queue.is_empty(), "no such tag");
-            queue.settle('a', 7.into(), outcome.as_ref());
+            queue.settle('a', 7, outcome.as_ref());
             let mut again = None;
             queue.deliver(|_, stored| {
                 again = Some(failures(stored));
@@ -689,11 +664,11 @@ mod tests {
         let mut queue = queue_of(&["kept"]);
         let before = oldest(&queue).stored.clone();
         subscribe(&mut queue, &['a']);
-        queue.deliver(|_, _| Offered::Sent(0.into()));
+        queue.deliver(|_, _| Offered::Sent(0));
         let seen = Symbol::from_static("x-opt-seen");
         let annotations = [(Value::Symbol(seen), Value::Bool(true))].into_iter().collect();
         let modified = Modified { message_annotations: Some(annotations), ..Modified::default() };
-        queue.settle('a', 0.into(), Some(&DeliveryState::Modified(Box::new(modified))));
+        queue.settle('a', 0, Some(&DeliveryState::Modified(Box::new(modified))));
         let after = MessageView::scan(&oldest(&queue).stored.payload).unwrap();
         assert!(after.message_annotations().get("x-opt-seen").unwrap().is_some());
         assert_eq!(after.header().unwrap(), Header::default());
@@ -706,14 +681,14 @@ mod tests {
     fn a_failed_delivery_counts_whatever_else_the_consumer_asks_for() {
         let mut queue = queue_of(&["kept"]);
         subscribe(&mut queue, &['a']);
-        queue.deliver(|_, _| Offered::Sent(0.into()));
+        queue.deliver(|_, _| Offered::Sent(0));
         let no_annotations = [(Value::from("no symbol"), Value::Bool(true))].into_iter().collect();
         let modified = Modified {
             delivery_failed: Some(true),
             message_annotations: Some(no_annotations),
             ..Modified::default()
         };
-        queue.settle('a', 0.into(), Some(&DeliveryState::Modified(Box::new(modified))));
+        queue.settle('a', 0, Some(&DeliveryState::Modified(Box::new(modified))));
         let stored = &oldest(&queue).stored;
         assert_eq!(failures(stored), Some(1));
         assert_eq!(MessageView::scan(&stored.payload).unwrap().validate(), Ok(()));
@@ -735,9 +710,9 @@ mod tests {
                 queue.deliver(|_, stored| {
                     let header = MessageView::scan(&stored.payload).unwrap().header().unwrap();
                     first.push(header.first_acquirer.unwrap());
-                    Offered::Sent(tag.into())
+                    Offered::Sent(tag)
                 });
-                queue.settle('a', tag.into(), outcome.as_ref());
+                queue.settle('a', tag, outcome.as_ref());
             }
             assert_eq!(first, [true, false], "{outcome:?}");
             assert_eq!(queue.bytes, oldest(&queue).stored.payload.len());
@@ -752,7 +727,7 @@ mod tests {
         let mut credit = BTreeMap::from([('a', 1)]);
         deliver(&mut queue, &mut credit, &mut 0);
         let not_here = Modified { undeliverable_here: Some(true), ..Modified::default() };
-        queue.settle('a', 0.into(), Some(&DeliveryState::Modified(Box::new(not_here))));
+        queue.settle('a', 0, Some(&DeliveryState::Modified(Box::new(not_here))));
         assert_eq!(queue.barred_from('a'), 1);
         credit.insert('a', 9);
         queue.ready('a');
@@ -762,7 +737,7 @@ mod tests {
         subscribe(&mut queue, &['b']);
         credit.insert('b', 9);
         assert_eq!(deliver(&mut queue, &mut credit, &mut 0), sent(&[('b', "1")]));
-        queue.settle('b', 0.into(), Some(&DeliveryState::Accepted));
+        queue.settle('b', 0, Some(&DeliveryState::Accepted));
         assert_eq!(queue.barred_from('a'), 0, "the message is gone");
     }
 
@@ -794,11 +769,11 @@ mod tests {
         let mut tag = 0;
         queue.deliver(|_, _| {
             tag += 1;
-            Offered::Sent(tag.into())
+            Offered::Sent(tag)
         });
         assert_eq!(queue.room(), 0, "what is out for delivery counts");
         for tag in 1..=6 {
-            queue.settle('a', tag.into(), Some(&DeliveryState::Accepted));
+            queue.settle('a', tag, Some(&DeliveryState::Accepted));
         }
         assert!(queue.is_half_free());
 
@@ -831,8 +806,8 @@ mod tests {
         let mut queue = Queue::new(AMPLE, 9);
         queue.push(odd.clone()).unwrap();
         subscribe(&mut queue, &['a']);
-        queue.deliver(|_, _| Offered::Sent(0.into()));
-        queue.settle('a', 0.into(), None);
+        queue.deliver(|_, _| Offered::Sent(0));
+        queue.settle('a', 0, None);
         assert_eq!(oldest(&queue).stored, odd);
     }
 
@@ -898,13 +873,13 @@ mod tests {
                     return Offered::NotNow;
                 }
                 (credit, received, tag) = (credit - 1, received + 1, tag + 1);
-                Offered::Sent((tag - 1).into())
+                Offered::Sent(tag - 1)
             });
             if received == 10 {
                 assert!(queue.looks() <= 1_100, "it begins where the first ones are: {}", queue.looks());
             }
             for settled in tag - 10..tag {
-                queue.settle('a', settled.into(), Some(&DeliveryState::Accepted));
+                queue.settle('a', settled, Some(&DeliveryState::Accepted));
             }
         }
         // One that there is no credit for is looked at again once there is.
@@ -930,8 +905,8 @@ mod tests {
         queue.ready('b');
         assert!(deliver_all(&mut queue).is_empty());
         let looks = queue.looks();
-        queue.settle('a', 0.into(), Some(&DeliveryState::Released));
-        queue.settle('a', 1.into(), None);
+        queue.settle('a', 0, Some(&DeliveryState::Released));
+        queue.settle('a', 1, None);
         assert_eq!(deliver_all(&mut queue), sent(&[('b', "green")]));
         assert_eq!(queue.looks(), looks + 2, "what came back, and nothing else");
         assert!(queue.returned.len() == 1 && queue.waiting.len() == 2);
@@ -952,13 +927,13 @@ mod tests {
             assert_eq!(id, 'b', "the other has no credit");
             seen.push(text(stored));
             tag += 1;
-            Offered::Sent(tag.into())
+            Offered::Sent(tag)
         });
         assert_eq!(seen, ["2", "3"], "one is out");
         for (tag, outcome) in [(11, Some(DeliveryState::Accepted)), (12, None)] {
-            queue.settle('b', tag.into(), outcome.as_ref());
+            queue.settle('b', tag, outcome.as_ref());
         }
-        queue.settle('a', 0.into(), Some(&DeliveryState::Released));
+        queue.settle('a', 0, Some(&DeliveryState::Released));
         assert!(!queue.has_for('b'));
         queue.push(stored("4")).unwrap();
         assert!(queue.has_for('b'));
@@ -1017,12 +992,12 @@ mod tests {
             queue.deliver(|_, _| {
                 tags.push(delivered);
                 delivered += 1;
-                Offered::Sent((delivered - 1).into())
+                Offered::Sent(delivered - 1)
             });
             for (n, tag) in tags.into_iter().enumerate() {
                 // Released is not failed.
                 let released = (n == 0 && tag == 0).then_some(DeliveryState::Released);
-                queue.settle('a', tag.into(), released.as_ref());
+                queue.settle('a', tag, released.as_ref());
             }
         }
         assert_eq!(delivered, 1 + 2 * 3);

@@ -18,7 +18,7 @@ use amqp1_engine::{
 
 use super::{
     Broker, Stored,
-    messages::{full, refuse},
+    messages::{full, number, refuse},
     queue::Held,
     termini::error,
 };
@@ -304,11 +304,13 @@ impl Broker {
             return self.change_work(session, tracker, txn_id, outcome);
         }
         let Some(outcome) = outcome.cloned() else { return };
-        let Some(address) = self.attached(cx, consumer.into()).and_then(|link| link.address.clone()) else {
+        let Some(address) = self.linked_to(consumer) else {
             return;
         };
         let held = self.change(&address, |node| {
-            node.queue.hold(consumer, tracker.tag()).map(|held| (Place(address.clone(), node.number), held))
+            node.queue
+                .hold(consumer, number(&tracker.tag()))
+                .map(|held| (Place(address.clone(), node.number), held))
         });
         let Some(Some((queue, held))) = held else {
             // A copy, of which nothing depends on the outcome.
@@ -439,7 +441,7 @@ impl Broker {
                 }
                 //= 4.4.2-05
                 Work::Retire { held, tracker, .. } => {
-                    node.queue.restore(tracker.sender(), tracker.tag(), held);
+                    node.queue.restore(tracker.sender(), number(&tracker.tag()), held);
                 }
             });
             touched.insert(address);
