@@ -40,17 +40,16 @@ impl Broker {
         }
         let address = self.address_of(delivery, message);
         let admitted = match &address {
-            Ok(address) => {
-                self.admit(cx, address, delivery, readable).map(|stored| (address.clone(), stored))
-            }
+            Ok(address) => self.admit(cx, address, delivery, readable).map(|stored| (address, stored)),
             Err(error) => Err(error.clone()),
         };
         if let Some(DeliveryState::Transactional(state)) = delivery.state() {
+            let admitted = admitted.map(|(address, stored)| (address.clone(), stored));
             self.post(cx, delivery, &state.txn_id, admitted);
-        } else if let Err(error) = admitted.and_then(|(address, stored)| self.store(cx, &address, stored)) {
+        } else if let Err(error) = admitted.and_then(|(address, stored)| self.store(cx, address, stored)) {
             refuse(cx, delivery, error, None);
         }
-        self.grant(cx, delivery.receiver(), address.ok().as_ref());
+        self.grant(cx, delivery.receiver(), address.as_ref().ok());
     }
 
     /// The address of the queue that a message is for.
