@@ -282,14 +282,23 @@ fn c10_the_end_of_the_stream_without_a_close_leaves_deliveries_in_doubt() {
     each_way(|way| {
         let mut linked = way.linked();
         linked.grant(10);
-        for (name, settled) in [(b"a", false), (b"b", false), (b"c", true), (b"d", false)] {
+        for (name, settled) in
+            [(b"a", false), (b"b", false), (b"c", true), (b"d", false), (b"e", false), (b"f", false)]
+        {
             linked.engine_sender().send(tag(name), settled, "hello").unwrap();
         }
-        for _ in 0..4 {
+        for _ in 0..6 {
             expect!(linked, Transfer { .. });
         }
-        linked.send(settled(Role::Receiver, 1, DeliveryState::Accepted).on(NEAR.peer));
-        assert!(matches!(linked.event(), Some(Event::Updated(_))));
+        let accepted = Some(DeliveryState::Accepted);
+        for told in [
+            settled(Role::Receiver, 1, DeliveryState::Accepted),
+            Disposition { state: accepted, ..disposition(Role::Receiver, 4) },
+            Disposition { settled: true, ..disposition(Role::Receiver, 5) },
+        ] {
+            linked.send(told.on(NEAR.peer));
+            assert!(matches!(linked.event(), Some(Event::Updated(_))));
+        }
         linked.shut();
         linked.expect_event(Event::Disconnected(DisconnectReason::Aborted));
         let in_doubt: Vec<_> = linked.engine().in_doubt().map(|(_, delivery)| *delivery.tag()).collect();

@@ -1,6 +1,6 @@
 //! T: values in performatives (§1).
 
-use amqp1_engine::codec::SymbolRef;
+use amqp1_engine::codec::{Decode, SymbolRef};
 use amqp1_tests::prelude::*;
 
 /// A performative of these encoded fields.
@@ -591,4 +591,19 @@ fn t1_to_t13_a_bad_value_in_a_message_is_told_to_its_reader_and_the_link_lives()
             linked.session_is_fine();
         }
     });
+}
+
+#[test]
+fn a_value_is_read_in_the_place_of_another() {
+    let mut number = 7_u32;
+    assert_eq!(number.parse_from(&[0x52, 9, 1]), Ok(&[1][..]));
+    assert_eq!(number, 9);
+    assert!(number.parse_from(&[0x53, 9]).is_err(), "that is a ulong");
+}
+
+#[test]
+fn a_map_is_asked_for_any_key() {
+    let map = Map::from_iter([(Value::Uint(1), Value::Bool(true)), (Value::from("1"), Value::Null)]);
+    assert_eq!(map.get_value(&Value::Uint(1)), Some(&Value::Bool(true)));
+    assert_eq!((map.get_value(&Value::Ulong(1)), map.get("1")), (None, Some(&Value::Null)));
 }

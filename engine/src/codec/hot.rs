@@ -641,6 +641,82 @@ mod tests {
         dispositions: Disposition;
     }
 
+    /// Has `value` read by hand from `list`, short and with much behind it.
+    fn reads<T: Hot + PartialEq + core::fmt::Debug>(list: &[u8], value: &T) {
+        for payload in [&[][..], &[7], &[7; 100]] {
+            let bytes = [list, payload].concat();
+            let mut read = T::unset();
+            assert_eq!((read.read(&bytes), &read), (Some(payload), value), "{list:02x?}");
+        }
+    }
+
+    /// The same, from what was written by hand.
+    fn writes<T: Hot + PartialEq + core::fmt::Debug>(value: &T) {
+        let mut list = Vec::new();
+        assert!(value.write(&mut list), "{value:?}");
+        reads(&list, value);
+    }
+
+    /// The general form would give the same, for ten times the work.
+    #[test]
+    fn what_peers_send_all_the_time_is_read_and_written_by_hand() {
+        for number in [0, 1, 0xff, 0x100, u32::MAX] {
+            for len in [0, 1, 8, 32] {
+                for (settled, more) in [(false, false), (true, false), (false, true)] {
+                    writes(&Transfer {
+                        delivery_id: Some(Serial::new(number)),
+                        delivery_tag: DeliveryTag::new(&[7; 32][..len]).ok(),
+                        message_format: Some(number),
+                        settled: Some(settled),
+                        more,
+                        ..Transfer::new(Handle(number))
+                    });
+                }
+            }
+            let session = Flow {
+                next_incoming_id: Some(Serial::new(number)),
+                ..Flow::new(number, Serial::new(number), number)
+            };
+            let link = Flow {
+                handle: Some(Handle(number)),
+                delivery_count: Some(Serial::new(number)),
+                link_credit: Some(number),
+                ..session.clone()
+            };
+            let told = Flow { available: Some(number), ..link.clone() };
+            let drained = Flow { drain: true, ..told.clone() };
+            let asked = Flow { echo: true, ..session.clone() };
+            [session, link, told, drained, asked].iter().for_each(writes);
+            let states = [None, Some(DeliveryState::Accepted), Some(DeliveryState::Released)];
+            for (role, state) in [Role::Sender, Role::Receiver].into_iter().zip([&states, &states]) {
+                for state in state {
+                    for (last, settled, batchable) in [(None, false, false), (Some(9), true, true)] {
+                        writes(&Disposition {
+                            last: last.map(Serial::new),
+                            settled,
+                            state: state.clone(),
+                            batchable,
+                            ..Disposition::new(role, Serial::new(number))
+                        });
+                    }
+                }
+            }
+        }
+        // Others write fields out that are null or as wide as can be, and a transfer that goes on with a delivery has few.
+        let uint = [code::UINT, 0, 0, 0, 5];
+        let head = |descriptor, size, count| [0, code::SMALLULONG, descriptor, code::LIST8, size, count];
+        let goes_on = [&head(0x14, 11, 6)[..], &uint, &[0x40, 0x40, 0x40, 0x42, 0x41]].concat();
+        reads(&goes_on, &Transfer { settled: Some(false), more: true, ..Transfer::new(Handle(5)) });
+        let number = Serial::new(5);
+        let flow = [&head(0x13, 27, 10)[..], &uint.repeat(4), &[0x40, 0x40, 0x40, 0x43, 0x42, 0x42]].concat();
+        let session = Flow { next_incoming_id: Some(number), available: Some(0), ..Flow::new(5, number, 5) };
+        reads(&flow, &session);
+        let disposition = [&head(0x15, 15, 6)[..], &[0x42], &uint, &uint, &[0x41, 0x40, 0x42]].concat();
+        let settled =
+            Disposition { last: Some(number), settled: true, ..Disposition::new(Role::Sender, number) };
+        reads(&disposition, &settled);
+    }
+
     /// Fields as they occur in the three, and others.
     fn field() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![
