@@ -1,15 +1,20 @@
 //! What has numbers that ascend, by number.
 
-use std::collections::VecDeque;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    iter,
+};
 
 /// Items in the order of their numbers.
 ///
 /// Nearly all come at the back and go at the front. What goes from the middle leaves a hole; when three of four are holes
-/// they are squeezed out.
+/// they are squeezed out. What comes into the middle, and finds no hole of its own, stands apart.
 #[derive(Debug)]
 pub(super) struct Numbered<T> {
     /// Ascending numbers; neither end is a hole.
-    items: VecDeque<(u64, Option<T>)>,
+    row: VecDeque<(u64, Option<T>)>,
+    /// Those that came behind a higher number.
+    late: BTreeMap<u64, T>,
     len: usize,
 }
 
@@ -18,7 +23,7 @@ const SQUEEZE_ABOVE: usize = 64;
 
 impl<T> Numbered<T> {
     pub(super) const fn new() -> Self {
-        Self { items: VecDeque::new(), len: 0 }
+        Self { row: VecDeque::new(), late: BTreeMap::new(), len: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -32,70 +37,82 @@ impl<T> Numbered<T> {
     /// Adds an item whose number none has.
     pub(super) fn insert(&mut self, number: u64, item: T) {
         self.len += 1;
-        if self.items.back().is_none_or(|&(last, _)| last < number) {
-            return self.items.push_back((number, Some(item)));
+        if self.row.back().is_none_or(|&(last, _)| last < number) {
+            return self.row.push_back((number, Some(item)));
         }
         let index = self.at_or_behind(number);
-        match self.items.get_mut(index) {
+        match self.row.get_mut(index) {
             Some((found, hole)) if *found == number => *hole = Some(item),
-            _ => self.items.insert(index, (number, Some(item))),
+            _ => drop(self.late.insert(number, item)),
         }
     }
 
     pub(super) fn get(&self, number: u64) -> Option<&T> {
-        let (found, item) = self.items.get(self.at_or_behind(number))?;
-        item.as_ref().filter(|_| *found == number)
+        match self.row.get(self.at_or_behind(number)) {
+            Some((found, Some(item))) if *found == number => Some(item),
+            _ => self.late.get(&number),
+        }
     }
 
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
         let index = self.at_or_behind(number);
-        let (found, item) = self.items.get_mut(index)?;
-        item.as_mut().filter(|_| *found == number)
+        match self.row.get_mut(index) {
+            Some((found, Some(item))) if *found == number => Some(item),
+            _ => self.late.get_mut(&number),
+        }
     }
 
     pub(super) fn remove(&mut self, number: u64) -> Option<T> {
         let index = self.at_or_behind(number);
-        let item = self.items.get_mut(index).filter(|(found, _)| *found == number)?.1.take()?;
+        let in_row = self.row.get_mut(index).filter(|(found, _)| *found == number);
+        let item = match in_row.and_then(|(_, item)| item.take()) {
+            Some(item) => item,
+            None => self.late.remove(&number)?,
+        };
         self.len -= 1;
-        while let Some((_, None)) = self.items.front() {
-            self.items.pop_front();
+        while let Some((_, None)) = self.row.front() {
+            self.row.pop_front();
         }
-        while let Some((_, None)) = self.items.back() {
-            self.items.pop_back();
+        while let Some((_, None)) = self.row.back() {
+            self.row.pop_back();
         }
-        if self.items.len() > SQUEEZE_ABOVE && self.len < self.items.len() / 4 {
-            self.items.retain(|(_, item)| item.is_some());
+        if self.row.len() > SQUEEZE_ABOVE && self.len < self.row.len() / 4 {
+            self.row.retain(|(_, item)| item.is_some());
         }
         Some(item)
     }
 
     /// The items from this number on.
     pub(super) fn from(&self, number: u64) -> impl Iterator<Item = (u64, &T)> {
-        let items = self.items.range(self.at_or_behind(number)..);
-        items.filter_map(|(number, item)| Some((*number, item.as_ref()?)))
+        let row = self.row.range(self.at_or_behind(number)..);
+        let mut row = row.filter_map(|(number, item)| Some((*number, item.as_ref()?))).peekable();
+        let mut late = self.late.range(number..).map(|(number, item)| (*number, item)).peekable();
+        iter::from_fn(move || match (row.peek(), late.peek()) {
+            (Some((in_row, _)), Some((behind, _))) if behind < in_row => late.next(),
+            (None, _) => late.next(),
+            _ => row.next(),
+        })
     }
 
-    /// All of them.
+    /// All of them, in no order.
     pub(super) fn into_items(self) -> impl Iterator<Item = T> {
-        self.items.into_iter().filter_map(|(_, item)| item)
+        self.row.into_iter().filter_map(|(_, item)| item).chain(self.late.into_values())
     }
 
-    /// The index of a number, or of the first behind it.
+    /// The index in the row of a number, or of the first behind it.
     fn at_or_behind(&self, number: u64) -> usize {
-        let Some(&(front, _)) = self.items.front() else { return 0 };
+        let Some(&(front, _)) = self.row.front() else { return 0 };
         // Without a gap before it, it stands as many behind the front as its number says.
         let steps = usize::try_from(number.saturating_sub(front)).unwrap_or(usize::MAX);
-        match self.items.get(steps) {
+        match self.row.get(steps) {
             Some(&(found, _)) if found == number => steps,
-            _ => self.items.partition_point(|&(found, _)| found < number),
+            _ => self.row.partition_point(|&(found, _)| found < number),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     /// As a tree would have it, whatever comes and goes in which order.
@@ -106,7 +123,7 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 33) % below
         };
-        let (mut items, mut tree) = (Numbered::new(), BTreeMap::new());
+        let (mut items, mut tree, mut is_late) = (Numbered::new(), BTreeMap::new(), false);
         for step in 0..40_000 {
             // Now many numbers and now few, so that there are gaps and holes enough to be squeezed out.
             let numbers = if step / 1_000 % 2 == 0 { 20 } else { 400 };
@@ -125,7 +142,9 @@ mod tests {
             assert_eq!((items.len(), items.is_empty()), (tree.len(), tree.is_empty()));
             assert_eq!(items.get(from), tree.get(&from));
             assert_eq!(items.get_mut(from), tree.get_mut(&from));
-            assert!(items.items.len() <= SQUEEZE_ABOVE.max(4 * tree.len() + 3), "holes are squeezed out");
+            assert!(items.row.len() <= SQUEEZE_ABOVE.max(4 * tree.len() + 3), "holes are squeezed out");
+            is_late |= !items.late.is_empty();
         }
+        assert!(is_late);
     }
 }
