@@ -590,6 +590,26 @@ fn m4_room_comes_back_when_messages_expire() {
     delivery.accept().unwrap();
 }
 
+#[test]
+fn m4_what_comes_back_before_it_expires_is_dropped_when_it_does() {
+    let limits = Limits { queue: Bound { messages: 2, bytes: 1 << 20 }, ..Limits::default() };
+    let broker = start_with(limits);
+    let (connection, other) = (connect(broker.address()), connect(broker.address()));
+    let (sender, consumer) = (connection.sender("q").unwrap(), other.receiver("q").unwrap());
+    // When the first expires, both are out for delivery and none waits.
+    for ttl in [100, 800] {
+        let mut message = Message::from(format!("ttl {ttl}"));
+        message.header_mut().ttl = Some(ttl);
+        sender.send(message).unwrap().accepted().unwrap();
+    }
+    consumer.recv().unwrap().accept().unwrap();
+    thread::sleep(Duration::from_millis(300));
+    sender.send("stays").unwrap().accepted().unwrap();
+    other.close().unwrap();
+    // Nobody touches the queue any more, and while it is full it gives no credit.
+    connection.sender("q").unwrap().send("later").unwrap().accepted().unwrap();
+}
+
 //= 3.4.5-06
 #[test]
 fn a_message_whose_delivery_fails_too_often_is_dropped() {
@@ -819,6 +839,20 @@ fn a_message_too_large_for_one_consumer_goes_to_another() {
     let delivery = wide.recv().unwrap();
     assert!(text(&delivery).starts_with("large"));
     delivery.accept().unwrap();
+}
+
+#[test]
+fn a_consumer_for_which_all_is_too_large_loses_its_link() {
+    let broker = start();
+    let connection = connect(broker.address());
+    let sender = connection.sender("q").unwrap();
+    let sent: Vec<_> = (0..1_500).map(|_| sender.send("too large").unwrap()).collect();
+    sent.into_iter().for_each(|sent| sent.accepted().unwrap());
+    let narrow = LinkConfig { max_message_size: Some(1), ..LinkConfig::receiver("narrow", "q") };
+    let narrow = connection.attach_receiver(narrow, 1).unwrap();
+    assert_eq!(detached(narrow.recv().unwrap_err()), condition::RESOURCE_LIMIT_EXCEEDED);
+    let wide = connection.receiver("q").unwrap();
+    (0..1_500).for_each(|_| wide.recv().unwrap().accept().unwrap());
 }
 
 //= 3.4.5-07

@@ -27,6 +27,27 @@ fn who_need_not_tell_a_name_is_offered_anonymous_alone() {
     assert_eq!(offered.sasl_server_mechanisms, [Symbol::from_static("ANONYMOUS")]);
 }
 
+//= 2.6.3-10
+#[test]
+fn k11_a_consumer_whose_answer_fits_no_frame_of_its_is_refused() {
+    let broker = Broker::start("127.0.0.1:0").unwrap();
+    let mut peer = Peer::new(Socket::connect(broker.address().parse().unwrap()));
+    peer.send_header();
+    let narrow = Open { max_frame_size: 512, ..open("container") };
+    peer.send_all([narrow.into(), begin(0, 100, 100).into()]);
+    peer.expect_header();
+    expect!(peer, Open { .. });
+    expect!(peer, Begin { .. });
+    let kind = Symbol::from_static("apache.org:selector-filter:string");
+    let selector = Described::new(kind, format!("colour = '{}'", "x".repeat(300)));
+    let filter = Some(Fields::new().with(Symbol::from_static("mine"), selector));
+    let source = Source { address: Some("q".into()), filter, ..Source::default() };
+    let source = Some(Box::new(source));
+    peer.send(Attach { source, ..attach(&"long".repeat(50), 0, Role::Receiver) });
+    expect!(peer, Attach { source: None, .. });
+    expect!(peer, Detach { error: Some(_), closed: true, .. });
+}
+
 /// A peer that may send to a queue, over a link of this source.
 fn producer(source: Source) -> (RunningBroker, Peer<Socket>) {
     let (broker, mut peer) = begun();

@@ -59,12 +59,18 @@ impl Broker {
                 node.queue.subscribe(consumer, asked.interest.clone());
             }
         }
-        // Fails only where the link is gone again, and then that is told.
-        let _ = match link {
+        let opened = match link {
             Link::Sender(_) => cx.open_link(link, asked.source(address)),
             Link::Receiver(_) => cx.open_link(link, asked.target(address)),
         };
-        Ok(Some(queue))
+        match opened {
+            Ok(()) => Ok(Some(queue)),
+            // The answer does not fit the peer's frames, or the link is gone again, and then that is told.
+            Err(misuse) => {
+                self.leave(cx, &queue, link);
+                Err(error(condition::NOT_ALLOWED, format!("the attach cannot be answered: {misuse}")))
+            }
+        }
     }
 
     /// Makes a queue of an address that none has.
@@ -118,32 +124,39 @@ impl Broker {
         self.links.get(&link.into())?.address.clone()
     }
 
-    /// Forgets those links of a connection that are gone; what they had not settled goes to others.
-    pub(super) fn forget(
+    /// Forgets those links of a connection that are gone.
+    pub(super) fn forget_all(
         &mut self,
         cx: &mut Context<'_>,
         connection: ConnectionId,
-        is_gone: impl Fn(Link, &Attached) -> bool,
+        is_gone: impl Fn(&Attached) -> bool,
     ) {
-        let Some(links) = self.connections.get_mut(&connection) else { return };
-        let gone = |link: &Link| self.links.get(link).is_none_or(|attached| is_gone(*link, attached));
-        let gone: Vec<Link> = links.iter().copied().filter(gone).collect();
-        links.retain(|link| gone.binary_search(link).is_err());
-        if links.is_empty() {
-            self.connections.remove(&connection);
-        }
+        let Some(links) = self.connections.get(&connection) else { return };
+        let is_gone = |link: &Link| self.links.get(link).is_none_or(&is_gone);
+        let gone: Vec<Link> = links.iter().copied().filter(is_gone).collect();
         for link in gone {
-            let Some(attached) = self.links.remove(&link) else { continue };
-            if self.names.get(&attached.name) == Some(&link) {
-                self.names.remove(&attached.name);
+            self.forget(cx, connection, link);
+        }
+    }
+
+    /// Forgets a link that is gone; what it had not settled goes to others.
+    pub(super) fn forget(&mut self, cx: &mut Context<'_>, connection: ConnectionId, link: Link) {
+        if let Some(links) = self.connections.get_mut(&connection) {
+            links.remove(&link);
+            if links.is_empty() {
+                self.connections.remove(&connection);
             }
-            if let Link::Receiver(producer) = link {
-                self.stalled.remove(&producer);
-            }
-            self.leave_transactions(cx, attached.session, link);
-            for address in [attached.address, attached.stalled_at].into_iter().flatten() {
-                self.leave(cx, &address, link);
-            }
+        }
+        let Some(attached) = self.links.remove(&link) else { return };
+        if self.names.get(&attached.name) == Some(&link) {
+            self.names.remove(&attached.name);
+        }
+        if let Link::Receiver(producer) = link {
+            self.stalled.remove(&producer);
+        }
+        self.leave_transactions(cx, attached.session, link);
+        for address in [attached.address, attached.stalled_at].into_iter().flatten() {
+            self.leave(cx, &address, link);
         }
     }
 

@@ -12,7 +12,7 @@ use amqp1_engine::{
 };
 use bytes::Bytes;
 
-use super::{Broker, Node, Offered, Overrun, Stored, termini::error, topics::is_topic};
+use super::{Broker, Node, Offered, Overrun, Stored, queue::MAX_BARRED, termini::error, topics::is_topic};
 
 /// The outcome of a message that was not taken.
 const REJECTED: Symbol = Symbol::from_static("amqp:rejected:list");
@@ -103,16 +103,12 @@ impl Broker {
 
     /// Puts a message into its queue, or those of its topic, and sends on what can be sent.
     fn store(&mut self, cx: &mut Context<'_>, address: &Str, stored: Stored) -> Result<(), Error> {
-        let expires = stored.expires;
         let pushed = match is_topic(address) {
             true => Some(self.distribute(cx, address, &stored)),
             false => self.deliver_after(cx, address, |node| node.queue.push(stored)),
         };
         if let Some(Err(Overrun)) = pushed {
             return Err(full(address));
-        }
-        if let Some(expires) = expires {
-            self.look_at(cx, expires);
         }
         Ok(())
     }
@@ -141,22 +137,33 @@ impl Broker {
         address: &Str,
         change: impl FnOnce(&mut Node) -> T,
     ) -> Option<T> {
+        let mut next_expiry = None;
         let (changed, stalled, is_over) = self.change(address, |node| {
             let changed = change(node);
             let Node { queue, draining, stalled, lifetime, links, .. } = node;
-            queue.expire(cx.now());
-            queue.deliver(|consumer, stored| offer(cx, consumer, stored));
-            draining.retain(|&consumer| {
-                let has_more = queue.has_for(consumer);
-                if !has_more {
-                    cx.drained(consumer);
-                }
-                has_more
-            });
+            let has_expired = queue.expire(cx.now());
+            let was_offered = queue.deliver(|consumer, stored| offer(cx, consumer, stored));
+            if has_expired || was_offered {
+                draining.retain(|&consumer| {
+                    let has_more = queue.has_for(consumer);
+                    if !has_more {
+                        cx.drained(consumer);
+                    }
+                    has_more
+                });
+            }
+            for consumer in queue.take_excluded() {
+                let description = format!("{MAX_BARRED} messages cannot be delivered here");
+                cx.close_with(consumer, error(condition::RESOURCE_LIMIT_EXCEEDED, description));
+            }
+            next_expiry = queue.next_expiry();
             let may_go_on = !stalled.is_empty() && queue.is_half_free();
             let stalled = may_go_on.then(|| mem::take(stalled));
             (changed, stalled, lifetime.is_over(links.len(), queue.size().messages))
         })?;
+        if let Some(expires) = next_expiry {
+            self.look_at(cx, expires);
+        }
         if let Some(stalled) = stalled {
             for producer in stalled {
                 self.grant_again(cx, producer, address);
@@ -191,8 +198,12 @@ impl Broker {
             && let Some(node) = self.queues.get_mut(&fullest)
         {
             node.stalled.insert(producer);
-            if let Some(attached) = self.links.get_mut(&producer.into()) {
-                attached.stalled_at = Some(fullest);
+            if let Some(attached) = self.links.get_mut(&producer.into())
+                && let Some(before) = attached.stalled_at.replace(fullest.clone())
+                && before != fullest
+                && let Some(node) = self.queues.get_mut(&before)
+            {
+                node.stalled.remove(&producer);
             }
         }
         let wanted = u32::try_from(room.min(in_all)).unwrap_or(u32::MAX).min(CREDIT);

@@ -57,9 +57,6 @@ use transactions::Transactions;
 mod topics;
 use topics::{Subscription, Topics};
 
-/// From how many messages a consumer may bar itself before its link is closed.
-const MAX_BARRED: usize = 1_000;
-
 /// Is told the address once peers can connect.
 type WhenListening = Box<dyn FnOnce(&str) + Send>;
 
@@ -275,14 +272,9 @@ impl Handler for Broker {
         let Some(address) = self.linked_to(consumer) else {
             return;
         };
-        let barred = self.deliver_after(cx, &address, |node| {
+        self.deliver_after(cx, &address, |node| {
             node.queue.settle(consumer, number(&tracker.tag()), outcome);
-            node.queue.barred_from(consumer)
         });
-        if barred.is_some_and(|barred| barred > MAX_BARRED) {
-            let description = format!("{MAX_BARRED} messages cannot be delivered here");
-            cx.close_with(consumer, error(condition::RESOURCE_LIMIT_EXCEEDED, description));
-        }
     }
 
     fn on_timer(&mut self, cx: &mut Context<'_>, timer: TaskId) {
@@ -299,22 +291,22 @@ impl Handler for Broker {
 
     fn on_link_closed(&mut self, cx: &mut Context<'_>, link: Link) {
         if let Some(connection) = cx.connection_of(link) {
-            self.forget(cx, connection, |other, _| other == link);
+            self.forget(cx, connection, link);
         }
     }
 
     fn on_session_closed(&mut self, cx: &mut Context<'_>, session: SessionId) {
         if let Some(connection) = cx.connection_of(session) {
-            self.forget(cx, connection, |_, attached| attached.session == session);
+            self.forget_all(cx, connection, |attached| attached.session == session);
         }
     }
 
     fn on_connection_closed(&mut self, cx: &mut Context<'_>, connection: ConnectionId) {
-        self.forget(cx, connection, |_, _| true);
+        self.forget_all(cx, connection, |_| true);
     }
 
     fn on_disconnected(&mut self, cx: &mut Context<'_>, connection: ConnectionId, _: &Disconnected) {
-        self.forget(cx, connection, |_, _| true);
+        self.forget_all(cx, connection, |_| true);
     }
 }
 

@@ -1,6 +1,9 @@
 //! One queue: no link, socket or clock in it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    mem,
+};
 
 use amqp1_engine::{
     Instant,
@@ -55,6 +58,10 @@ pub enum Offered {
     Never,
 }
 
+/// From how many messages that are there a consumer may have barred itself: by refusing them for good, or because they are
+/// longer than it takes.
+pub(super) const MAX_BARRED: usize = 1_000;
+
 /// The queue holds twice its bound: its producers do not heed their credit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overrun;
@@ -82,6 +89,10 @@ pub struct Queue<C> {
     consumers: BTreeMap<C, Consumer>,
     /// Consumers that are ready; the first has its turn.
     turns: VecDeque<C>,
+    /// Whether a message or a consumer has come since all who are ready were offered what there is.
+    has_news: bool,
+    /// Consumers that have barred themselves from too many messages, until somebody asks.
+    excluded: Vec<C>,
     looks: u64,
 }
 
@@ -131,6 +142,8 @@ impl<C: Copy + Ord> Queue<C> {
             expiring: BTreeSet::new(),
             consumers: BTreeMap::new(),
             turns: VecDeque::new(),
+            has_news: false,
+            excluded: Vec::new(),
             looks: 0,
         }
     }
@@ -203,9 +216,11 @@ impl<C: Copy + Ord> Queue<C> {
         self.bytes -= stored.payload.len();
     }
 
-    /// Drops what is of no use any more of that which waits. What is out for delivery is dropped when it comes back.
+    /// Drops what is of no use any more of that which waits: whether there was anything. What is out for delivery is dropped
+    /// when it comes back.
     //= 3.2.1-12
-    pub fn expire(&mut self, now: Instant) {
+    pub fn expire(&mut self, now: Instant) -> bool {
+        let before = self.waiting.len();
         while let Some(&(expires, place)) = self.expiring.first()
             && expires <= now
         {
@@ -213,6 +228,7 @@ impl<C: Copy + Ord> Queue<C> {
                 self.forget(place, &entry);
             }
         }
+        self.waiting.len() < before
     }
 
     /// When the first message that waits is of no use any more.
@@ -249,6 +265,7 @@ impl<C: Copy + Ord> Queue<C> {
 
     /// The consumer can take messages: it gets its turn after those that are ready already.
     pub fn ready(&mut self, id: C) {
+        self.has_news = true;
         if let Some(consumer) = self.consumers.get_mut(&id)
             && !consumer.is_ready
         {
@@ -257,8 +274,12 @@ impl<C: Copy + Ord> Queue<C> {
         }
     }
 
-    /// Offers messages to the consumers that are ready, one to each in turn, until there are no more of either.
-    pub fn deliver(&mut self, mut offer: impl FnMut(C, &Stored) -> Offered) {
+    /// Offers messages to the consumers that are ready, one to each in turn, until there are no more of either: whether there
+    /// was anything new to offer, or to offer to.
+    pub fn deliver(&mut self, mut offer: impl FnMut(C, &Stored) -> Offered) -> bool {
+        if !mem::take(&mut self.has_news) {
+            return false;
+        }
         let mut in_vain = 0;
         while in_vain < self.turns.len() && !self.waiting.is_empty() {
             let Some(id) = self.turns.pop_front() else { break };
@@ -278,8 +299,12 @@ impl<C: Copy + Ord> Queue<C> {
                 }
                 Offered::Never => {
                     entry.is_barred = true;
-                    consumer.barred.insert(place);
-                    self.turns.push_front(id);
+                    if consumer.bar(place) {
+                        consumer.is_ready = false;
+                        self.excluded.push(id);
+                    } else {
+                        self.turns.push_front(id);
+                    }
                     continue;
                 }
                 _ if consumer.interest.copies => consumer.next = place + 1,
@@ -299,6 +324,7 @@ impl<C: Copy + Ord> Queue<C> {
             self.turns.push_back(id);
             in_vain = 0;
         }
+        true
     }
 
     /// Whether a message waits that may go to this consumer.
@@ -314,10 +340,10 @@ impl<C: Copy + Ord> Queue<C> {
         (consumer.interest == Interest::default()).then_some(self.waiting.len())
     }
 
-    /// From how many of the queue's messages a consumer is barred.
-    #[must_use]
-    pub fn barred_from(&self, id: C) -> usize {
-        self.consumers.get(&id).map_or(0, |consumer| consumer.barred.len())
+    /// Consumers that have barred themselves from [more messages](MAX_BARRED) than they may since this was asked last: it is
+    /// time that they go.
+    pub fn take_excluded(&mut self) -> Vec<C> {
+        mem::take(&mut self.excluded)
     }
 
     /// How often a consumer has looked at a message so far, to take it or to pass on.
@@ -361,7 +387,9 @@ impl<C: Copy + Ord> Queue<C> {
                     && let Some(consumer) = self.consumers.get_mut(&id)
                 {
                     entry.is_barred = true;
-                    consumer.barred.insert(place);
+                    if consumer.bar(place) {
+                        self.excluded.push(id);
+                    }
                 }
                 //= 3.4.5-06
                 let failed = modified.delivery_failed.unwrap_or(false);
@@ -410,6 +438,7 @@ impl<C: Copy + Ord> Queue<C> {
             self.expiring.insert((expires, place));
         }
         self.waiting.insert(place, entry);
+        self.has_news = true;
     }
 
     /// Takes a message from those that wait.
@@ -475,6 +504,12 @@ impl<C: Copy + Ord> Queue<C> {
 }
 
 impl Consumer {
+    /// Bars it from a message: whether that is one too many.
+    fn bar(&mut self, place: u64) -> bool {
+        self.barred.insert(place);
+        self.barred.len() > MAX_BARRED
+    }
+
     fn wants(&self, place: u64, entry: &Entry) -> bool {
         if self.barred.contains(&place) {
             return false;
@@ -551,6 +586,10 @@ mod tests {
 
     fn oldest(queue: &Queue<char>) -> &Entry {
         queue.waiting.get(0).unwrap()
+    }
+
+    fn barred(queue: &Queue<char>) -> usize {
+        queue.consumers[&'a'].barred.len()
     }
 
     fn text(stored: &Stored) -> String {
@@ -728,7 +767,7 @@ mod tests {
         deliver(&mut queue, &mut credit, &mut 0);
         let not_here = Modified { undeliverable_here: Some(true), ..Modified::default() };
         queue.settle('a', 0, Some(&DeliveryState::Modified(Box::new(not_here))));
-        assert_eq!(queue.barred_from('a'), 1);
+        assert_eq!(barred(&queue), 1);
         credit.insert('a', 9);
         queue.ready('a');
         assert_eq!(deliver(&mut queue, &mut credit, &mut 1), sent(&[('a', "2")]));
@@ -738,7 +777,7 @@ mod tests {
         credit.insert('b', 9);
         assert_eq!(deliver(&mut queue, &mut credit, &mut 0), sent(&[('b', "1")]));
         queue.settle('b', 0, Some(&DeliveryState::Accepted));
-        assert_eq!(queue.barred_from('a'), 0, "the message is gone");
+        assert_eq!(barred(&queue), 0, "the message is gone");
     }
 
     #[test]
@@ -754,6 +793,46 @@ mod tests {
             Offered::SentSettled
         });
         assert_eq!(got, sent(&[('a', "2"), ('b', "too long for 'a'")]));
+    }
+
+    #[test]
+    fn a_consumer_that_can_take_nothing_is_not_asked_for_ever() {
+        let mut queue = Queue::new(Bound { messages: 5_000, bytes: 1_000_000 }, 9);
+        (0..5_000).for_each(|_| queue.push(stored("long")).unwrap());
+        subscribe(&mut queue, &['a']);
+        let mut asked = 0;
+        queue.deliver(|_, _| {
+            asked += 1;
+            Offered::Never
+        });
+        assert_eq!((asked, queue.take_excluded()), (MAX_BARRED + 1, vec!['a']));
+        assert_eq!((queue.take_excluded(), barred(&queue)), (vec![], MAX_BARRED + 1));
+        queue.unsubscribe('a');
+        subscribe(&mut queue, &['b']);
+        queue.deliver(|_, _| Offered::SentSettled);
+        assert!(queue.is_empty(), "another gets them all");
+    }
+
+    #[test]
+    fn nobody_is_asked_again_while_nothing_is_new() {
+        let mut queue = queue_of(&["a", "b"]);
+        let red = Interest { selector: Some("colour = 'red'".parse().unwrap()), copies: false };
+        queue.subscribe('s', red);
+        queue.ready('s');
+        assert!(queue.deliver(|_, _| Offered::Never), "it selects neither");
+        subscribe(&mut queue, &['a']);
+        let mut number = 0;
+        let mut send = |_, _: &Stored| {
+            number += 1;
+            Offered::Sent(number)
+        };
+        assert!(queue.deliver(&mut send));
+        queue.settle('a', 1, Some(&DeliveryState::Accepted));
+        assert!(!queue.deliver(&mut send), "an outcome that takes a message away is no news");
+        queue.settle('a', 2, Some(&DeliveryState::Released));
+        assert!(queue.deliver(&mut send), "one that comes back is");
+        queue.ready('a');
+        assert!(queue.deliver(&mut send), "and so is a consumer");
     }
 
     #[test]
@@ -1010,7 +1089,7 @@ mod tests {
         for _ in 0..3 {
             subscribe(&mut queue, &['a']);
             queue.deliver(|_, _| Offered::Never);
-            assert_eq!(queue.barred_from('a'), 1);
+            assert_eq!(barred(&queue), 1);
             queue.unsubscribe('a');
         }
         subscribe(&mut queue, &['a']);
