@@ -14,11 +14,17 @@ use crate::stage::{Progress, Stage, Staged, Written};
 /// What one read asks for, and a little more: large enough that a busy connection pays one system call for many frames.
 pub const READ_SIZE: usize = 64 * 1024;
 
+/// What reads ask for until one has brought that much: a program that exchanges a few short messages touches no more memory.
+const FIRST_READ: usize = 4 * SHORT;
+
 /// Input up to this size is copied: neither a short payload that is kept nor the beginning of a frame holds a block.
 const SHORT: usize = 1024;
 
 /// The length of a block: what one read brings, or a frame with 64 KiB of payload and little more.
 const BLOCK: usize = READ_SIZE + 8 * SHORT;
+
+/// The length of a block for the first reads.
+const FIRST_BLOCK: usize = FIRST_READ + 2 * SHORT;
 
 /// The length of a block for a frame that is longer.
 const LONG_BLOCK: usize = 2 * READ_SIZE + 2 * SHORT;
@@ -43,6 +49,8 @@ const SLICES: usize = 64;
 pub struct Spare {
     /// The one used last is at the end: it is the likeliest to be in the processor's cache.
     blocks: Vec<Bytes>,
+    /// Whether a read has filled what it was given.
+    is_busy: bool,
     shorts: BytesMut,
     /// What is read for [stages](crate::Stages), if there are any: it is empty between two reads.
     wire: Vec<u8>,
@@ -52,7 +60,10 @@ impl Spare {
     /// A block that nobody shares: it begins with a copy of `rest`, and has room for `wanted` bytes behind it.
     fn take(&mut self, rest: &[u8], wanted: usize) -> BytesMut {
         let needed = rest.len() + wanted;
-        let len = if needed.max(frame_size(rest).saturating_add(SHORT)) <= BLOCK {
+        let expected = needed.max(frame_size(rest).saturating_add(SHORT));
+        let len = if !self.is_busy && expected <= FIRST_BLOCK {
+            FIRST_BLOCK
+        } else if expected <= BLOCK {
             BLOCK
         } else if needed <= LONG_BLOCK {
             LONG_BLOCK
@@ -67,6 +78,14 @@ impl Spare {
         };
         block[..rest.len()].copy_from_slice(rest);
         block
+    }
+
+    /// How much to read behind the beginning of a frame: its end, and little of what follows a long one, so that there is
+    /// little to copy to the block in which the next long one is to be.
+    fn wanted(&self, beginning: &[u8]) -> usize {
+        let missing = frame_size(beginning).saturating_sub(beginning.len());
+        let least = if self.is_busy { READ_SIZE } else { FIRST_READ };
+        missing.clamp(least.saturating_sub(beginning.len()), READ_SIZE) + SHORT
     }
 
     fn put(&mut self, block: Bytes) {
@@ -217,7 +236,10 @@ impl Channel {
         self.keep(block, unread, spare);
         match result {
             Ok(0) => Ok(Received::Eof),
-            Ok(len) if len == wanted => Ok(Received::Full),
+            Ok(len) if len == wanted => {
+                spare.is_busy = true;
+                Ok(Received::Full)
+            }
             Ok(_) => Ok(Received::Bytes),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Received::Blocked),
             Err(error) => Err(error),
@@ -278,10 +300,10 @@ impl Channel {
     /// A block, where in it the unfinished frame is, and how much to read behind that.
     fn room(&mut self, spare: &mut Spare) -> (BytesMut, Range<usize>, usize) {
         let Some((block, unread)) = self.long.take() else {
-            let wanted = wanted(&self.short);
+            let wanted = spare.wanted(&self.short);
             return (spare.take(&self.short, wanted), 0..self.short.len(), wanted);
         };
-        let wanted = wanted(&block[unread.clone()]);
+        let wanted = spare.wanted(&block[unread.clone()]);
         if block.is_unique() && unread.end + wanted <= block.len() {
             return (block.into(), unread, wanted);
         }
@@ -382,13 +404,6 @@ fn hand_over(block: &Bytes, unread: Range<usize>, spare: &mut Spare, take: impl 
     end - input.len()
 }
 
-/// How much to read behind the beginning of a frame: its end, and little of what follows a long one, so that there is
-/// little to copy to the block in which the next long one is to be.
-fn wanted(beginning: &[u8]) -> usize {
-    let missing = frame_size(beginning).saturating_sub(beginning.len());
-    missing.clamp(READ_SIZE.saturating_sub(beginning.len()), READ_SIZE) + SHORT
-}
-
 /// The size that a frame begins with (§2.3.1); 0 when that has not come.
 fn frame_size(beginning: &[u8]) -> usize {
     beginning.first_chunk().map_or(0, |size| u32::from_be_bytes(*size) as usize)
@@ -441,6 +456,20 @@ mod tests {
     }
 
     #[test]
+    fn the_first_blocks_are_small() {
+        let (mut spare, mut channel) = (Spare::default(), Channel::new());
+        read(&mut channel, &mut spare, &frame(10), 10);
+        assert_eq!(spare.blocks[0].len(), FIRST_BLOCK);
+        let much = frame(10).repeat(FIRST_READ);
+        let mut much = &much[..];
+        let received = channel.read(&mut spare, socket(&mut much), Bytes::clear);
+        assert_eq!((received.unwrap(), spare.blocks.len()), (Received::Full, 1));
+        let received = channel.read(&mut spare, socket(&mut much), Bytes::clear);
+        assert_eq!(received.unwrap(), Received::Bytes);
+        assert_eq!(spare.blocks.last().unwrap().len(), BLOCK);
+    }
+
+    #[test]
     fn a_long_frame_ends_in_the_block_where_it_began() {
         let (mut spare, mut channel) = (Spare::default(), Channel::new());
         let frame = frame(2 * READ_SIZE);
@@ -490,7 +519,7 @@ mod tests {
 
     #[test]
     fn what_is_shared_is_left_alone() {
-        let (mut spare, mut channel) = (Spare::default(), Channel::new());
+        let (mut spare, mut channel) = (Spare { is_busy: true, ..Spare::default() }, Channel::new());
         let stream: Vec<u8> = (0..2 * BLOCKS as u8).flat_map(|number| [number; 3 * SHORT]).collect();
         let mut payloads = Vec::new();
         for part in stream.chunks(3 * SHORT) {
@@ -514,7 +543,7 @@ mod tests {
 
     #[test]
     fn what_a_read_can_end_with() {
-        let (mut spare, mut channel) = (Spare::default(), Channel::new());
+        let (mut spare, mut channel) = (Spare { is_busy: true, ..Spare::default() }, Channel::new());
         let nothing = |_: &mut Bytes| panic!("nothing was read");
         let mut answers = vec![Err(ErrorKind::WouldBlock.into()), Err(ErrorKind::Interrupted.into())];
         let blocked = channel.read(&mut spare, |_| answers.pop().unwrap(), nothing);
