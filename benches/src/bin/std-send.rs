@@ -1,16 +1,22 @@
-//! Sends N messages with the standard library's driver: see [`amqp1_benches::send`]. With `--ca FILE` to an `amqps` address.
+//! Sends N messages with the standard library's driver: see [`amqp1_benches::send`]. Built with the feature `tls`, with
+//! `--ca FILE` to an `amqps` address.
 
-use std::{io, process::ExitCode};
+use std::process::ExitCode;
 
-use amqp1_benches::Args;
-use amqp1_std::{Container, Error, TlsClient};
+use amqp1_std::Container;
 
 fn main() -> ExitCode {
     amqp1_benches::send::main(|handler, options| {
-        let mut tls = TlsClient::new();
-        if let Some(ca) = Args::from_env().get("--ca") {
-            tls = tls.ca_file(ca).map_err(|error| Error::System(io::Error::other(error)))?;
-        }
-        Container::with_options(handler, options).tls_client(tls).run()
+        let container = Container::with_options(handler, options);
+        #[cfg(feature = "tls")]
+        let container = match amqp1_benches::Args::from_env().get("--ca") {
+            Some(ca) => {
+                let tls = amqp1_std::TlsClient::new().ca_file(ca);
+                container
+                    .tls_client(tls.map_err(|error| amqp1_std::Error::System(std::io::Error::other(error)))?)
+            }
+            None => container,
+        };
+        container.run()
     })
 }
