@@ -322,6 +322,47 @@ fn a_durable_subscription_is_detached_and_attached_again_on_its_session() {
     }
 }
 
+//= 2.6.3-10 3.5.6-04
+#[test]
+fn a_shared_subscription_is_as_durable_as_its_links_were_told() {
+    const LINKS: [(&str, u32); 3] = [("s|a", 1), ("s|b", 2), ("s|c", 3)];
+    let attaches = |peer: &mut Peer<Socket>, (name, handle), expiry_policy| {
+        let source = Source {
+            address: Some("topic://t".into()),
+            expiry_policy,
+            capabilities: [capability::SHARED].into(),
+            ..Source::default()
+        };
+        peer.send(Attach { source: Some(source.into()), ..attach(name, handle, Role::Receiver) });
+        expect!(peer, Attach { source: Some(source), .. } => source.expiry_policy)
+    };
+    let leaves = |peer: &mut Peer<Socket>, (_, handle), closed| {
+        peer.send(Detach { closed, ..detach(handle) });
+        expect!(peer, Detach { error: None, .. });
+    };
+    let (never, link_detach) = (TerminusExpiryPolicy::Never, TerminusExpiryPolicy::LinkDetach);
+    // What the first of the links asks for, and whether it is closed.
+    for (asked, closed) in [(never, true), (link_detach, false)] {
+        let (_broker, mut peer) = begun();
+        let target = Target { address: Some("topic://t".into()), ..Target::default() };
+        peer.send(Attach { target: Some(Box::new(target.into())), ..attach("in", 0, Role::Sender) });
+        expect!(peer, Attach { .. });
+        expect!(peer, Flow { .. });
+        let [a, b, c] = LINKS;
+        assert_eq!(attaches(&mut peer, a, asked), asked);
+        assert_eq!(attaches(&mut peer, b, never), never);
+        leaves(&mut peer, a, closed);
+        assert_eq!(attaches(&mut peer, c, never), never);
+        leaves(&mut peer, b, false);
+        leaves(&mut peer, c, false);
+        peer.send(first(0, 0).with(bytes(&Message::from("meanwhile"))));
+        peer.expect(settled(Role::Receiver, 0, DeliveryState::Accepted));
+        assert_eq!(attaches(&mut peer, a, link_detach), never, "it was there before");
+        peer.send(credit(1, 1));
+        assert_eq!(peer.expect_frame("Transfer").payload, bytes(&Message::from("meanwhile")));
+    }
+}
+
 //= 3.2.5-02 3.2.10-01
 #[test]
 fn m2_maps_with_keys_or_values_that_they_may_not_have_are_rejected_and_the_link_lives() {

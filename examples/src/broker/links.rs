@@ -27,7 +27,7 @@ pub(super) struct Attached {
 impl Broker {
     /// Answers a link that a peer attached: the address of its queue or, for a producer, of its topic; none for all.
     pub(super) fn open(&mut self, cx: &mut Context<'_>, link: Link) -> Result<Option<Str>, Error> {
-        let asked = Asked::of(cx, link)?;
+        let mut asked = Asked::of(cx, link)?;
         let (address, queue) = match &asked.node {
             Wanted::Any => {
                 let _ = cx.open_link(link, ());
@@ -54,6 +54,9 @@ impl Broker {
             }
         };
         if let Some(node) = self.queues.get_mut(&queue) {
+            // A subscription that was there before may be durable though this link did not ask for that.
+            //= 2.6.3-10
+            asked.terms.is_durable = node.lifetime.is_until_closed();
             node.links.insert(link);
             if let Link::Sender(consumer) = link {
                 node.queue.subscribe(consumer, asked.interest.clone());

@@ -99,6 +99,10 @@ impl Broker {
             let node = self.queues.get_mut(&queue);
             match node {
                 Some(node) if node.subscription.as_ref() == Some(&subscription) => {
+                    // It was not durable before, or another link that shared it was closed.
+                    if asked.terms.is_durable {
+                        node.lifetime = Lifetime::UNTIL_CLOSED;
+                    }
                     return Ok(queue);
                 }
                 Some(node) if asked.terms.is_shared && !node.links.is_empty() => {
