@@ -10,6 +10,7 @@ use amqp1_engine::{
 
 use super::{
     Bound, Broker, Lifetime, Node, Queue,
+    messages::may_reject,
     termini::{Asked, Wanted, error},
     topics::is_topic,
 };
@@ -21,6 +22,8 @@ pub(super) struct Attached {
     pub(super) address: Option<Str>,
     /// The queue whose lack of room kept credit from it last.
     pub(super) stalled_at: Option<Str>,
+    /// Whether its source has an outcome for a message that is not taken.
+    pub(super) may_reject: bool,
     name: (Str, Str, bool),
 }
 
@@ -117,7 +120,8 @@ impl Broker {
         if let Some(old) = self.names.insert(name.clone(), link) {
             cx.close_with(old, error(condition::LINK_STOLEN, "the link was attached anew elsewhere"));
         }
-        let attached = Attached { session, address, stalled_at: None, name };
+        let attached =
+            Attached { session, address, stalled_at: None, may_reject: may_reject(cx, link), name };
         self.connections.entry(connection).or_default().insert(link);
         self.links.insert(link, attached);
     }

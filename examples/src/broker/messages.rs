@@ -5,7 +5,7 @@ use std::{mem, time::Duration};
 use amqp1_engine::{
     Instant,
     codec::{DecodeError, Str, Symbol},
-    container::{Context, Delivery, ReceiverId, SendRefused, SenderId},
+    container::{Context, Delivery, Link, ReceiverId, SendRefused, SenderId},
     message::{MessageView, Payload, Relay},
     txn::TxnId,
     types::{DeliveryState, DeliveryTag, Error, condition},
@@ -47,7 +47,7 @@ impl Broker {
             let admitted = admitted.map(|(address, stored)| (address.clone(), stored));
             self.post(cx, delivery, &state.txn_id, admitted);
         } else if let Err(error) = admitted.and_then(|(address, stored)| self.store(cx, address, stored)) {
-            refuse(cx, delivery, error, None);
+            self.refuse(cx, delivery, error, None);
         }
         self.grant(cx, delivery.receiver(), address.as_ref().ok());
     }
@@ -231,6 +231,29 @@ impl Broker {
         }
     }
 
+    /// Tells a producer that its message was not taken, or will not be if a transaction commits. One whose source has no
+    /// outcome for that loses its link.
+    pub(super) fn refuse(
+        &self,
+        cx: &mut Context<'_>,
+        delivery: &Delivery<'_>,
+        error: Error,
+        transaction: Option<TxnId>,
+    ) {
+        let receiver = delivery.receiver();
+        if self.links.get(&receiver.into()).is_none_or(|attached| attached.may_reject) {
+            // Fails where the producer has settled it: then there is nobody to tell.
+            let _ = match transaction {
+                Some(txn_id) => {
+                    cx.presume(delivery.id(), txn_id, DeliveryState::Rejected(Some(error.into())))
+                }
+                None => cx.reject(delivery.id(), error),
+            };
+        } else {
+            cx.close_with(receiver, error);
+        }
+    }
+
     /// Drops what has expired in any queue.
     pub(super) fn expire(&mut self, cx: &mut Context<'_>) {
         let now = cx.now();
@@ -269,25 +292,10 @@ fn not_understood(message: &MessageView<'_>) -> Option<String> {
     Some(key.to_string())
 }
 
-/// Tells a producer that its message was not taken, or will not be if a transaction commits. One whose source has no
-/// outcome for that loses its link.
-pub(super) fn refuse(
-    cx: &mut Context<'_>,
-    delivery: &Delivery<'_>,
-    error: Error,
-    transaction: Option<TxnId>,
-) {
-    let receiver = delivery.receiver();
-    let source = cx.remote_source(receiver);
-    if source.is_none_or(|source| source.outcomes.is_empty() || source.outcomes.contains(&REJECTED)) {
-        // Fails where the producer has settled it: then there is nobody to tell.
-        let _ = match transaction {
-            Some(txn_id) => cx.presume(delivery.id(), txn_id, DeliveryState::Rejected(Some(error.into()))),
-            None => cx.reject(delivery.id(), error),
-        };
-    } else {
-        cx.close_with(receiver, error);
-    }
+/// Whether the source of a link has an outcome for a message that is not taken (§3.5.3).
+pub(super) fn may_reject(cx: &Context<'_>, link: Link) -> bool {
+    let source = cx.remote_source(link);
+    source.is_none_or(|source| source.outcomes.is_empty() || source.outcomes.contains(&REJECTED))
 }
 
 pub(super) fn full(address: &Str) -> Error {

@@ -18,7 +18,7 @@ use amqp1_engine::{
 
 use super::{
     Broker, Stored,
-    messages::{full, number, refuse},
+    messages::{full, number},
     queue::Held,
     termini::error,
 };
@@ -107,7 +107,7 @@ impl Broker {
             Some(Ok(Some(txn_id))) => drop(cx.declared(delivery.id(), txn_id)),
             Some(Ok(None)) => drop(cx.accept(delivery.id())),
             //= 4.2-07 4.2-08 4.2-09 4.3-02 4.3-03 4.3-04
-            Some(Err(error)) => refuse(cx, delivery, error, None),
+            Some(Err(error)) => self.refuse(cx, delivery, error, None),
             None => {}
         }
         true
@@ -229,14 +229,14 @@ impl Broker {
         });
         let Some(txn_id) = self.known(session, txn_id) else {
             //= 4.5.8-01
-            return refuse(cx, delivery, unknown(), None);
+            return self.refuse(cx, delivery, unknown(), None);
         };
         match enlisted {
             //= 4.4-02 4.4.1-05 4.4.1-06 4.4.4.1-03 4.4.4.1-04
             Ok(()) => drop(cx.presume(delivery.id(), txn_id, DeliveryState::Accepted)),
             Err(error) => {
                 self.fail_post(cx, delivery, &error);
-                refuse(cx, delivery, error, Some(txn_id));
+                self.refuse(cx, delivery, error, Some(txn_id));
             }
         }
     }
