@@ -198,9 +198,9 @@ impl Controller {
     }
 }
 
-fn encoded(text: &str) -> Vec<u8> {
+fn encoded(message: impl Into<Message>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Message::from(text).encode(&mut bytes);
+    message.into().encode(&mut bytes);
     bytes
 }
 
@@ -587,6 +587,40 @@ fn what_cannot_be_taken_and_is_settled_lets_no_transaction_commit() {
     let DeliveryState::Transactional(state) = state else { panic!("{state:?}") };
     assert!(matches!(state.outcome, Some(DeliveryState::Rejected(Some(_)))), "{state:?}");
     controller.discharged(txn_id, false);
+}
+
+//= 4.4.4.1-03 4.4.4.1-05
+#[test]
+fn what_is_refused_with_its_link_lets_no_transaction_commit() {
+    let not_understood = || Message::from("x").with_annotation(Symbol::from_static("x-exchange"), 1u8);
+    let cases = [
+        (Source::default(), encoded(not_understood()), condition::NOT_IMPLEMENTED),
+        (outcomes(&["amqp:accepted:list"]), b"no message".to_vec(), condition::DECODE_ERROR),
+    ];
+    for (source, message, why) in cases {
+        for (fail, is_answered) in [(false, false), (false, true), (true, false), (true, true)] {
+            let mut controller = controller();
+            let source = Some(source.clone().into());
+            controller.produce_with(Attach { source, ..attach("in", IN, Role::Sender) });
+            let txn_id = controller.declare();
+            controller.posted(txn_id, "never");
+            let state = Some(Box::new(txn_id.state(None)));
+            controller.send(Transfer { state, ..first(IN, 0) }, message.clone());
+            let error = expect!(controller.peer, Detach { closed: true, error: Some(error), .. } => error);
+            assert_eq!(error.condition, why);
+            if is_answered {
+                controller.peer.send(Detach { closed: true, ..detach(IN) });
+            }
+            let id = controller.ask_discharge(txn_id.as_bytes(), fail);
+            if fail {
+                assert_eq!(controller.answer(id), DeliveryState::Accepted);
+            } else {
+                controller.rejected(id, &condition::TRANSACTION_ROLLBACK);
+            }
+            controller.consume(OUT, 1);
+            controller.nothing_comes();
+        }
+    }
 }
 
 //= 4.4.4.1-05 4.4.4.1-06

@@ -234,22 +234,28 @@ impl Broker {
     /// Tells a producer that its message was not taken, or will not be if a transaction commits. One whose source has no
     /// outcome for that loses its link.
     pub(super) fn refuse(
-        &self,
+        &mut self,
         cx: &mut Context<'_>,
         delivery: &Delivery<'_>,
         error: Error,
         transaction: Option<TxnId>,
     ) {
         let receiver = delivery.receiver();
-        if self.links.get(&receiver.into()).is_none_or(|attached| attached.may_reject) {
-            // Fails where the producer has settled it: then there is nobody to tell.
-            let _ = match transaction {
+        let may_reject = self.links.get(&receiver.into()).is_none_or(|attached| attached.may_reject);
+        // Where the producer has settled it, there is nobody to tell.
+        let is_told = !delivery.is_settled()
+            && may_reject
+            && match transaction {
                 Some(txn_id) => {
-                    cx.presume(delivery.id(), txn_id, DeliveryState::Rejected(Some(error.into())))
+                    let outcome = DeliveryState::Rejected(Some(error.clone().into()));
+                    cx.presume(delivery.id(), txn_id, outcome).is_ok()
                 }
-                None => cx.reject(delivery.id(), error),
+                None => cx.reject(delivery.id(), error.clone()).is_ok(),
             };
-        } else {
+        if !is_told {
+            self.fail_post(cx, delivery, &error);
+        }
+        if !may_reject {
             cx.close_with(receiver, error);
         }
     }

@@ -221,7 +221,7 @@ impl Handler for Broker {
     }
 
     fn on_aborted(&mut self, cx: &mut Context<'_>, delivery: DeliveryId) {
-        self.abort_post(cx, delivery);
+        self.end_post(cx, delivery);
     }
 
     fn on_sendable(&mut self, cx: &mut Context<'_>, consumer: SenderId) {

@@ -191,8 +191,8 @@ impl Broker {
         }
     }
 
-    /// The rest of a message will not come.
-    pub(super) fn abort_post(&mut self, cx: &mut Context<'_>, delivery: DeliveryId) {
+    /// A message has arrived in whole, or its rest will not come.
+    pub(super) fn end_post(&mut self, cx: &Context<'_>, delivery: DeliveryId) {
         if let Some((session, link)) = self.whose(cx, delivery)
             && let Some(resource) = self.transactions.sessions.get_mut(&session)
         {
@@ -213,11 +213,8 @@ impl Broker {
         txn_id: &[u8],
         message: Result<(Str, Stored), Error>,
     ) {
+        self.end_post(cx, delivery.id());
         let session = cx.session_of(delivery.receiver());
-        let resource = session.and_then(|session| self.transactions.sessions.get_mut(&session));
-        if let Some(resource) = resource {
-            resource.ends(delivery.receiver());
-        }
         let enlisted = message.and_then(|(address, stored)| {
             let number = self.change(&address, |node| node.queue.reserve(&stored).map(|()| node.number));
             let number = match number {
@@ -234,22 +231,17 @@ impl Broker {
         match enlisted {
             //= 4.4-02 4.4.1-05 4.4.1-06 4.4.4.1-03 4.4.4.1-04
             Ok(()) => drop(cx.presume(delivery.id(), txn_id, DeliveryState::Accepted)),
-            Err(error) => {
-                self.fail_post(cx, delivery, &error);
-                self.refuse(cx, delivery, error, Some(txn_id));
-            }
+            Err(error) => self.refuse(cx, delivery, error, Some(txn_id)),
         }
     }
 
-    /// A message is not taken. If it was posted in a transaction and is settled, nothing but the discharge can say so.
+    /// A message is not taken, and its producer hears of no outcome. If it was posted in a transaction, nothing but the
+    /// discharge can say so.
+    //= 4.4.1-05 4.4.4.1-01 4.4.4.1-02 4.4.4.1-03
     pub(super) fn fail_post(&mut self, cx: &Context<'_>, delivery: &Delivery<'_>, error: &Error) {
-        if let Some(DeliveryState::Transactional(state)) = delivery.state()
-            && delivery.is_settled()
-        {
-            let session = cx.session_of(delivery.receiver());
-            if let Some(txn_id) = self.known(session, &state.txn_id) {
-                self.fail(session, txn_id, error);
-            }
+        self.end_post(cx, delivery.id());
+        if let Some(DeliveryState::Transactional(state)) = delivery.state() {
+            self.fail(cx.session_of(delivery.receiver()), &state.txn_id, error);
         }
     }
 
@@ -320,7 +312,7 @@ impl Broker {
         let work = Work::Retire { queue, held, outcome, tracker: tracker.clone() };
         self.transactions.retired.insert((consumer, tracker.tag()), txn_id);
         if let Err(error) = self.enlist(cx, session, txn_id.as_bytes(), work) {
-            self.fail(session, txn_id, &error);
+            self.fail(session, txn_id.as_bytes(), &error);
         }
     }
 
@@ -374,11 +366,11 @@ impl Broker {
         Err(error)
     }
 
-    fn fail(&mut self, session: Option<SessionId>, txn_id: TxnId, error: &Error) {
+    fn fail(&mut self, session: Option<SessionId>, txn_id: &[u8], error: &Error) {
         let resource = session.and_then(|session| self.transactions.sessions.get_mut(&session));
         if let Some(resource) = resource {
             let error = Error { condition: condition::TRANSACTION_ROLLBACK, ..error.clone() };
-            resource.fail(txn_id.as_bytes(), error);
+            resource.fail(txn_id, error);
         }
     }
 
