@@ -326,6 +326,42 @@ fn t_04_after_a_rollback_a_message_may_be_settled_without_an_outcome() {
     assert_eq!(controller.arrives(next, "x").1, 1, "the default outcome");
 }
 
+//= 4.4.2-04
+#[test]
+fn t_04_what_is_told_anew_or_of_no_transaction_leaves_the_rest_in_its_order() {
+    let mut controller = controller();
+    controller.produce();
+    for text in ["1", "2", "3", "4"] {
+        controller.put(text);
+    }
+    let out = controller.consume(OUT, 4);
+    let [one, two, three, four] = ["1", "2", "3", "4"].map(|text| controller.arrives(out, text).0);
+    controller.nothing_comes();
+    let txn_id = controller.declare();
+    controller.posted(txn_id, "a");
+    controller.retire(txn_id, one, false);
+    controller.retire(txn_id, two, false);
+    controller.posted(txn_id, "b");
+    controller.retire(txn_id, three, false);
+    controller.retire(txn_id, four, false);
+    controller.posted(txn_id, "c");
+    // One is taken back from the transaction; of those behind it, one is retired otherwise, and one is settled.
+    let next = controller.consume(OUT + 1, 10);
+    controller.nothing_comes();
+    controller.peer.send(settled(Role::Receiver, one, DeliveryState::Released));
+    controller.arrives(next, "1");
+    let state = Some(txn_id.state(Some(DeliveryState::Released)));
+    controller.peer.send(Disposition { state, ..disposition(Role::Receiver, three) });
+    controller.peer.send(Disposition { settled: true, ..disposition(Role::Receiver, four) });
+    let asked = controller.ask_discharge(txn_id.as_bytes(), false);
+    for text in ["3", "a", "b", "c"] {
+        controller.arrives(next, text);
+    }
+    assert_eq!(controller.answer(asked), DeliveryState::Accepted);
+    expect!(controller.peer, Disposition { role: Role::Sender, first, last: Some(last), settled: true, .. }
+        if (first.get(), last.get()) == (two, three));
+}
+
 #[test]
 fn t_04_what_was_retired_stays_with_its_transaction_when_the_consumer_leaves() {
     let mut controller = controller();

@@ -29,11 +29,20 @@ const CREDIT: u32 = 100;
 /// The transactions of all peers.
 #[derive(Default)]
 pub(super) struct Transactions {
-    sessions: BTreeMap<SessionId, Resource<ReceiverId, Work>>,
+    /// Work that was taken back leaves its place empty, so that the rest keeps its own.
+    sessions: BTreeMap<SessionId, Resource<ReceiverId, Option<Work>>>,
     /// Links to the coordinator.
     controls: BTreeMap<ReceiverId, SessionId>,
     /// Messages out for delivery whose outcome is work of a transaction.
-    retired: BTreeMap<(SenderId, DeliveryTag), TxnId>,
+    retired: BTreeMap<(SenderId, DeliveryTag), Enlisted>,
+}
+
+/// Where a piece of work is.
+#[derive(Clone, Copy)]
+struct Enlisted {
+    txn_id: TxnId,
+    /// Its place among the work of the transaction.
+    at: usize,
 }
 
 /// What a transaction does when it commits.
@@ -47,6 +56,14 @@ pub(super) enum Work {
 /// A queue: its address, and its number, as another may be made in its place.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place(Str, u64);
+
+impl Transactions {
+    /// The work on a message that is out for delivery, if a transaction has any.
+    fn on(&mut self, session: SessionId, message: (SenderId, DeliveryTag)) -> Option<&mut Option<Work>> {
+        let Enlisted { txn_id, at } = *self.retired.get(&message)?;
+        self.sessions.get_mut(&session)?.work(txn_id.as_bytes()).ok()?.get_mut(at)
+    }
+}
 
 impl Work {
     const fn queue(&self) -> &Place {
@@ -124,7 +141,9 @@ impl Broker {
     ) -> Option<Result<(), Error>> {
         match self.transactions.sessions.get_mut(&session)?.discharge(control, discharge) {
             //= 4.4.4.1-05 4.4.4.1-06
-            Ok(Discharged::Committed(work)) if work.iter().any(|work| !self.is_there(work.queue())) => {
+            Ok(Discharged::Committed(work))
+                if work.iter().flatten().any(|work| !self.is_there(work.queue())) =>
+            {
                 self.undo(cx, work);
                 let text = "a queue of the transaction's messages is deleted";
                 Some(Err(error(condition::TRANSACTION_ROLLBACK, text)))
@@ -222,7 +241,7 @@ impl Broker {
                 _ => return Err(full(&address)),
             };
             let work = Work::Post { queue: Place(address, number), stored, delivery: delivery.id() };
-            self.enlist(cx, session, txn_id, work)
+            self.enlist(cx, session, txn_id, work).map(drop)
         });
         let Some(txn_id) = self.known(session, txn_id) else {
             //= 4.5.8-01
@@ -261,10 +280,8 @@ impl Broker {
                 true
             }
             // It says something else now, of no transaction.
-            (_, Some(txn_id)) => {
-                if let Some(work) = self.withdraw(cx, key, txn_id) {
-                    self.undo(cx, vec![work]);
-                }
+            (_, Some(_)) => {
+                self.withdraw(cx, key);
                 false
             }
             (_, None) => false,
@@ -277,13 +294,13 @@ impl Broker {
         tracker: &Tracker,
         txn_id: TxnId,
         outcome: Option<&DeliveryState>,
-        before: Option<TxnId>,
+        before: Option<Enlisted>,
     ) {
         let consumer = tracker.sender();
         let session = cx.session_of(consumer);
         if let Some(before) = before {
             //= 4.4.2-03
-            if before != txn_id {
+            if before.txn_id != txn_id {
                 let text = "an outcome was told in another transaction that is not discharged";
                 let control = session
                     .and_then(|session| self.transactions.sessions.get_mut(&session))
@@ -293,7 +310,7 @@ impl Broker {
                 }
                 return;
             }
-            return self.change_work(session, tracker, txn_id, outcome);
+            return self.change_work(cx, tracker, outcome);
         }
         let Some(outcome) = outcome.cloned() else { return };
         let Some(address) = self.linked_to(consumer) else {
@@ -310,57 +327,51 @@ impl Broker {
             return;
         };
         let work = Work::Retire { queue, held, outcome, tracker: tracker.clone() };
-        self.transactions.retired.insert((consumer, tracker.tag()), txn_id);
-        if let Err(error) = self.enlist(cx, session, txn_id.as_bytes(), work) {
-            self.fail(session, txn_id.as_bytes(), &error);
+        match self.enlist(cx, session, txn_id.as_bytes(), work) {
+            Ok(at) => {
+                self.transactions.retired.insert((consumer, tracker.tag()), Enlisted { txn_id, at });
+            }
+            Err(error) => self.fail(session, txn_id.as_bytes(), &error),
         }
     }
 
     /// The outcome of a message that was retired in the same transaction before is another now, or it is settled.
-    fn change_work(
-        &mut self,
-        session: Option<SessionId>,
-        told: &Tracker,
-        txn_id: TxnId,
-        changed: Option<&DeliveryState>,
-    ) {
-        let resource = session.and_then(|session| self.transactions.sessions.get_mut(&session));
-        let Some(Ok(work)) = resource.map(|resource| resource.work(txn_id.as_bytes())) else { return };
-        for work in work {
-            if let Work::Retire { tracker, outcome, .. } = work
-                && tracker.id() == told.id()
-            {
-                tracker.clone_from(told);
-                if let Some(changed) = changed {
-                    outcome.clone_from(changed);
-                }
+    fn change_work(&mut self, cx: &Context<'_>, told: &Tracker, changed: Option<&DeliveryState>) {
+        let Some(session) = cx.session_of(told.sender()) else { return };
+        let work = self.transactions.on(session, (told.sender(), told.tag()));
+        if let Some(Some(Work::Retire { tracker, outcome, .. })) = work {
+            tracker.clone_from(told);
+            if let Some(changed) = changed {
+                outcome.clone_from(changed);
             }
         }
     }
 
-    /// Takes the work on a message that is out for delivery off its transaction.
-    fn withdraw(&mut self, cx: &Context<'_>, key: (SenderId, DeliveryTag), txn_id: TxnId) -> Option<Work> {
-        let session = cx.session_of(key.0)?;
-        let work = self.transactions.sessions.get_mut(&session)?.work(txn_id.as_bytes()).ok()?;
-        let is_meant = |work: &Work| matches!(work, Work::Retire { tracker, .. } if (tracker.sender(), tracker.tag()) == key);
-        let at = work.iter().position(is_meant)?;
-        Some(work.remove(at))
+    /// Takes the work on a message that is out for delivery back from its transaction.
+    fn withdraw(&mut self, cx: &mut Context<'_>, message: (SenderId, DeliveryTag)) {
+        let Some(session) = cx.session_of(message.0) else { return };
+        let work = self.transactions.on(session, message).and_then(Option::take);
+        self.undo(cx, vec![work]);
     }
 
+    /// Adds work to a transaction: its place among the work of that.
     fn enlist(
         &mut self,
         cx: &mut Context<'_>,
         session: Option<SessionId>,
         txn_id: &[u8],
         work: Work,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         let resource = session.and_then(|session| self.transactions.sessions.get_mut(&session));
         let (error, work) = match resource {
-            Some(resource) => match resource.enlist(txn_id, work) {
-                Ok(()) => return Ok(()),
-                Err((error, work)) => (error, work),
-            },
-            None => (unknown(), work),
+            Some(resource) => {
+                let at = resource.work(txn_id).map_or(0, |work| work.len());
+                match resource.enlist(txn_id, Some(work)) {
+                    Ok(()) => return Ok(at),
+                    Err((error, work)) => (error, work),
+                }
+            }
+            None => (unknown(), Some(work)),
         };
         self.undo(cx, vec![work]);
         Err(error)
@@ -385,9 +396,9 @@ impl Broker {
     }
 
     /// Does the work of a transaction that commits.
-    fn carry_out(&mut self, cx: &mut Context<'_>, work: Vec<Work>) {
+    fn carry_out(&mut self, cx: &mut Context<'_>, work: Vec<Option<Work>>) {
         let mut touched = BTreeSet::new();
-        for work in work {
+        for work in work.into_iter().flatten() {
             match work {
                 Work::Post { queue: Place(address, _), stored, delivery } => {
                     if let Some(expires) = stored.expires {
@@ -415,9 +426,9 @@ impl Broker {
     }
 
     /// Takes back the work of a transaction that is rolled back.
-    fn undo(&mut self, cx: &mut Context<'_>, work: Vec<Work>) {
+    fn undo(&mut self, cx: &mut Context<'_>, work: Vec<Option<Work>>) {
         let mut touched = BTreeSet::new();
-        for work in work {
+        for work in work.into_iter().flatten() {
             if let Work::Retire { tracker, .. } = &work {
                 self.transactions.retired.remove(&(tracker.sender(), tracker.tag()));
             }
