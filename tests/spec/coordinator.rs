@@ -189,6 +189,10 @@ impl Controller {
         self.peer.send(Disposition { settled, state, ..disposition(Role::Receiver, delivery_id) });
     }
 
+    fn settle(&mut self, delivery_id: u32, state: DeliveryState) {
+        self.peer.send(settled(Role::Receiver, delivery_id, state));
+    }
+
     #[track_caller]
     fn detached(&mut self, handle: u32, condition: &Symbol) {
         let error = expect!(self.peer, Detach { handle: at, closed: true, error: Some(error), .. }
@@ -324,6 +328,86 @@ fn t_04_after_a_rollback_a_message_may_be_settled_without_an_outcome() {
     controller.nothing_comes();
     controller.peer.send(Disposition { settled: true, ..disposition(Role::Receiver, id) });
     assert_eq!(controller.arrives(next, "x").1, 1, "the default outcome");
+}
+
+//= 4.4.4.2-02
+#[test]
+fn t_04_what_is_settled_in_a_transaction_without_an_outcome_gets_the_default_outcome() {
+    let mut controller = controller();
+    controller.produce();
+    controller.put("x");
+    let out = controller.consume(OUT, 1);
+    let (id, _) = controller.arrives(out, "x");
+    controller.nothing_comes();
+    let next = controller.consume(OUT + 1, 1);
+    controller.nothing_comes();
+    let txn_id = controller.declare();
+    controller.settle(id, txn_id.state(None));
+    assert_eq!(controller.arrives(next, "x").1, 1);
+    controller.discharged(txn_id, false);
+}
+
+//= 4.4.4.2-02
+#[test]
+fn t_04_what_is_settled_in_an_unknown_transaction_is_decided_by_the_one_before() {
+    let unknown = DeliveryState::Transactional(Box::new(TransactionalState {
+        txn_id: Bytes::from_static(b"unknown"),
+        outcome: Some(DeliveryState::Accepted),
+    }));
+    let mut controller = controller();
+    controller.produce();
+    controller.put("x");
+    let out = controller.consume(OUT, 1);
+    let (id, _) = controller.arrives(out, "x");
+    controller.nothing_comes();
+    let next = controller.consume(OUT + 1, 2);
+    controller.nothing_comes();
+    let txn_id = controller.declare();
+    controller.retire(txn_id, id, false);
+    // Told of together, the first would be overtaken by the second.
+    controller.declare();
+    controller.settle(id, unknown.clone());
+    let asked = controller.ask_discharge(txn_id.as_bytes(), true);
+    let (id, failed) = controller.arrives(next, "x");
+    assert_eq!(failed, 1);
+    assert_eq!(controller.answer(asked), DeliveryState::Accepted);
+    // The same, committed.
+    let txn_id = controller.declare();
+    controller.retire(txn_id, id, false);
+    controller.declare();
+    controller.settle(id, unknown.clone());
+    controller.discharged(txn_id, false);
+    // Of no transaction before, it gets the default outcome.
+    let put = controller.send(first(IN, 0), encoded("y"));
+    let (id, _) = controller.arrives(next, "y");
+    assert_eq!(controller.answer(put), DeliveryState::Accepted);
+    let third = controller.consume(OUT + 2, 2);
+    controller.nothing_comes();
+    controller.settle(id, unknown);
+    assert_eq!(controller.arrives(third, "y").1, 1);
+}
+
+//= 4.4.2-03 4.4.4.2-02
+#[test]
+fn t_04_what_is_settled_in_another_transaction_gets_the_default_outcome_of_the_first() {
+    let mut controller = controller();
+    controller.produce();
+    controller.put("x");
+    let out = controller.consume(OUT, 1);
+    let (id, _) = controller.arrives(out, "x");
+    controller.nothing_comes();
+    let next = controller.consume(OUT + 1, 1);
+    controller.nothing_comes();
+    controller.attach_control("other", OUT + 2, Source::default());
+    let before = controller.declare();
+    controller.retire(before, id, false);
+    let other = controller.send(first(OUT + 2, 0), Request::Declare(Declare::default()).payload());
+    let DeliveryState::Declared(other) = controller.answer(other) else { panic!("not declared") };
+    controller.retire(TxnId::new(&other.txn_id).unwrap(), id, true);
+    controller.detached(OUT + 2, &condition::TRANSACTION_ROLLBACK);
+    let asked = controller.ask_discharge(before.as_bytes(), true);
+    assert_eq!(controller.arrives(next, "x").1, 1);
+    assert_eq!(controller.answer(asked), DeliveryState::Accepted);
 }
 
 //= 4.4.2-04

@@ -273,11 +273,13 @@ impl Broker {
                 let consumer = tracker.sender();
                 match self.known(cx.session_of(consumer), &state.txn_id) {
                     Some(txn_id) => self.retire_in(cx, tracker, txn_id, state.outcome.as_ref(), before),
-                    // It is settled, and what was told before is not in force any more.
-                    None if tracker.is_settled() => return false,
-                    None => cx.close_with(consumer, unknown()),
+                    // Nothing of that is in force but that it is settled.
+                    None if tracker.is_settled() => self.change_work(cx, tracker, None),
+                    None => {
+                        cx.close_with(consumer, unknown());
+                        true
+                    }
                 }
-                true
             }
             // It says something else now, of no transaction.
             (_, Some(_)) => {
@@ -288,6 +290,7 @@ impl Broker {
         }
     }
 
+    /// The same for a transaction that is known.
     fn retire_in(
         &mut self,
         cx: &mut Context<'_>,
@@ -295,26 +298,29 @@ impl Broker {
         txn_id: TxnId,
         outcome: Option<&DeliveryState>,
         before: Option<Enlisted>,
-    ) {
+    ) -> bool {
         let consumer = tracker.sender();
         let session = cx.session_of(consumer);
         if let Some(before) = before {
-            //= 4.4.2-03
-            if before.txn_id != txn_id {
-                let text = "an outcome was told in another transaction that is not discharged";
-                let control = session
-                    .and_then(|session| self.transactions.sessions.get_mut(&session))
-                    .and_then(|resource| resource.control_of(txn_id.as_bytes()).ok());
-                if let Some(control) = control {
-                    self.close_control(cx, control, error(condition::TRANSACTION_ROLLBACK, text));
-                }
-                return;
+            if before.txn_id == txn_id {
+                return self.change_work(cx, tracker, outcome);
             }
-            return self.change_work(cx, tracker, outcome);
+            // As where the transaction is unknown.
+            self.change_work(cx, tracker, None);
+            //= 4.4.2-03
+            let text = "an outcome was told in another transaction that is not discharged";
+            let control = session
+                .and_then(|session| self.transactions.sessions.get_mut(&session))
+                .and_then(|resource| resource.control_of(txn_id.as_bytes()).ok());
+            if let Some(control) = control {
+                self.close_control(cx, control, error(condition::TRANSACTION_ROLLBACK, text));
+            }
+            return true;
         }
-        let Some(outcome) = outcome.cloned() else { return };
+        // Settled without one, it has the default outcome, whatever becomes of the transaction.
+        let Some(outcome) = outcome.cloned() else { return !tracker.is_settled() };
         let Some(address) = self.linked_to(consumer) else {
-            return;
+            return true;
         };
         let held = self.change(&address, |node| {
             node.queue
@@ -324,7 +330,7 @@ impl Broker {
         let Some(Some((queue, held))) = held else {
             // A copy, of which nothing depends on the outcome.
             let _ = cx.settle(tracker.id());
-            return;
+            return true;
         };
         let work = Work::Retire { queue, held, outcome, tracker: tracker.clone() };
         match self.enlist(cx, session, txn_id.as_bytes(), work) {
@@ -333,18 +339,19 @@ impl Broker {
             }
             Err(error) => self.fail(session, txn_id.as_bytes(), &error),
         }
+        true
     }
 
-    /// The outcome of a message that was retired in the same transaction before is another now, or it is settled.
-    fn change_work(&mut self, cx: &Context<'_>, told: &Tracker, changed: Option<&DeliveryState>) {
-        let Some(session) = cx.session_of(told.sender()) else { return };
+    /// The outcome of a message that is work of a transaction is another now, or it is settled: whether it is such work.
+    fn change_work(&mut self, cx: &Context<'_>, told: &Tracker, changed: Option<&DeliveryState>) -> bool {
+        let Some(session) = cx.session_of(told.sender()) else { return false };
         let work = self.transactions.on(session, (told.sender(), told.tag()));
-        if let Some(Some(Work::Retire { tracker, outcome, .. })) = work {
-            tracker.clone_from(told);
-            if let Some(changed) = changed {
-                outcome.clone_from(changed);
-            }
+        let Some(Some(Work::Retire { tracker, outcome, .. })) = work else { return false };
+        tracker.clone_from(told);
+        if let Some(changed) = changed {
+            outcome.clone_from(changed);
         }
+        true
     }
 
     /// Takes the work on a message that is out for delivery back from its transaction.
