@@ -303,6 +303,90 @@ fn w14_an_abort_waits_for_the_window_as_any_transfer_does() {
     });
 }
 
+/// A peer that has seen only the beginning of a message says what it has made of it; then it takes the rest.
+fn told_before_the_end(way: &Way, told: Disposition) -> (Linked, DeliveryId) {
+    let mut linked = stuck(way);
+    linked.engine_sender().write("two").unwrap();
+    linked.engine_sender().finish().unwrap();
+    linked.send(told.on(NEAR.peer));
+    let Some(Event::Updated(id)) = linked.event() else { panic!("no update") };
+    (linked, id)
+}
+
+/// The window opens: the rest of the message goes out.
+fn takes_the_rest(linked: &mut Linked) {
+    let opened = linked.flow();
+    linked.send(opened.on(NEAR.peer));
+    linked.expect(transfer(NEAR.engine_sender).with("two"));
+    let sender = linked.sender;
+    linked.expect_event(Event::Sendable(sender));
+}
+
+//= 2.6.12-23
+#[test]
+fn w14_a_message_that_is_settled_by_its_receiver_before_its_end_can_be_settled_at_once() {
+    each_way(|way| {
+        let rejected = DeliveryState::Rejected(None);
+        let (mut linked, id) = told_before_the_end(way, settled(Role::Receiver, 0, rejected.clone()));
+        assert_eq!(linked.engine_sender().settle(id, None), Ok(Some(rejected)));
+        assert_eq!(linked.engine_sender().settle(id, None), Err(Misuse::Gone));
+        assert_eq!(linked.engine_session().unsettled(Role::Sender), 0);
+        takes_the_rest(&mut linked);
+        linked.session_is_fine();
+    });
+}
+
+//= 2.6.12-10
+#[test]
+fn w14_an_outcome_that_is_told_before_the_end_is_settled_behind_it() {
+    each_way(|way| {
+        let (mut linked, id) = told_before_the_end(
+            way,
+            Disposition { state: Some(DeliveryState::Accepted), ..disposition(Role::Receiver, 0) },
+        );
+        assert_eq!(linked.engine_sender().settle(id, None), Ok(Some(DeliveryState::Accepted)));
+        assert_eq!(linked.engine_session().unsettled(Role::Sender), 0);
+        linked.silent();
+        takes_the_rest(&mut linked);
+        linked.expect(Disposition { settled: true, ..disposition(Role::Sender, 0) });
+        linked.session_is_fine();
+    });
+}
+
+#[test]
+fn w14_a_run_of_updates_settles_what_is_told_before_its_end() {
+    each_way(|way| {
+        let (mut linked, id) = told_before_the_end(way, settled(Role::Receiver, 0, DeliveryState::Released));
+        let mut updates = Vec::new();
+        linked.engine().take_updates(id, |update| updates.push(update)).unwrap();
+        let [update] = &updates[..] else { panic!("{updates:?}") };
+        assert_eq!((update.id, &update.state, update.settled), (id, &Some(DeliveryState::Released), true));
+        takes_the_rest(&mut linked);
+        linked.session_is_fine();
+    });
+}
+
+//= 2.6.14-05
+#[test]
+fn w14_a_message_that_is_settled_before_its_end_can_be_given_up() {
+    each_way(|way| {
+        let mut linked = stuck(way);
+        let modified = DeliveryState::Modified(Box::default());
+        let told = Disposition { state: Some(modified.clone()), ..disposition(Role::Receiver, 0) };
+        linked.send(told.on(NEAR.peer));
+        let Some(Event::Updated(id)) = linked.event() else { panic!("no update") };
+        assert_eq!(linked.engine_sender().settle(id, None), Ok(Some(modified)));
+        linked.engine_sender().abort().unwrap();
+        let opened = linked.flow();
+        linked.send(opened.on(NEAR.peer));
+        // With that it is settled: no disposition follows.
+        linked.expect(Transfer { aborted: true, ..transfer(NEAR.engine_sender) });
+        let sender = linked.sender;
+        linked.expect_event(Event::Sendable(sender));
+        linked.session_is_fine();
+    });
+}
+
 #[test]
 fn w14_a_piece_that_the_window_has_not_taken_goes_with_its_link_session_or_connection() {
     each_way(|way| {

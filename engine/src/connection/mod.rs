@@ -14,7 +14,7 @@ use crate::{
     sasl::{Channel, Identity},
     session::{SessionEndpoint, state::SessionStep},
     transport::{Transmit, handshake::Handshake, idle::IdleTimer},
-    types::{DeliveryState, Error, Open, Role},
+    types::{Error, Open, Role},
 };
 
 mod common;
@@ -251,9 +251,7 @@ impl Connection {
     /// Deliveries that we sent and whose outcome is not known: after [`Event::Disconnected`] they are in doubt.
     pub fn in_doubt(&self) -> impl Iterator<Item = (DeliveryId, &OutgoingDelivery)> {
         self.sessions.iter().flat_map(|(_, session)| {
-            let open = session.outgoing.iter().filter(|(_, delivery)| {
-                !delivery.remote_settled && !delivery.remote_state().is_some_and(DeliveryState::is_outcome)
-            });
+            let open = session.outgoing.iter().filter(|(_, delivery)| !delivery.is_over());
             open.map(|(number, delivery)| (DeliveryId::new(delivery.link, number), delivery))
         })
     }

@@ -262,8 +262,9 @@ impl Core {
         }
         // What was not handed over in whole is not in doubt: it never happened.
         for (link, sent) in &mut doubts {
-            if self.links.get(*link).is_some_and(|link| link.is_streaming) {
-                sent.pop();
+            if let Some(link) = self.links.get(*link).filter(|link| link.is_streaming) {
+                let started = DeliveryTag::from(link.next_tag - 1);
+                sent.pop_if(|(_, tag)| *tag == started);
             }
         }
         doubts

@@ -145,6 +145,12 @@ impl OutgoingDelivery {
     pub fn is_remotely_settled(&self) -> bool {
         self.remote_settled
     }
+
+    /// Whether the receiver has settled it or told its outcome: it is to be settled.
+    #[inline(always)]
+    pub(crate) fn is_over(&self) -> bool {
+        self.remote_settled || self.remote_state.is_outcome()
+    }
 }
 
 /// How far a delivery that we receive has come.

@@ -279,12 +279,14 @@ impl Sender<'_> {
     }
 
     /// Settles a delivery, with a last state of ours if the receiver should hear one, and forgets it: gives what the
-    /// receiver has last told. The receiver is told unless it has settled already.
+    /// receiver has last told. The receiver is told unless it has settled already. Where that, or its outcome, came before all
+    /// of the delivery was written, the rest still goes out.
     ///
     /// # Errors
     ///
     /// [`Misuse::Gone`] when it is settled, or of another link, [`Misuse::StateNotAllowed`] when the state is
-    /// `received`: that is the receiver's to tell (§3.4.1).
+    /// `received`: that is the receiver's to tell (§3.4.1), [`Misuse::Unfinished`] when more of it is to be written, and the
+    /// receiver has neither settled it nor told its outcome.
     pub fn settle(
         &mut self,
         id: DeliveryId,

@@ -33,6 +33,14 @@ pub(crate) struct Unfinished {
     pub(super) aborted: bool,
     /// The transaction that it is posted in.
     pub(super) transaction: Option<TxnId>,
+    /// The user has settled it, with this state: the receiver hears of it behind the last frame.
+    pub(super) settlement: Option<Option<DeliveryState>>,
+}
+
+impl Unfinished {
+    pub(super) fn new(number: Serial, size: u64, rest: Bytes, finished: bool) -> Self {
+        Self { number, size, rest, finished, aborted: false, transaction: None, settlement: None }
+    }
 }
 
 /// Why the user of a sender was told, or will find out, that it cannot send now.
@@ -190,11 +198,12 @@ impl Connection {
         }
         let mut path = self.send_path(id.link().0).ok_or(Misuse::Gone)?;
         let slot = path.find(id).ok_or(Misuse::Gone)?;
-        if path.is_unfinished(id.number()) {
-            return Err(Misuse::Unfinished);
-        }
         let (session, was_full) = (path.link.session, path.is_unsettled_full());
-        let told = path.settle(slot, id.number(), state.as_ref());
+        let told = if path.is_unfinished(id.number()) {
+            path.settle_unfinished(slot, id.number(), state)?
+        } else {
+            path.settle(slot, id.number(), state.as_ref())
+        };
         if was_full {
             self.wake_session(session);
         }
@@ -439,6 +448,28 @@ impl SendPath<'_> {
         told
     }
 
+    /// The same for a delivery of which more is to be written, if the receiver has told what becomes of it.
+    ///
+    /// The rest goes out all the same: a receiver that accepts the message counts on it. It hears that we have settled only
+    /// behind that, since each transfer says that we have not (§2.7.5 settled).
+    #[cold]
+    pub(super) fn settle_unfinished(
+        &mut self,
+        slot: usize,
+        number: Serial,
+        state: Option<DeliveryState>,
+    ) -> Result<Told, Misuse> {
+        let delivery = self.session.outgoing.at_mut(slot).filter(|delivery| delivery.is_over());
+        let delivery = delivery.ok_or(Misuse::Unfinished)?;
+        let told = core::mem::take(&mut delivery.remote_state);
+        let tell = !delivery.remote_settled;
+        self.forget(number);
+        if let Some(unfinished) = &mut self.end().unfinished {
+            unfinished.settlement = tell.then_some(state);
+        }
+        Ok(told)
+    }
+
     fn forget(&mut self, number: Serial) {
         let Some(slot) = self.session.outgoing.find(number) else { return };
         if let Some(delivery) = self.session.outgoing.at_mut(slot) {
@@ -551,8 +582,7 @@ impl SendPath<'_> {
         };
         self.write_transfer(head, piece);
         let finished = delivery.finished;
-        self.end().unfinished =
-            Some(Box::new(Unfinished { number, size, rest, finished, aborted: false, transaction: None }));
+        self.end().unfinished = Some(Box::new(Unfinished::new(number, size, rest, finished)));
         self.write_unfinished();
         if let Some(blocked) = self.obstacle() {
             self.wait(blocked);
@@ -578,8 +608,7 @@ impl SendPath<'_> {
         let more = first.more;
         self.write_transfer(|out| first.encode(out), piece);
         if more {
-            let (finished, aborted) = (true, false);
-            let unfinished = Unfinished { number, size, rest, finished, aborted, transaction };
+            let unfinished = Unfinished { transaction, ..Unfinished::new(number, size, rest, true) };
             self.end().unfinished = Some(Box::new(unfinished));
             self.write_unfinished();
         }
@@ -713,6 +742,9 @@ impl SendPath<'_> {
             let piece = unfinished.rest.split_to(len);
             let more = !(unfinished.finished && unfinished.rest.is_empty());
             let aborted = unfinished.aborted;
+            let number = unfinished.number;
+            // What is given up is settled with that.
+            let settlement = unfinished.settlement.take_if(|_| !more && !aborted);
             if !more {
                 end.unfinished = None;
             }
@@ -720,6 +752,10 @@ impl SendPath<'_> {
             let state = transaction.map(|txn_id| txn_id.state(None).into());
             let transfer = Transfer { more, aborted, state, ..Transfer::new(handle) };
             self.write_transfer(|out| transfer.encode(out), piece);
+            if let Some(state) = settlement {
+                self.session.as_sender.push(number, true, state.as_ref());
+                self.common.mark_session(self.link.session, self.session);
+            }
         }
     }
 

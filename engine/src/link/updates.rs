@@ -62,12 +62,15 @@ impl SendPath<'_> {
     fn take_update(&mut self, id: DeliveryId) -> Option<Update> {
         let slot = self.find(id)?;
         let delivery = self.session.outgoing.at(slot)?;
-        let is_over = delivery.remote_settled || delivery.remote_state.is_outcome();
-        if !is_over || self.is_unfinished(id.number()) {
+        if !delivery.is_over() {
             return Some(Update { id, state: delivery.remote_state().cloned(), settled: false });
         }
         self.common.record(|tape| tape.call("settle_sent", &[&id, &None::<DeliveryState>]));
-        let state = self.settle(slot, id.number(), None).into();
-        Some(Update { id, state, settled: true })
+        let told = if self.is_unfinished(id.number()) {
+            self.settle_unfinished(slot, id.number(), None).ok()?
+        } else {
+            self.settle(slot, id.number(), None)
+        };
+        Some(Update { id, state: told.into(), settled: true })
     }
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::*;
 use crate::{
-    Misuse,
+    Misuse, SessionConfig,
     message::Message,
     types::{Error, condition},
 };
@@ -424,4 +424,47 @@ fn w_14_a_message_is_written_and_read_in_pieces() {
     world.add(Streamer { log: log.clone(), left: 100, started: false, taken: 0, parts: 0 });
     assert!(world.run());
     log.assert(&["5000000 bytes, in parts: true"]);
+}
+
+/// Rejects each message as soon as it begins to arrive.
+struct Wary;
+
+impl Handler for Wary {
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        let session = SessionConfig { incoming_window: 2, ..SessionConfig::default() };
+        let options = ConnectionOptions { session, max_frame_size: 512, ..ConnectionOptions::default() };
+        cx.listen_with(here(), options);
+    }
+
+    fn on_delivery(&mut self, cx: &mut Context<'_>, delivery: DeliveryId) {
+        cx.reject(delivery, None).unwrap();
+    }
+
+    fn on_message(&mut self, _: &mut Context<'_>, _: &Delivery<'_>) {
+        panic!("rejected before");
+    }
+}
+
+#[test]
+fn w_14_a_message_that_is_rejected_before_its_end_is_over_with_it() {
+    let log = Log::default();
+    let (noted, counted) = (log.clone(), log.clone());
+    let mut world = World::new();
+    world.add(Wary);
+    world.add(Script {
+        update: Some(Box::new(move |_, tracker| noted.note(told(tracker)))),
+        sendable: Some(Box::new(move |cx, sender| {
+            if counted.len() < 3 {
+                cx.send_payload(sender, &std::vec![7; 10_000].into(), 0).unwrap();
+            } else {
+                counted.note(format!("unsettled: {}", cx.unsettled(sender)));
+            }
+        })),
+        ..client(|cx| {
+            cx.create_sender(here(), ());
+        })
+    });
+    world.settle();
+    let rejected = |n| format!("[{n}] Some(Rejected(None)) settled");
+    log.assert(&[rejected(0), rejected(1), rejected(2), "unsettled: 0".into()]);
 }

@@ -334,6 +334,40 @@ fn r_04_a_message_in_pieces_is_reported_if_it_was_handed_over_in_whole() {
 }
 
 #[test]
+fn r_04_what_was_sent_before_a_message_that_was_rejected_before_its_end_stays_in_doubt() {
+    struct Wary;
+    impl Handler for Wary {
+        fn knobs(&self) -> Knobs {
+            Knobs { auto_accept: false, ..Knobs::default() }
+        }
+        fn on_start(&mut self, cx: &mut Context<'_>) {
+            cx.listen(here());
+        }
+        fn on_delivery(&mut self, cx: &mut Context<'_>, delivery: DeliveryId) {
+            // The first message is complete.
+            if &*cx.take(delivery).unwrap().into_bytes() == b"begun" {
+                cx.reject(delivery, None).unwrap();
+            }
+        }
+    }
+    let log = Log::default();
+    let mut world = World::new();
+    world.add(Wary);
+    world.add(Client::new(&log, |cx| {
+        let connection = cx.connect_with(here(), with(fixed(&[10])));
+        let sender = cx.create_sender(connection, "q");
+        cx.schedule(ms(1), move |cx| {
+            cx.send_payload(sender, &"whole".into(), 0).unwrap();
+            cx.start_message(sender, "begun", 0).unwrap();
+        });
+    }));
+    world.run_until(Instant::from_millis(2));
+    world.cut();
+    world.run_until(Instant::from_millis(200));
+    assert_eq!(log.lines("in doubt"), ["in doubt [0]"]);
+}
+
+#[test]
 fn r_03_what_was_received_before_cannot_be_settled_and_names_nothing_that_comes_after() {
     let log = Log::default();
     let mut world = World::new();
