@@ -1,6 +1,7 @@
 //! W: credit (§2.6.7), and D10, deliveries without it.
 
-use amqp1_tests::prelude::*;
+use amqp1_engine::container::{Address, ConnectionOptions, Context, Handler, Link, Name, Security, SenderId};
+use amqp1_tests::{Contained, prelude::*};
 
 //= 2.6.5-01 2.6.7-13 2.8.18-02
 #[test]
@@ -180,6 +181,93 @@ fn w4_drains_in_a_row_are_answered_once() {
         expect!(linked, Flow { delivery_count: Some(count), link_credit: Some(0), .. } if count.get() == 10);
         linked.session_is_fine();
     });
+}
+
+//= 2.6.7-15
+#[test]
+fn w4_a_drain_that_is_asked_for_again_is_told_again() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        let sender = linked.sender;
+        for credit in [10, 9, 8] {
+            let flow = Flow { drain: true, ..linked.link_flow(0, credit) };
+            linked.send(flow.on(NEAR.peer));
+            let events = linked.events();
+            assert!(events.contains(&Event::Drain(sender)), "{events:?}");
+        }
+        assert!(linked.engine_sender().is_draining());
+        linked.engine_sender().drained();
+        expect!(linked, Flow { delivery_count: Some(count), link_credit: Some(0), drain: true, .. }
+            if count.get() == 8);
+        linked.session_is_fine();
+    });
+}
+
+//= 2.6.7-12
+#[test]
+fn w4_credit_that_is_no_longer_to_be_drained_stays() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        for drain in [true, false] {
+            let flow = Flow { drain, ..linked.link_flow(0, 10) };
+            linked.send(flow.on(NEAR.peer));
+        }
+        linked.events();
+        assert!(!linked.engine_sender().is_draining());
+        linked.engine_sender().drained();
+        assert_eq!(linked.engine_sender().credit(), 10);
+        linked.silent();
+        linked.session_is_fine();
+    });
+}
+
+/// A program that sends, and notes what it is asked for.
+#[derive(Default)]
+struct Program(Vec<&'static str>);
+
+impl Handler for Program {
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        let options = ConnectionOptions { security: Security::None, ..ConnectionOptions::default() };
+        let connection = cx.connect_with(Address::new("localhost", 1), options);
+        cx.create_sender(connection, ("q", Name("out")));
+    }
+
+    fn on_link_flow(&mut self, _: &mut Context<'_>, _: Link) {
+        self.0.push("flow");
+    }
+
+    fn on_drain_start(&mut self, _: &mut Context<'_>, _: SenderId) {
+        self.0.push("drain");
+    }
+}
+
+#[test]
+fn w4_a_program_hears_of_each_drain_that_was_not_taken_back() {
+    let mut peer = Peer::new(Contained::new(Program::default()));
+    peer.expect_header();
+    expect!(peer, Open { .. });
+    peer.send_header();
+    peer.send(open("peer"));
+    expect!(peer, Begin { .. });
+    peer.send(Begin { remote_channel: Some(0), ..begin(0, 100, 100) });
+    expect!(peer, Attach { .. });
+    peer.send(attach("out", 0, Role::Receiver));
+    let told = |peer: &mut Peer<Contained<Program>>, drains: &[bool]| {
+        let flow = |&drain| Flow {
+            next_incoming_id: Some(Serial::new(0)),
+            handle: Some(Handle(0)),
+            delivery_count: Some(Serial::new(0)),
+            link_credit: Some(10),
+            drain,
+            ..flow(100, 0, 100)
+        };
+        peer.send_all(drains.iter().map(flow).map(Frame::from));
+        std::mem::take(&mut peer.handler().0)
+    };
+    assert_eq!(told(&mut peer, &[true]), ["flow", "drain"]);
+    assert_eq!(told(&mut peer, &[true]), ["flow", "drain"]);
+    assert_eq!(told(&mut peer, &[true, false]), ["flow"]);
+    assert_eq!(told(&mut peer, &[false, true]), ["flow", "drain"]);
 }
 
 #[test]

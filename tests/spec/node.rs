@@ -420,3 +420,58 @@ fn a_consumer_that_acquires_in_a_transaction_is_detached() {
     let error = expect!(peer, Detach { closed: true, error: Some(error), .. } => error);
     assert_eq!(error.condition, condition::NOT_IMPLEMENTED);
 }
+
+/// A peer that has sent so many messages to a queue, and consumes from it.
+fn consumer(messages: u32) -> (RunningBroker, Peer<Socket>) {
+    let (broker, mut peer) = producer(Source::default());
+    for id in 0..messages {
+        peer.send(Transfer { settled: Some(true), ..first(0, id) }.with(bytes(&Message::from("m"))));
+    }
+    let source = Source { address: Some("q".into()), ..Source::default() };
+    peer.send(Attach { source: Some(source.into()), ..attach("out", 1, Role::Receiver) });
+    expect!(peer, Attach { .. });
+    (broker, peer)
+}
+
+/// It wants ten messages or as many as there are, of which it has so many, and lets one more transfer come.
+fn drain(received: u32, sent: u32) -> Flow {
+    Flow {
+        next_incoming_id: Some(Serial::new(received)),
+        incoming_window: 1,
+        delivery_count: Some(Serial::new(received)),
+        link_credit: Some(10 - received),
+        drain: true,
+        ..credit(1, sent)
+    }
+}
+
+//= 2.6.7-15
+#[test]
+fn w4_a_drain_is_answered_when_all_has_passed_the_window() {
+    let (_broker, mut peer) = consumer(3);
+    let mut received = 0;
+    peer.send(drain(received, 3));
+    loop {
+        match peer.expect_frame("a transfer, or the answer").performative {
+            Performative::Transfer(_) => {
+                received += 1;
+                peer.send(drain(received, 3));
+            }
+            Performative::Flow(flow) if flow.link_credit == Some(0) => {
+                assert_eq!((received, flow.delivery_count), (3, Some(Serial::new(10))));
+                return;
+            }
+            Performative::Flow(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+//= 2.6.7-12
+#[test]
+fn w4_a_drain_that_is_taken_back_leaves_the_credit() {
+    let (_broker, mut peer) = consumer(0);
+    let taken_back = Flow { drain: false, echo: true, ..drain(0, 0) };
+    peer.send_all([drain(0, 0).into(), taken_back.into()]);
+    expect!(peer, Flow { link_credit: Some(10), drain: false, .. });
+}

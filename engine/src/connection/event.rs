@@ -55,7 +55,8 @@ pub enum Event {
     /// A sender that could not send now can.
     Sendable(LinkId),
     /// The receiver asks a sender to use its credit up or give it back: send, then
-    /// [`Sender::drained`](crate::Sender::drained) (§2.6.7).
+    /// [`Sender::drained`](crate::Sender::drained) (§2.6.7). It comes behind the [`LinkFlow`](Self::LinkFlow) of each flow that
+    /// asks; a later one may have [taken that back](crate::Sender::is_draining).
     Drain(LinkId),
     /// A drain that we asked for is done: no credit is left.
     Drained(LinkId),

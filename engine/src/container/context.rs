@@ -279,11 +279,19 @@ impl Context<'_> {
         }
     }
 
-    /// Gives back the credit that is left, as the peer asked in [`on_drain_start`](Handler::on_drain_start).
+    /// Gives back the credit that is left, as the peer asked in [`on_drain_start`](Handler::on_drain_start); nothing where it
+    /// does not ask any more.
     pub fn drained(&mut self, sender: SenderId) {
         if let Ok(mut sender) = self.core.sender(sender.0) {
             sender.drained();
         }
+    }
+
+    /// Whether the peer asks to use up a sender's credit or give it back, as
+    /// [`on_drain_start`](Handler::on_drain_start) told: a later flow may have taken that back.
+    #[must_use]
+    pub fn is_draining(&self, sender: SenderId) -> bool {
+        self.core.is_draining(sender.0)
     }
 
     /// Tells the peer how many messages there are to send, credit or not (§2.6.7).

@@ -197,6 +197,8 @@ impl Dispatcher<'_> {
         match event {
             Event::Sendable(_) => self.sendable(key),
             Event::LinkFlow(_) => self.for_link(key, |handler, cx, link| handler.on_link_flow(cx, link)),
+            // What the receiver has taken back meanwhile is no news.
+            Event::Drain(_) if !self.core.is_draining(key) => {}
             Event::Drain(_) => {
                 self.core.flush(key);
                 self.call(At::Link(key), |handler, cx| handler.on_drain_start(cx, SenderId(key)));

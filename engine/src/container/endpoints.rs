@@ -13,7 +13,7 @@ use crate::{
     Config, Connection, DisconnectReason, Instant, LinkId, Misuse, Receiver, Sender, SessionConfig,
     arena::Key,
     codec::{Fields, Str},
-    link::{DetachKind, KeptAttach, LinkEndpoint},
+    link::{DetachKind, KeptAttach, LinkEnd, LinkEndpoint},
     sasl::Sasl,
     types::{Error, Role, SenderSettleMode, condition},
 };
@@ -377,6 +377,12 @@ impl Core {
 
     pub(super) fn is_suspended(&self, key: Key) -> bool {
         self.link_endpoint(key).is_some_and(|link| link.received_detach == Some(DetachKind::Suspended))
+    }
+
+    /// Whether the receiver asks a sender to use its credit up or give it back.
+    pub(super) fn is_draining(&self, key: Key) -> bool {
+        self.link_endpoint(key)
+            .is_some_and(|link| matches!(&link.end, LinkEnd::Sender(end) if end.credit.is_draining()))
     }
 
     pub(super) fn flow_properties(&self, key: Key) -> Option<&Fields> {

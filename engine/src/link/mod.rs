@@ -165,6 +165,7 @@ impl LinkEnd {
                 available: 0,
                 unfinished: None,
                 waiting: Waiting::Credit,
+                drain_told: EventNumber::default(),
             }),
             Role::Receiver => Self::Receiver(ReceiverEnd::default()),
         }
@@ -178,6 +179,8 @@ pub(crate) struct SenderEnd {
     pub(crate) available: u32,
     pub(crate) unfinished: Option<Box<Unfinished>>,
     pub(crate) waiting: Waiting,
+    /// The last event that told of a drain: while it waits to be polled no second one is queued.
+    pub(crate) drain_told: EventNumber,
 }
 
 #[derive(Debug, Default)]

@@ -39,6 +39,12 @@ impl Sender<'_> {
         self.end().credit.link_credit()
     }
 
+    /// Whether the receiver asks to use the credit up or give it back (§2.6.7 drain).
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.end().credit.is_draining()
+    }
+
     /// Whether [`send`](Self::send) would take a message now. If not, [`Event::Sendable`](crate::Event::Sendable) tells
     /// when it does.
     #[must_use]
@@ -312,10 +318,12 @@ impl Sender<'_> {
         self.flow();
     }
 
-    /// Gives all credit back: the answer to [`Event::Drain`](crate::Event::Drain) when there is no more to send (§2.6.7).
+    /// Gives all credit back: the answer to [`Event::Drain`](crate::Event::Drain) when there is no more to send (§2.6.7). Does
+    /// nothing where the receiver [does not ask for it](Self::is_draining) any more.
     pub fn drained(&mut self) {
         self.connection.common.record(|tape| tape.call("drained", &[&self.id]));
-        let Some(end) = self.endpoint_mut().sender_mut() else { return };
+        let end = self.endpoint_mut().sender_mut().filter(|end| end.credit.is_draining());
+        let Some(end) = end else { return };
         end.credit.drained();
         end.waiting = Waiting::Credit;
         self.flow();

@@ -69,9 +69,9 @@ impl Connection {
         let mut drain = false;
         match &mut link.end {
             LinkEnd::Sender(end) => {
-                let was_draining = end.credit.is_draining() && end.credit.link_credit() > 0;
                 end.credit.flow(flow.delivery_count, flow.link_credit.unwrap_or(0), flow.drain);
-                drain = flow.drain && !was_draining;
+                // Told for each flow: what the user had to send when it heard of the last may be gone now.
+                drain = flow.drain && !self.common.events.waits(end.drain_told);
             }
             LinkEnd::Receiver(end) => {
                 end.credit.flow(flow.delivery_count);
@@ -89,8 +89,8 @@ impl Connection {
             self.mark_link(key);
         }
         self.wake_sender(key);
-        if drain {
-            self.common.events.push(Event::Drain(LinkId(key)));
+        if drain && let Some(end) = self.links.get_mut(key).and_then(LinkEndpoint::sender_mut) {
+            end.drain_told = self.common.events.push(Event::Drain(LinkId(key)));
         }
         self.report_drained(key);
     }

@@ -240,7 +240,7 @@ impl Handler for Broker {
             );
         }
         let Link::Sender(consumer) = link else { return };
-        let Some(address) = self.linked_to(link) else { return };
+        let Some(address) = self.linked_to(link).filter(|_| !cx.is_draining(consumer)) else { return };
         if let Some(node) = self.queues.get_mut(&address) {
             node.draining.remove(&consumer);
         }
