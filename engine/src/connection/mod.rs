@@ -251,8 +251,7 @@ impl Connection {
     /// Deliveries that we sent and whose outcome is not known: after [`Event::Disconnected`] they are in doubt.
     pub fn in_doubt(&self) -> impl Iterator<Item = (DeliveryId, &OutgoingDelivery)> {
         self.sessions.iter().flat_map(|(_, session)| {
-            let open = session.outgoing.iter().filter(|(_, delivery)| !delivery.is_over());
-            open.map(|(number, delivery)| (DeliveryId::new(delivery.link, number), delivery))
+            session.in_doubt().map(|(number, delivery)| (DeliveryId::new(delivery.link, number), delivery))
         })
     }
 

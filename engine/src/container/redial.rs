@@ -1,6 +1,13 @@
 //! Connecting, and connecting again: what a connection, its sessions and its links go through when it is lost.
 
-use alloc::{boxed::Box, collections::BTreeMap, format, string::String, sync::Arc, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet},
+    format,
+    string::String,
+    sync::Arc,
+    vec::Vec,
+};
 use core::mem;
 
 use super::{
@@ -12,10 +19,11 @@ use super::{
     state::Core,
 };
 use crate::{
-    Config, Connection, Instant, Serial,
+    Config, Connection, Instant, LinkId, Serial,
     arena::Key,
     codec::Str,
-    types::{DeliveryTag, Error},
+    session::SessionEndpoint,
+    types::{DeliveryTag, Error, Role},
 };
 
 /// A peer that points on and on is not followed for ever.
@@ -240,24 +248,27 @@ impl Core {
         self.all_in_doubt_of(link.connection, &[key])
     }
 
-    /// As [`in_doubt`](Self::in_doubt), where these links alone matter: nothing is looked for if they have nothing unsettled.
+    /// Deliveries of these links whose outcome will never be known, by link, in the order in which they were sent. Only the
+    /// sessions of senders that have something unsettled are walked: the connection may have many more.
     pub(super) fn in_doubt_on(
         &self,
         connection: Key,
         links: &[Key],
     ) -> BTreeMap<Key, Vec<(Serial, DeliveryTag)>> {
-        let has_any = |key: &Key| self.link_endpoint(*key).is_some_and(|link| link.live > 0);
-        if links.iter().any(has_any) { self.in_doubt(connection) } else { BTreeMap::new() }
-    }
-
-    /// Deliveries of a connection's senders whose outcome will never be known, by link, in the order in which they were sent.
-    pub(super) fn in_doubt(&self, key: Key) -> BTreeMap<Key, Vec<(Serial, DeliveryTag)>> {
-        let mut doubts = BTreeMap::<_, Vec<_>>::new();
-        let Some(peer) = self.connections.get(key) else { return doubts };
-        let Some(engine) = &peer.engine else { return doubts };
-        for (id, delivery) in engine.in_doubt() {
-            if let Some(link) = self.link_key(key, id.link()) {
-                doubts.entry(link).or_default().push((id.number(), *delivery.tag()));
+        let (mut doubts, mut sessions) = (BTreeMap::<_, Vec<_>>::new(), BTreeSet::new());
+        for &key in links {
+            let endpoint = self.link_endpoint(key);
+            if let Some(link) = endpoint.filter(|link| link.live > 0 && link.role() == Role::Sender) {
+                doubts.insert(key, Vec::new());
+                sessions.insert(link.session);
+            }
+        }
+        let engine = self.connections.get(connection).and_then(|peer| peer.engine.as_ref());
+        let sessions = sessions.into_iter().filter_map(|session| engine?.sessions.get(session));
+        for (number, delivery) in sessions.flat_map(SessionEndpoint::in_doubt) {
+            let link = self.link_key(connection, LinkId(delivery.link));
+            if let Some(sent) = link.and_then(|link| doubts.get_mut(&link)) {
+                sent.push((number, *delivery.tag()));
             }
         }
         // What was not handed over in whole is not in doubt: it never happened.
@@ -273,7 +284,7 @@ impl Core {
     /// Parts a connection from its byte stream, which is lost. Its sessions and links wait for another one as they did for the
     /// first; what is in doubt waits with them, or comes back to be reported.
     pub(super) fn suspend(&mut self, key: Key) -> Vec<Tracker> {
-        let mut doubts = self.in_doubt(key);
+        let mut doubts = self.in_doubt_on(key, &self.links_of(key, None));
         let Some(peer) = self.connections.get_mut(key) else { return Vec::new() };
         let Some(engine) = peer.engine.take() else { return Vec::new() };
         let (sessions, links) = (mem::take(&mut peer.sessions), mem::take(&mut peer.links));

@@ -225,11 +225,15 @@ impl Core {
     /// Answers the end of a session. It waits to be begun anew, with its links; what is in doubt waits with them, or comes back
     /// to be reported.
     fn suspend_session(&mut self, key: Key) -> Vec<Tracker> {
-        let Some(session) = self.sessions.get_mut(key) else { return Vec::new() };
-        let (connection, Some(id)) = (session.connection, session.engine.take()) else { return Vec::new() };
-        let mut doubts = self.in_doubt(connection);
+        let Some(connection) = self.sessions.get(key).map(|session| session.connection) else {
+            return Vec::new();
+        };
+        let links = self.links_of(connection, Some(key));
+        let mut doubts = self.in_doubt_on(connection, &links);
+        let engine = self.sessions.get_mut(key).and_then(|session| session.engine.take());
+        let Some(id) = engine else { return Vec::new() };
         let mut reported = Vec::new();
-        for link in self.links_of(connection, Some(key)) {
+        for link in links {
             let waits = match self.links.get(link).and_then(|link| link.engine) {
                 Some(_) => self.part_link(link, &mut doubts, &mut reported),
                 None => self.cancel_renewal(connection, Pending::Link(link)),
@@ -349,7 +353,7 @@ impl Core {
             .is_some_and(|endpoint| endpoint.is_usable())
     }
 
-    fn session_endpoint(&self, key: Key) -> Option<&SessionEndpoint> {
+    pub(super) fn session_endpoint(&self, key: Key) -> Option<&SessionEndpoint> {
         let session = self.sessions.get(key)?;
         self.connections.get(session.connection)?.engine.as_ref()?.sessions.get(session.engine?.0)
     }

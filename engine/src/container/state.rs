@@ -21,7 +21,7 @@ use super::{
     transactions::Control,
 };
 use crate::{
-    ConnectionState, Event, Instant,
+    ConnectionState, Event, Instant, LinkId,
     arena::{Arena, Key},
     record::Record,
 };
@@ -423,11 +423,17 @@ impl Core {
             Pending::Link(key) => Some(*key),
             Pending::Session(_) => None,
         });
-        let links = peer.links.iter().flatten().copied().chain(pending);
+        let attached: Vec<Key> = match session.and_then(|session| self.session_endpoint(session)) {
+            // The connection may have many more.
+            Some(session) => {
+                session.links.iter().filter_map(|&id| self.link_key(connection, LinkId(id))).collect()
+            }
+            None => peer.links.iter().flatten().copied().collect(),
+        };
         let is_meant = |key: &Key| {
             self.links.get(*key).is_some_and(|link| session.is_none_or(|session| link.session == session))
         };
-        links.filter(is_meant).collect()
+        attached.into_iter().chain(pending).filter(is_meant).collect()
     }
 }
 

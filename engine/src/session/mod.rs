@@ -108,6 +108,11 @@ impl SessionEndpoint {
         true
     }
 
+    /// Deliveries that we sent and whose outcome is not known.
+    pub(crate) fn in_doubt(&self) -> impl Iterator<Item = (Serial, &OutgoingDelivery)> {
+        self.outgoing.iter().filter(|(_, delivery)| !delivery.is_over())
+    }
+
     /// Whether the user may still act on the session: it is begun, or about to be, and not ended by either side.
     pub(crate) fn is_usable(&self) -> bool {
         self.end_due.is_none() && matches!(self.state, SessionState::BeginSent | SessionState::Mapped)

@@ -394,6 +394,50 @@ fn r_04_otherwise_what_is_in_doubt_with_a_session_or_link_is_reported_one_by_one
     end_five("q", condition::INTERNAL_ERROR, &Reconnect::off(), &seen, &given_up);
 }
 
+#[test]
+fn r_04_what_is_in_doubt_with_a_session_or_link_is_what_was_sent_on_it_and_on_no_other() {
+    let log = Log::default();
+    let mut world = World::new();
+    world.add(Script {
+        knobs: Knobs { auto_accept: false, ..Knobs::default() },
+        opened: Some(Box::new(|cx, link| {
+            let (what, after) = match cx.remote_address(link).unwrap() {
+                "one" => (What::Link, 10),
+                "two" => (What::Session, 20),
+                _ => return,
+            };
+            cx.schedule(ms(after), move |cx| what.end(cx, link, error(condition::NOT_ALLOWED)));
+        })),
+        ..server(|_, _| {})
+    });
+    world.add(Client::new(&log, |cx| {
+        let connection = cx.connect(here());
+        let (first, second) = (cx.create_session(connection), cx.create_session(connection));
+        let sender = |cx: &mut Context<'_>, session, address, messages| {
+            let sender = cx.create_sender(session, address);
+            for _ in 0..messages {
+                cx.send(sender, &Message::from("x")).unwrap();
+            }
+        };
+        sender(cx, first, "one", 1);
+        sender(cx, second, "elsewhere", 4);
+        sender(cx, first, "two", 2);
+    }));
+    let ended = |log: &Log| {
+        let lines = log.lines("").into_iter().skip_while(|line| !line.contains("error"));
+        lines.collect::<Vec<_>>()
+    };
+    world.run_until(at(15));
+    let link = ["link error amqp:not-allowed", "link closed", "in doubt [0]"];
+    assert_eq!(ended(&log), link);
+    world.run_until(at(25));
+    let session = ["session error amqp:not-allowed", "session closed", "in doubt [0]", "in doubt [1]"];
+    assert_eq!(ended(&log)[3..], session);
+    world.cut();
+    world.run_until(at(30));
+    assert_eq!(log.lines("in doubt").len(), 3 + 4);
+}
+
 /// What a client with three messages in doubt is told by a peer that refuses for ever, and how many attaches that peer has had.
 fn refused(what: What, reconnect: Reconnect) -> (Log, usize, Instant) {
     let (log, attaches) = (Log::default(), Rc::new(Cell::new(0)));
