@@ -396,6 +396,27 @@ fn s9_challenges_without_end() {
 }
 
 #[test]
+fn s9_a_challenge_to_who_has_nothing_to_say() {
+    for (name, client) in [("ANONYMOUS", Sasl::client().anonymous()), ("EXTERNAL", Sasl::client().external())]
+    {
+        as_client(
+            || client.clone().into(),
+            |peer| {
+                peer.send_sasl(&SaslMechanisms::new([Symbol::from_static(name)].into()));
+                assert_eq!(peer.expect_sasl::<SaslInit>().initial_response.as_deref(), Some(&[][..]));
+                // Where a server did not look at the initial response, EXTERNAL says again that it has none.
+                if name == "EXTERNAL" {
+                    peer.send_sasl(&SaslChallenge::new(Bytes::new()));
+                    assert_eq!(peer.expect_sasl::<SaslResponse>().response, "");
+                }
+                peer.send_sasl(&SaslChallenge::new(Bytes::from_static(b"who?")));
+                drops(peer, |error| matches!(error, SaslError::Mechanism(_)));
+            },
+        );
+    }
+}
+
+#[test]
 fn s10_each_refusal_is_told_apart() {
     for (code, refusal) in [
         (SaslCode::Auth, Refusal::Credentials),

@@ -1,6 +1,6 @@
 //! T: values in performatives (§1).
 
-use amqp1_engine::codec::{Decode, SymbolRef};
+use amqp1_engine::codec::{Decode, SymbolRef, Timestamp};
 use amqp1_tests::prelude::*;
 
 /// A performative of these encoded fields.
@@ -606,4 +606,29 @@ fn a_map_is_asked_for_any_key() {
     let map = Map::from_iter([(Value::Uint(1), Value::Bool(true)), (Value::from("1"), Value::Null)]);
     assert_eq!(map.get_value(&Value::Uint(1)), Some(&Value::Bool(true)));
     assert_eq!((map.get_value(&Value::Ulong(1)), map.get("1")), (None, Some(&Value::Null)));
+}
+
+#[test]
+fn a_value_is_asked_for_what_it_may_be() {
+    let list = Value::List(vec![Value::Bool(true), Value::Null]);
+    assert_eq!(list.as_list().unwrap().iter().map(Value::as_bool).collect::<Vec<_>>(), [Some(true), None]);
+    for (value, number) in [
+        (Value::Ubyte(7), Some(7)),
+        (Value::Ushort(7), Some(7)),
+        (Value::Uint(7), Some(7)),
+        (Value::Ulong(7), Some(7)),
+        (Value::Ulong(u64::MAX), None),
+        (Value::Byte(-7), Some(-7)),
+        (Value::Short(-7), Some(-7)),
+        (Value::Int(-7), Some(-7)),
+        (Value::Long(-7), Some(-7)),
+        (Value::Timestamp(Timestamp(-7)), Some(-7)),
+        (Value::Bool(true), None),
+    ] {
+        assert_eq!(value.to_i64(), number, "{value:?}");
+        assert_eq!((value.as_list(), value.as_bool().is_some()), (None, value == Value::Bool(true)));
+    }
+    assert_eq!((Value::Ulong(u64::MAX).to_u64(), Value::Long(-7).to_u64()), (Some(u64::MAX), None));
+    assert_eq!((Value::from(0.5_f32).to_f64(), Value::from(0.25).to_f64()), (Some(0.5), Some(0.25)));
+    assert_eq!(Value::Int(1).to_f64(), None);
 }
