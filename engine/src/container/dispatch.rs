@@ -201,7 +201,9 @@ impl Dispatcher<'_> {
             Event::Drain(_) if !self.core.is_draining(key) => {}
             Event::Drain(_) => {
                 self.core.flush(key);
-                self.call(At::Link(key), |handler, cx| handler.on_drain_start(cx, SenderId(key)));
+                if !self.core.puts_drain_off(key) {
+                    self.drain(key);
+                }
             }
             Event::Drained(_) => self.call(At::Link(key), |handler, cx| {
                 handler.on_drain_finished(cx, ReceiverId(key));
@@ -444,6 +446,13 @@ impl Dispatcher<'_> {
         if sendable {
             self.call(At::Link(key), |handler, cx| handler.on_sendable(cx, SenderId(key)));
         }
+        if self.core.owes_drain(key) {
+            self.drain(key);
+        }
+    }
+
+    fn drain(&mut self, key: Key) {
+        self.call(At::Link(key), |handler, cx| handler.on_drain_start(cx, SenderId(key)));
     }
 
     fn delivery(&mut self, peer: Key, key: Key, engine: crate::DeliveryId) {

@@ -39,6 +39,8 @@ pub(super) struct Queue {
     pub(super) unresolved: Unresolved,
     /// How many messages were in doubt when the connection was lost, until it is made again.
     pub(super) in_doubt: usize,
+    /// The peer asked for its credit back while messages waited that go first.
+    owes_drain: bool,
 }
 
 #[derive(Debug)]
@@ -319,6 +321,19 @@ impl Core {
             self.note_sent(key, sent);
         }
         sendable
+    }
+
+    /// Whether messages wait that go before credit is given back: then [`owes_drain`](Self::owes_drain) tells when they are gone.
+    pub(super) fn puts_drain_off(&mut self, key: Key) -> bool {
+        let Some(queue) = self.links.get_mut(key).and_then(|link| link.queue.as_mut()) else { return false };
+        queue.owes_drain = !queue.is_empty();
+        queue.owes_drain
+    }
+
+    /// Whether it is time for a drain that was put off, if it was not taken back.
+    pub(super) fn owes_drain(&mut self, key: Key) -> bool {
+        let Some(queue) = self.links.get_mut(key).and_then(|link| link.queue.as_mut()) else { return false };
+        queue.is_empty() && core::mem::take(&mut queue.owes_drain) && self.is_draining(key)
     }
 
     /// So many messages less wait in a sender's queue: it is closed now if it was to be after them.

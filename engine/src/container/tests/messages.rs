@@ -252,7 +252,9 @@ fn h_07_a_drain_gives_back_what_is_left() {
             Knobs { prefetch: 0, ..Knobs::default() }
         }
         fn on_start(&mut self, cx: &mut Context<'_>) {
-            cx.listen(here());
+            // What is sent has to wait for the window, too.
+            let session = SessionConfig { incoming_window: 1, ..SessionConfig::default() };
+            cx.listen_with(here(), ConnectionOptions { session, ..ConnectionOptions::default() });
         }
         fn on_link_opened(&mut self, cx: &mut Context<'_>, link: Link) {
             let receiver = link.receiver().unwrap();
@@ -269,10 +271,12 @@ fn h_07_a_drain_gives_back_what_is_left() {
     world.add(Drainer(finished));
     world.add(client(|cx| {
         let sender = cx.create_sender(here(), ());
-        cx.send(sender, &Message::from("only")).unwrap();
+        for text in ["1", "2", "3"] {
+            cx.send(sender, &Message::from(text)).unwrap();
+        }
     }));
     world.settle();
-    noted.assert(&["only", "drained, credit 0"]);
+    noted.assert(&["1", "2", "3", "drained, credit 0"]);
 }
 
 #[test]
