@@ -298,7 +298,8 @@ pub trait Handler {
     }
 
     /// The receiver asks to use up the credit or give it back (§2.6.7): send what there is, then call
-    /// [`Context::drained`]. It comes for each flow that asks. The default gives it back.
+    /// [`Context::drained`]. It comes for each flow that asks, once nothing waits in the sender's queue. The default gives the
+    /// credit back.
     fn on_drain_start(&mut self, cx: &mut Context<'_>, sender: SenderId) {
         cx.drained(sender);
         self.on_unhandled(cx, &Unhandled::DrainStart(sender));
