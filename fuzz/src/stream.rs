@@ -111,8 +111,9 @@ fn listen<'a>(mut connection: Connection, pieces: impl IntoIterator<Item = &'a [
         input.extend_from_slice(piece);
         connection.handle_input(&mut input, Instant::ZERO);
         while let Some(event) = connection.poll_event() {
-            // How often more of a delivery or another flow is told of depends on the cuts.
-            let again = matches!(event, Event::Delivery(_) | Event::LinkFlow(_)) && events.contains(&event);
+            // How often more of a delivery, another flow or another drain is told of depends on the cuts.
+            let merges = matches!(event, Event::Delivery(_) | Event::LinkFlow(_) | Event::Drain(_));
+            let again = merges && events.contains(&event);
             if !again {
                 events.push(event);
             }
