@@ -185,7 +185,9 @@ fn two_containers_allocate_nothing_for_a_message_of_one_frame() {
             receive(5_000);
             let mut messages = 0;
             let allocated = allocations(|| messages = receive(5_000));
-            let allowed = MAY_GROW + if is_one_frame { 0 } else { IN_PIECES * messages };
+            // What a read brings is up to the system: now and then pieces share all the blocks that there are to read into.
+            let blocks = messages / 20;
+            let allowed = MAY_GROW + if is_one_frame { 0 } else { IN_PIECES * messages + blocks };
             assert!(
                 allocated <= allowed,
                 "{allocated} for {messages} of {size} B, frames of {max_frame_size}, credit {credit}, {settled}"
