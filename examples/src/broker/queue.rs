@@ -340,8 +340,8 @@ impl<C: Copy + Ord> Queue<C> {
         (consumer.interest == Interest::default()).then_some(self.waiting.len())
     }
 
-    /// Consumers that have barred themselves from [more messages](MAX_BARRED) than they may since this was asked last: it is
-    /// time that they go.
+    /// Consumers that have barred themselves from more messages than they may, a thousand, since this was asked last: it is time
+    /// that they go.
     pub fn take_excluded(&mut self) -> Vec<C> {
         mem::take(&mut self.excluded)
     }
