@@ -28,6 +28,18 @@ fn controller() -> Controller {
     controller_of(Source::default())
 }
 
+/// A controller to which the message `x` was delivered, and its delivery-id.
+#[track_caller]
+fn delivered() -> (Controller, u32) {
+    let mut controller = controller();
+    controller.produce();
+    controller.put("x");
+    let out = controller.consume(OUT, 1);
+    let (id, _) = controller.arrives(out, "x");
+    controller.nothing_comes();
+    (controller, id)
+}
+
 fn controller_of(source: Source) -> Controller {
     let broker = Broker::start("127.0.0.1:0").unwrap();
     let mut peer = Peer::new(Socket::connect(broker.address().parse().unwrap()));
@@ -268,12 +280,7 @@ fn t_04_outcomes_apply_when_the_transaction_commits() {
 //= 4.4.2-05 4.4.4.2-01
 #[test]
 fn t_04_after_a_rollback_what_was_retired_is_acquired_still() {
-    let mut controller = controller();
-    controller.produce();
-    controller.put("x");
-    let out = controller.consume(OUT, 1);
-    let (id, _) = controller.arrives(out, "x");
-    controller.nothing_comes();
+    let (mut controller, id) = delivered();
     let txn_id = controller.declare();
     controller.retire(txn_id, id, false);
     controller.discharged(txn_id, true);
@@ -290,12 +297,7 @@ fn t_04_after_a_rollback_what_was_retired_is_acquired_still() {
 //= 4.4.4.2-02
 #[test]
 fn t_04_after_a_rollback_what_its_controller_has_settled_gets_the_default_outcome() {
-    let mut controller = controller();
-    controller.produce();
-    controller.put("x");
-    let out = controller.consume(OUT, 1);
-    let (id, _) = controller.arrives(out, "x");
-    controller.nothing_comes();
+    let (mut controller, id) = delivered();
     let next = controller.consume(OUT + 1, 2);
     controller.nothing_comes();
     let txn_id = controller.declare();
@@ -315,12 +317,7 @@ fn t_04_after_a_rollback_what_its_controller_has_settled_gets_the_default_outcom
 
 #[test]
 fn t_04_after_a_rollback_a_message_may_be_settled_without_an_outcome() {
-    let mut controller = controller();
-    controller.produce();
-    controller.put("x");
-    controller.consume(OUT, 1);
-    let (id, _) = controller.arrives(Handle(OUT), "x");
-    controller.nothing_comes();
+    let (mut controller, id) = delivered();
     let txn_id = controller.declare();
     controller.retire(txn_id, id, false);
     controller.discharged(txn_id, true);
@@ -333,12 +330,7 @@ fn t_04_after_a_rollback_a_message_may_be_settled_without_an_outcome() {
 //= 4.4.4.2-02
 #[test]
 fn t_04_what_is_settled_in_a_transaction_without_an_outcome_gets_the_default_outcome() {
-    let mut controller = controller();
-    controller.produce();
-    controller.put("x");
-    let out = controller.consume(OUT, 1);
-    let (id, _) = controller.arrives(out, "x");
-    controller.nothing_comes();
+    let (mut controller, id) = delivered();
     let next = controller.consume(OUT + 1, 1);
     controller.nothing_comes();
     let txn_id = controller.declare();
@@ -354,12 +346,7 @@ fn t_04_what_is_settled_in_an_unknown_transaction_is_decided_by_the_one_before()
         txn_id: Bytes::from_static(b"unknown"),
         outcome: Some(DeliveryState::Accepted),
     }));
-    let mut controller = controller();
-    controller.produce();
-    controller.put("x");
-    let out = controller.consume(OUT, 1);
-    let (id, _) = controller.arrives(out, "x");
-    controller.nothing_comes();
+    let (mut controller, id) = delivered();
     let next = controller.consume(OUT + 1, 2);
     controller.nothing_comes();
     let txn_id = controller.declare();
@@ -390,12 +377,7 @@ fn t_04_what_is_settled_in_an_unknown_transaction_is_decided_by_the_one_before()
 //= 4.4.2-03 4.4.4.2-02
 #[test]
 fn t_04_what_is_settled_in_another_transaction_gets_the_default_outcome_of_the_first() {
-    let mut controller = controller();
-    controller.produce();
-    controller.put("x");
-    let out = controller.consume(OUT, 1);
-    let (id, _) = controller.arrives(out, "x");
-    controller.nothing_comes();
+    let (mut controller, id) = delivered();
     let next = controller.consume(OUT + 1, 1);
     controller.nothing_comes();
     controller.attach_control("other", OUT + 2, Source::default());
@@ -600,12 +582,7 @@ fn m7_a_discharge_over_a_partial_delivery_ends_the_control_link() {
 //= 4.4.2-03
 #[test]
 fn m7_an_outcome_in_two_transactions_ends_the_control_link() {
-    let mut controller = controller();
-    controller.produce();
-    controller.put("x");
-    let out = controller.consume(OUT, 1);
-    let (id, _) = controller.arrives(out, "x");
-    controller.nothing_comes();
+    let (mut controller, id) = delivered();
     let [a, b] = [controller.declare(), controller.declare()];
     controller.retire(a, id, false);
     // Told of together, the first would be overtaken by the second.
@@ -629,12 +606,7 @@ fn m8_there_are_not_too_many_transactions() {
 #[test]
 fn m8_transactions_are_rolled_back_with_their_control_link_session_or_connection() {
     let begun = || {
-        let mut controller = controller();
-        controller.produce();
-        controller.put("x");
-        let out = controller.consume(OUT, 1);
-        let (id, _) = controller.arrives(out, "x");
-        controller.nothing_comes();
+        let (mut controller, id) = delivered();
         let txn_id = controller.declare();
         controller.posted(txn_id, "never");
         controller.retire(txn_id, id, false);

@@ -244,12 +244,7 @@ impl Handler for Program {
 #[test]
 fn w4_a_program_hears_of_each_drain_that_was_not_taken_back() {
     let mut peer = Peer::new(Contained::new(Program::default()));
-    peer.expect_header();
-    expect!(peer, Open { .. });
-    peer.send_header();
-    peer.send(open("peer"));
-    expect!(peer, Begin { .. });
-    peer.send(Begin { remote_channel: Some(0), ..begin(0, 100, 100) });
+    peer.begin_as_asked(100);
     expect!(peer, Attach { .. });
     peer.send(attach("out", 0, Role::Receiver));
     let told = |peer: &mut Peer<Contained<Program>>, drains: &[bool]| {

@@ -237,12 +237,7 @@ const CONTROL: u32 = 2;
 impl Scripted {
     fn new() -> Self {
         let mut peer = Peer::new(Contained::new(Program::default()));
-        peer.expect_header();
-        expect!(peer, Open { .. });
-        peer.send_header();
-        peer.send(open("peer"));
-        expect!(peer, Begin { .. });
-        peer.send(Begin { remote_channel: Some(0), ..begin(0, 1_000, 1_000) });
+        peer.begin_as_asked(1_000);
         expect!(peer, Attach { role: Role::Sender, handle: Handle(OUT), .. });
         expect!(peer, Attach { role: Role::Receiver, handle: Handle(IN), .. });
         expect!(peer, Flow { handle: Some(Handle(IN)), link_credit: Some(3), .. });

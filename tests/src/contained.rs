@@ -5,10 +5,11 @@ use std::fmt;
 use amqp1_engine::{
     Instant,
     container::{Action, Container, ContainerOptions, Context, Handler, IoId},
+    types::Begin,
 };
 use bytes::{Buf, BytesMut};
 
-use crate::{Peer, Wire};
+use crate::{Peer, Wire, expect, script};
 
 /// A container that connects to the scripted peer, and its handler, in memory and at one moment.
 pub struct Contained<H> {
@@ -48,6 +49,23 @@ impl<H: Handler> Contained<H> {
                 None => return,
             }
         }
+    }
+}
+
+impl<H: Handler> Peer<Contained<H>> {
+    /// Opens the connection and begins the session that the program asks for, with windows of this size.
+    ///
+    /// # Panics
+    ///
+    /// When it asks for anything else.
+    #[track_caller]
+    pub fn begin_as_asked(&mut self, window: u32) {
+        self.expect_header();
+        expect!(self, Open { .. });
+        self.send_header();
+        self.send(script::open("peer"));
+        expect!(self, Begin { .. });
+        self.send(Begin { remote_channel: Some(0), ..script::begin(0, window, window) });
     }
 }
 

@@ -94,12 +94,7 @@ impl Scripted {
     #[track_caller]
     fn attached(&mut self) -> Option<Fields> {
         let peer = &mut self.0;
-        peer.expect_header();
-        expect!(peer, Open { .. });
-        peer.send_header();
-        peer.send(open("peer"));
-        expect!(peer, Begin { .. });
-        peer.send(Begin { remote_channel: Some(0), ..begin(0, 1_000, 1_000) });
+        peer.begin_as_asked(1_000);
         expect!(peer, Attach { handle: Handle(HANDLE), unsettled, .. } => unsettled)
     }
 

@@ -286,6 +286,16 @@ fn stuck(way: &Way) -> Linked {
     linked
 }
 
+/// The window opens: this goes out, and the next message may.
+#[track_caller]
+fn takes(linked: &mut Linked, last: impl Into<Frame>) {
+    let opened = linked.flow();
+    linked.send(opened.on(NEAR.peer));
+    linked.expect(last);
+    let sender = linked.sender;
+    linked.expect_event(Event::Sendable(sender));
+}
+
 //= 2.7.5-14
 #[test]
 fn w14_an_abort_waits_for_the_window_as_any_transfer_does() {
@@ -294,11 +304,7 @@ fn w14_an_abort_waits_for_the_window_as_any_transfer_does() {
         linked.engine_sender().abort().unwrap();
         assert_eq!(linked.engine_sender().blocked(), Some(Blocked::Unfinished));
         linked.silent();
-        let opened = linked.flow();
-        linked.send(opened.on(NEAR.peer));
-        linked.expect(Transfer { aborted: true, ..transfer(NEAR.engine_sender) });
-        let sender = linked.sender;
-        linked.expect_event(Event::Sendable(sender));
+        takes(&mut linked, Transfer { aborted: true, ..transfer(NEAR.engine_sender) });
         linked.session_is_fine();
     });
 }
@@ -314,12 +320,9 @@ fn told_before_the_end(way: &Way, told: Disposition) -> (Linked, DeliveryId) {
 }
 
 /// The window opens: the rest of the message goes out.
+#[track_caller]
 fn takes_the_rest(linked: &mut Linked) {
-    let opened = linked.flow();
-    linked.send(opened.on(NEAR.peer));
-    linked.expect(transfer(NEAR.engine_sender).with("two"));
-    let sender = linked.sender;
-    linked.expect_event(Event::Sendable(sender));
+    takes(linked, transfer(NEAR.engine_sender).with("two"));
 }
 
 //= 2.6.12-23
@@ -377,12 +380,8 @@ fn w14_a_message_that_is_settled_before_its_end_can_be_given_up() {
         let Some(Event::Updated(id)) = linked.event() else { panic!("no update") };
         assert_eq!(linked.engine_sender().settle(id, None), Ok(Some(modified)));
         linked.engine_sender().abort().unwrap();
-        let opened = linked.flow();
-        linked.send(opened.on(NEAR.peer));
         // With that it is settled: no disposition follows.
-        linked.expect(Transfer { aborted: true, ..transfer(NEAR.engine_sender) });
-        let sender = linked.sender;
-        linked.expect_event(Event::Sendable(sender));
+        takes(&mut linked, Transfer { aborted: true, ..transfer(NEAR.engine_sender) });
         linked.session_is_fine();
     });
 }
