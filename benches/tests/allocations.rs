@@ -36,6 +36,22 @@ fn allocations(work: impl FnOnce()) -> usize {
     change.allocations + change.reallocations
 }
 
+/// How often a round of `work` allocates above the number that it returns, once its buffers are as long as they get. When that
+/// is, is up to the system, which decides what a read brings and which thread runs; what each message takes is allocated in
+/// every round.
+fn excess(mut work: impl FnMut() -> usize) -> usize {
+    let mut fewest = usize::MAX;
+    for _ in 0..10 {
+        let mut allowed = 0;
+        let allocated = allocations(|| allowed = work());
+        fewest = fewest.min(allocated.saturating_sub(allowed));
+        if fewest == 0 {
+            break;
+        }
+    }
+    fewest
+}
+
 #[test]
 fn the_codec_allocates_nothing() {
     let _alone = ALONE.lock();
@@ -69,9 +85,6 @@ const IN_PIECES: usize = 6;
 
 /// Beside that, what passes the bytes from one engine to the other here, as long as pieces share them.
 const PASSED: usize = 2;
-
-/// Buffers for output and for what waits may double once more: where they began to grow is chance.
-const MAY_GROW: usize = 4;
 
 #[test]
 fn two_engines_allocate_nothing_for_a_message_of_one_frame() {
@@ -182,15 +195,14 @@ fn two_containers_allocate_nothing_for_a_message_of_one_frame() {
                 }
                 receiver.handler().received - (end - count)
             };
-            receive(5_000);
-            let mut messages = 0;
-            let allocated = allocations(|| messages = receive(5_000));
-            // What a read brings is up to the system: now and then pieces share all the blocks that there are to read into.
-            let blocks = messages / 20;
-            let allowed = MAY_GROW + if is_one_frame { 0 } else { IN_PIECES * messages + blocks };
-            assert!(
-                allocated <= allowed,
-                "{allocated} for {messages} of {size} B, frames of {max_frame_size}, credit {credit}, {settled}"
+            let excess = excess(|| {
+                let messages = receive(5_000);
+                // Now and then pieces share all the blocks that there are to read into.
+                if is_one_frame { 0 } else { IN_PIECES * messages + messages / 20 }
+            });
+            assert_eq!(
+                excess, 0,
+                "for 5,000 of {size} B, frames of {max_frame_size}, credit {credit}, {settled}"
             );
         }
     }
@@ -236,10 +248,10 @@ impl Handler for Serving {
     }
 }
 
-/// So many messages pass through the blocking interface before allocations are counted, and while they are.
+/// So many messages pass through the blocking interface in a round.
 const COUNT: usize = 4_000;
 
-/// How often `work` for a message allocates, its server's part included, once it has been done many times.
+/// How often `work` for [`COUNT`] messages allocates, its server's part included, once it has been done often enough.
 fn blocking<W: FnMut()>(size: usize, credit: u32, prepare: impl FnOnce(&Connection, Bytes) -> W) -> usize {
     let body = Bytes::from(vec![b'x'; size]);
     let (sender, address) = mpsc::channel();
@@ -247,8 +259,10 @@ fn blocking<W: FnMut()>(size: usize, credit: u32, prepare: impl FnOnce(&Connecti
     let server = thread::spawn(|| Container::new(serving).run().unwrap());
     let connection = connect(&*address.recv().unwrap()).unwrap();
     let mut work = prepare(&connection, body);
-    (0..COUNT).for_each(|_| work());
-    let allocated = allocations(|| (0..COUNT).for_each(|_| work()));
+    let allocated = excess(|| {
+        (0..COUNT).for_each(|_| work());
+        0
+    });
     connection.close().unwrap();
     server.join().unwrap();
     allocated
@@ -283,7 +297,7 @@ fn the_blocking_interface_allocates_nothing_for_a_message() {
             move || sender.send(Message::new(Body::data(body.clone()))).unwrap().accepted().unwrap()
         });
         for (what, allocated) in [("received", received), ("submitted", submitted), ("sent", sent)] {
-            assert!(allocated <= MAY_GROW, "{allocated} for {COUNT} {what} of {size} B, credit {credit}");
+            assert_eq!(allocated, 0, "{allocated} for {COUNT} {what} of {size} B, credit {credit}");
         }
     }
 }
