@@ -131,6 +131,29 @@ fn a01_external_takes_the_name_from_the_channel() {
     });
 }
 
+#[test]
+fn a01_what_the_channel_gives_may_be_known_after_its_own_handshake_alone() {
+    each_net(|net| {
+        let client = Sasl::client().external().plain("alice", "open sesame");
+        let client = Config { sasl: Some(client.into()), ..Config::client("client") };
+        let server = Config { sasl: Some(Sasl::server().external().into()), ..Config::server("server") };
+        let mut by_certificate = Pair::with(client.clone(), server, net.clone());
+        let peer = Some("CN=alice".into());
+        by_certificate.server.secured(Channel { encrypted: true, peer, ..Channel::default() });
+        let server = Config { sasl: Some(alice()), ..Config::server("server") };
+        let mut by_password = Pair::with(client, server, net);
+        by_password.client.secured(Channel { encrypted: true, ..Channel::default() });
+        for (mut pair, user, mechanism) in
+            [(by_certificate, "CN=alice", "EXTERNAL"), (by_password, "alice", "PLAIN")]
+        {
+            pair.client.open();
+            pair.server.open();
+            pair.run();
+            authenticated(&mut pair, Some(user), mechanism);
+        }
+    });
+}
+
 //= 5.3.3.2-02
 #[test]
 fn the_clients_order_of_preference_decides_among_what_both_have() {
