@@ -283,6 +283,26 @@ fn w12_a_flow_carries_available_and_properties() {
     });
 }
 
+#[test]
+fn w12_properties_of_a_flow_are_not_lost_behind_one_without() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        let properties = Fields::new().with(Symbol::from_static("txn"), 7_u32);
+        let told = linked.link_flow(0, 1);
+        linked.send_all([
+            Flow { properties: Some(properties.clone()), ..told.clone() }.on(NEAR.peer),
+            told.clone().on(NEAR.peer),
+        ]);
+        let sender = linked.sender;
+        linked.expect_event(Event::LinkFlow(sender));
+        assert_eq!(linked.engine_sender().flow_properties(), Some(&properties));
+        linked.events();
+        linked.send(told.on(NEAR.peer));
+        linked.expect_event(Event::LinkFlow(sender));
+        assert_eq!(linked.engine_sender().flow_properties(), None);
+    });
+}
+
 //= 2.6.7-08 2.6.7-09
 #[test]
 fn w12_available_goes_down_with_each_delivery_and_not_below_none() {

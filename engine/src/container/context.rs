@@ -482,7 +482,8 @@ impl Context<'_> {
         self.core.receiver(receiver.0).map_or(0, |receiver| receiver.available())
     }
 
-    /// What the peer's last flow for a link carried besides numbers (§2.7.4 properties).
+    /// What the peer's last flow for a link carried besides numbers (§2.7.4 properties). One that carried nothing does not hide
+    /// what came before it and was not told by [`on_link_flow`](Handler::on_link_flow) yet.
     #[must_use]
     pub fn flow_properties(&self, link: impl Into<Link>) -> Option<&Fields> {
         self.core.flow_properties(link.into().key())

@@ -86,7 +86,8 @@ macro_rules! link_accessors {
                 self.endpoint().rcv_settle_mode
             }
 
-            /// What the peer's last flow for this link carried besides numbers (§2.7.4 properties).
+            /// What the peer's last flow for this link carried besides numbers (§2.7.4 properties). One that carried nothing
+            /// does not hide what came before it and was not told by [`Event::LinkFlow`](crate::Event::LinkFlow) yet.
             #[must_use]
             pub fn flow_properties(&self) -> Option<&$crate::codec::Fields> {
                 self.endpoint().flow_properties.as_deref()

@@ -81,8 +81,12 @@ impl Connection {
         if flow.echo {
             link.flow_due = true;
         }
-        link.flow_properties = flow.properties.take().map(Box::new);
-        if !self.common.events.waits(link.flow_told) {
+        let waits = self.common.events.waits(link.flow_told);
+        // Those that the user has yet to hear of are not lost behind a flow that has none.
+        if flow.properties.is_some() || !waits {
+            link.flow_properties = flow.properties.take().map(Box::new);
+        }
+        if !waits {
             link.flow_told = self.common.events.push(Event::LinkFlow(LinkId(key)));
         }
         if flow.echo {
