@@ -157,6 +157,8 @@ pub enum Misuse {
     TransactionNotOpen,
     /// The link, or the delivery's, is of another session than the transaction.
     OtherSession,
+    /// A receiver has credit to acquire messages in the transaction, which would be used after its end (§4.4.3).
+    CreditLeft,
 }
 
 impl fmt::Display for Misuse {
@@ -180,6 +182,7 @@ impl fmt::Display for Misuse {
             Self::StateNotAllowed => "the state may not be told of this delivery",
             Self::TransactionNotOpen => "the transaction is not open",
             Self::OtherSession => "the transaction belongs to another session",
+            Self::CreditLeft => "a receiver has credit to acquire in the transaction: drain it first",
         })
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use amqp1_engine::message::Message;
 use amqp1_std::{
-    Container, Context, Delivery, DeliveryId, Handler, Knobs, SendRefused, SenderId, TransactionId, Url,
-    blocking::Error,
+    ConnectionId, Container, Context, Delivery, DeliveryId, Handler, Knobs, Prefetch, ReceiverId,
+    SendRefused, SenderId, TransactionId, Url, blocking::Error,
 };
 
 use crate::{
@@ -122,4 +122,85 @@ fn what_is_rolled_back_has_not_happened() {
         assert!(matches!(next, Err(Error::TimedOut(_))), "{next:?}");
         connection.close().unwrap();
     }
+}
+
+/// In one transaction acquires all messages there are and rolls back, in a second one all and commits, in a third one what is
+/// left.
+struct Acquires {
+    url: Url,
+    receiver: Option<ReceiverId>,
+    transaction: Option<TransactionId>,
+    /// What was received in each transaction.
+    received: Vec<Vec<String>>,
+}
+
+impl Acquires {
+    fn declare(&mut self, cx: &mut Context<'_>, connection: ConnectionId) {
+        self.received.push(Vec::new());
+        cx.declare_transaction(connection);
+    }
+
+    fn go_on(&mut self, cx: &mut Context<'_>, ended: TransactionId) {
+        let connection = cx.connection_of(self.receiver.unwrap()).unwrap();
+        assert_eq!(self.transaction, Some(ended));
+        if self.received.len() < 3 { self.declare(cx, connection) } else { cx.close(connection) }
+    }
+}
+
+impl Handler for Acquires {
+    fn on_start(&mut self, cx: &mut Context<'_>) {
+        let connection = cx.connect(&self.url);
+        self.receiver = Some(cx.create_receiver(connection, (self.url.address(), Prefetch(0))));
+        self.declare(cx, connection);
+    }
+
+    fn on_transaction_declared(&mut self, cx: &mut Context<'_>, transaction: TransactionId) {
+        let receiver = self.receiver.unwrap();
+        self.transaction = Some(transaction);
+        cx.transaction(transaction).unwrap().acquire(receiver, 100).unwrap();
+        cx.drain(receiver);
+    }
+
+    fn on_message(&mut self, _: &mut Context<'_>, delivery: &Delivery<'_>) {
+        let message = delivery.decode().unwrap();
+        self.received.last_mut().unwrap().push(message.body.as_str().unwrap().to_owned());
+    }
+
+    fn on_drain_finished(&mut self, cx: &mut Context<'_>, _: ReceiverId) {
+        let is_first = self.received.len() == 1;
+        let transaction = cx.transaction(self.transaction.unwrap()).unwrap();
+        if is_first { transaction.abort() } else { transaction.commit() }.unwrap();
+    }
+
+    fn on_transaction_aborted(
+        &mut self,
+        cx: &mut Context<'_>,
+        transaction: TransactionId,
+        error: Option<&amqp1_std::types::Error>,
+    ) {
+        assert_eq!(error, None);
+        self.go_on(cx, transaction);
+    }
+
+    fn on_transaction_committed(&mut self, cx: &mut Context<'_>, transaction: TransactionId) {
+        self.go_on(cx, transaction);
+    }
+}
+
+#[test]
+fn what_is_acquired_and_rolled_back_is_received_again() {
+    let broker = Broker::ours();
+    let address = broker.queue("acquired");
+    let url: Url = address.parse().unwrap();
+    let connection = connect(&address, |_| {});
+    let sender = connection.sender(url.address().unwrap().to_owned()).unwrap();
+    let texts: Vec<String> = (0..5).map(|number| format!("{number}")).collect();
+    for text in &texts {
+        sender.send(text.as_str()).unwrap().accepted().unwrap();
+    }
+    connection.close().unwrap();
+    let handler = Acquires { url, receiver: None, transaction: None, received: Vec::new() };
+    let mut container = Container::new(handler);
+    while container.process(None).unwrap() {}
+    assert_eq!(container.handler().received, [texts.clone(), texts, Vec::new()]);
 }

@@ -7,6 +7,8 @@ use amqp1_engine::{
 use amqp1_examples::broker::{Broker, RunningBroker};
 use amqp1_tests::{Socket, prelude::*};
 
+mod acquiring;
+
 const CONTROL: u32 = 0;
 const IN: u32 = 1;
 const OUT: u32 = 2;
@@ -41,7 +43,10 @@ fn delivered() -> (Controller, u32) {
 }
 
 fn controller_of(source: Source) -> Controller {
-    let broker = Broker::start("127.0.0.1:0").unwrap();
+    controller_at(Broker::start("127.0.0.1:0").unwrap(), source)
+}
+
+fn controller_at(broker: RunningBroker, source: Source) -> Controller {
     let mut peer = Peer::new(Socket::connect(broker.address().parse().unwrap()));
     peer.send_header();
     peer.send_all([open("container").into(), begin(0, 1_000, 1_000).into()]);

@@ -405,22 +405,6 @@ fn m4_a_delivery_count_at_its_end_counts_no_further() {
     assert_eq!(frame.payload, bytes(&message));
 }
 
-//= 4.4.3-03
-#[test]
-fn a_consumer_that_acquires_in_a_transaction_is_detached() {
-    let (_broker, mut peer) = producer(Source::default());
-    peer.send(first(0, 0).with(bytes(&Message::from("not yours"))));
-    peer.expect(settled(Role::Receiver, 0, DeliveryState::Accepted));
-    let source = Source { address: Some("q".into()), ..Source::default() };
-    peer.send(Attach { source: Some(source.into()), ..attach("out", 1, Role::Receiver) });
-    expect!(peer, Attach { .. });
-    let txn_id = Bytes::from_static(b"txn");
-    let properties = Some(Fields::new().with(Symbol::from_static("txn-id"), txn_id));
-    peer.send(Flow { properties, ..credit(1, 1) });
-    let error = expect!(peer, Detach { closed: true, error: Some(error), .. } => error);
-    assert_eq!(error.condition, condition::NOT_IMPLEMENTED);
-}
-
 /// A peer that has sent so many messages to a queue, and consumes from it.
 fn consumer(messages: u32) -> (RunningBroker, Peer<Socket>) {
     let (broker, mut peer) = producer(Source::default());

@@ -5,12 +5,14 @@ use std::any::Any;
 use amqp1_engine::{
     container::{
         Address, ConnectionId, ConnectionOptions, Context, Delivery, DeliveryId, Handler, Knobs, Name,
-        Object, Prefetch, Security, SendRefused, SenderId, Tracker, TransactionId, Unhandled,
+        Object, Prefetch, ReceiverId, Security, SendRefused, SenderId, Tracker, TransactionId, Unhandled,
     },
     message::Message,
     txn::{Request, TxnId},
 };
 use amqp1_tests::{Contained, Task, prelude::*};
+
+mod acquiring;
 
 fn id(id: &[u8]) -> TxnId {
     TxnId::new(id).unwrap()
@@ -166,6 +168,8 @@ fn dispositions_may_be_written_before_what_is_sent_next() {
 struct Program {
     connection: Option<ConnectionId>,
     sender: Option<SenderId>,
+    acquiring: Option<ReceiverId>,
+    auto_accept: bool,
     received: Vec<DeliveryId>,
     declared: Vec<TransactionId>,
     log: Vec<String>,
@@ -173,7 +177,7 @@ struct Program {
 
 impl Handler for Program {
     fn knobs(&self) -> Knobs {
-        Knobs { auto_accept: false, ..Knobs::default() }
+        Knobs { auto_accept: self.auto_accept, ..Knobs::default() }
     }
 
     fn on_start(&mut self, cx: &mut Context<'_>) {

@@ -137,7 +137,7 @@ fn a01_what_the_channel_gives_may_be_known_after_its_own_handshake_alone() {
         let client = Sasl::client().external().plain("alice", "open sesame");
         let client = Config { sasl: Some(client.into()), ..Config::client("client") };
         let server = Config { sasl: Some(Sasl::server().external().into()), ..Config::server("server") };
-        let mut by_certificate = Pair::with(client.clone(), server, net.clone());
+        let mut by_certificate = Pair::with(client.clone(), server, net);
         let peer = Some("CN=alice".into());
         by_certificate.server.secured(Channel { encrypted: true, peer, ..Channel::default() });
         let server = Config { sasl: Some(alice()), ..Config::server("server") };

@@ -55,6 +55,7 @@ impl Core {
     pub(super) fn update(&mut self, id: DeliveryId, state: DeliveryState) -> Result<(), Misuse> {
         self.touch_delivery(id);
         let engine = self.engine_delivery(id)?;
+        let state = self.in_its_transaction(id.link, engine, state)?;
         let mut receiver = self.receiver(id.link)?;
         let is_complete = receiver.delivery(engine)?.is_complete();
         let is_over = state.is_outcome() && !is_complete;
@@ -104,6 +105,7 @@ impl Core {
         } else {
             DeliveryState::Accepted
         };
+        let Ok(state) = self.in_its_transaction(key, engine, state) else { return };
         let connection = self.links.get(key).map(|link| link.connection);
         if let Some(Ok(peer)) = connection.map(|connection| self.engine(connection)) {
             // Gone if the handler closed the link's session, and there is nobody to tell.

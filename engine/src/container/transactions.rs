@@ -1,13 +1,13 @@
 //! Transactions that this side controls (§4), and what a resource needs to answer those of a peer.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
 
 use super::{
-    Context, DeliveryId, Handler, Link, LinkOption, LinkSettings, SendRefused, SenderId, Where,
-    entries::Notice, link_options::CoordinatorCapabilities, state::Core,
+    Context, DeliveryId, Handler, Link, LinkOption, LinkSettings, ReceiverId, SendRefused, SenderId, Tracker,
+    Where, entries::Notice, link_options::CoordinatorCapabilities, state::Core,
 };
 use crate::{
     Misuse, SendError,
@@ -82,6 +82,25 @@ impl Context<'_> {
         self.core.presume(delivery, txn_id, outcome)
     }
 
+    /// For a resource: sends an encoded message that the peer acquires in its transaction, as it has
+    /// [asked for](Self::flow_properties) by a `txn-id` (§4.4.3). Like [`Transaction::send_payload`], it sends at once or not at
+    /// all, and the outcome comes by [`on_delivery_updated`](Handler::on_delivery_updated) alone. If the transaction is rolled back
+    /// the message is to be [settled](Self::settle), or the link closed where that fails because more of it is still to be sent
+    /// (§4.4.4.3).
+    ///
+    /// # Errors
+    ///
+    /// [`SendRefused`], with [`SendRefused::NotNow`] where the message cannot be sent at once.
+    pub fn send_acquired(
+        &mut self,
+        sender: SenderId,
+        txn_id: TxnId,
+        payload: &Bytes,
+        message_format: u32,
+    ) -> Result<Tracker, SendRefused> {
+        self.core.send_in(txn_id, sender.0, message_format, payload)
+    }
+
     /// What the sender has told of a message that is not settled: for a message posted in a transaction, which one. In
     /// [`on_message`](Handler::on_message), [`Delivery::state`](super::Delivery::state) is the same.
     #[must_use]
@@ -133,6 +152,20 @@ impl Transaction<'_> {
         self.core.post(self.id, self.txn_id, sender.0, message_format, payload)
     }
 
+    /// Lets `count` more messages come, which are acquired in the transaction (§4.4.3): they come back to the peer's queue if it
+    /// does not commit, whatever was said of them, and each that comes over the link before the transaction ends is. What
+    /// becomes of one is told with [`Context::accept`] and the like, automatically too: that is work of the transaction. For
+    /// receivers whose handler sets [`prefetch`](super::Knobs::prefetch) to 0.
+    ///
+    /// Credit that is left must be given back before the transaction ends: [`Context::drain`] asks for that.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::OtherSession`], [`Misuse::Gone`].
+    pub fn acquire(&mut self, receiver: ReceiverId, count: u32) -> Result<(), Misuse> {
+        self.core.acquire(self.id, self.txn_id, receiver.0, count)
+    }
+
     /// Accepts a message received if the transaction commits (§4.4.2). For this as for the other outcomes: a message whose
     /// outcome did not take effect, because the transaction did not commit, is released.
     ///
@@ -176,7 +209,9 @@ impl Transaction<'_> {
     ///
     /// # Errors
     ///
-    /// [`SendRefused`]: the transaction goes on.
+    /// [`SendRefused`]: the transaction goes on. It holds [`Misuse::CreditLeft`] where a receiver that
+    /// [acquires](Self::acquire) in the transaction has credit: [`Context::drain`] it, and wait for
+    /// [`on_drain_finished`](Handler::on_drain_finished).
     pub fn commit(self) -> Result<(), SendRefused> {
         self.core.discharge(self.id, false)
     }
@@ -186,7 +221,7 @@ impl Transaction<'_> {
     ///
     /// # Errors
     ///
-    /// [`SendRefused`]: the transaction goes on.
+    /// As with [`commit`](Self::commit).
     pub fn abort(self) -> Result<(), SendRefused> {
         self.core.discharge(self.id, true)
     }
@@ -210,6 +245,15 @@ pub(super) struct Control {
     controller: Controller,
     connection: Key,
     session: Key,
+    /// Receivers that acquire in its transactions, and in which.
+    acquiring: BTreeMap<Key, u64>,
+}
+
+impl Control {
+    /// The receivers that acquire in a transaction.
+    fn acquiring_in(&self, number: u64) -> impl Iterator<Item = Key> {
+        self.acquiring.iter().filter(move |(_, at)| **at == number).map(|(link, _)| *link)
+    }
 }
 
 /// What became of a transaction, and its session.
@@ -270,7 +314,8 @@ impl Core {
         link.handler = Some(Box::new(ControlLink));
         let (connection, session) = (link.connection, link.session);
         self.has_own_handlers = true;
-        let control = Control { controller: Controller::default(), connection, session };
+        let controller = Controller::default();
+        let control = Control { controller, connection, session, acquiring: BTreeMap::new() };
         self.controls.insert(key, control);
         key
     }
@@ -294,10 +339,60 @@ impl Core {
         payload: &Bytes,
     ) -> Result<DeliveryTag, SendRefused> {
         self.check_session(id, sender).map_err(SendError::from)?;
+        self.send_in(txn_id, sender, message_format, payload).map(|sent| sent.tag)
+    }
+
+    fn send_in(
+        &mut self,
+        txn_id: TxnId,
+        sender: Key,
+        message_format: u32,
+        payload: &Bytes,
+    ) -> Result<Tracker, SendRefused> {
+        let mut is_settled = false;
         let (tag, sent) = self.try_send(sender, |mut sender, tag, settled| {
+            is_settled = settled;
             sender.post(txn_id, tag, settled, message_format, payload.clone())
         })?;
-        if sent.is_some() { Ok(tag.into()) } else { Err(SendRefused::NotNow) }
+        let number = sent.ok_or(SendRefused::NotNow)?;
+        let life = self.links.get(sender).map_or(0, |link| link.life);
+        let id = DeliveryId { link: sender, life, number: Some(number) };
+        Ok(Tracker { id, tag: tag.into(), state: None, settled: is_settled })
+    }
+
+    fn acquire(&mut self, id: TransactionId, txn_id: TxnId, receiver: Key, count: u32) -> Result<(), Misuse> {
+        self.check_session(id, receiver)?;
+        self.receiver(receiver)?.acquire(txn_id, count);
+        if let Some(control) = self.controls.get_mut(&id.link) {
+            control.acquiring.insert(receiver, id.number);
+        }
+        Ok(())
+    }
+
+    /// What is to be told of a message received: in the transaction in which it was acquired, if that is open.
+    //= 4.4.4.3-01
+    pub(super) fn in_its_transaction(
+        &mut self,
+        link: Key,
+        engine: crate::DeliveryId,
+        state: DeliveryState,
+    ) -> Result<DeliveryState, Misuse> {
+        if self.controls.is_empty() {
+            return Ok(state);
+        }
+        let session = self.links.get(link).ok_or(Misuse::Gone)?.session;
+        let acquired = self.receiver(link)?.delivery(engine)?.remote_state().cloned();
+        let controls = self.controls.values().filter(|control| control.session == session);
+        let txn_id = acquired.and_then(|acquired| {
+            controls.map(|control| &control.controller).find_map(|controller| controller.open_of(&acquired))
+        });
+        match (txn_id, state) {
+            (Some(txn_id), state @ DeliveryState::Transactional(_)) if !txn_id.holds(&state) => {
+                Err(Misuse::StateNotAllowed)
+            }
+            (Some(txn_id), state) if state.is_outcome() => Ok(txn_id.state(Some(state))),
+            (_, state) => Ok(state),
+        }
     }
 
     //= 4.4.2-02
@@ -324,6 +419,12 @@ impl Core {
     }
 
     fn discharge(&mut self, id: TransactionId, fail: bool) -> Result<(), SendRefused> {
+        let acquiring: Vec<Key> =
+            self.control(id).map_err(SendError::from)?.acquiring_in(id.number).collect();
+        //= 4.4.3-04
+        if acquiring.iter().any(|link| self.receiver(*link).is_ok_and(|receiver| receiver.credit() > 0)) {
+            return Err(Misuse::CreditLeft.into());
+        }
         let control = self.control(id).map_err(SendError::from)?;
         let request = control.controller.discharge(id.number, fail).map_err(SendError::from)?;
         let (connection, session) = (control.connection, control.session);
@@ -337,6 +438,7 @@ impl Core {
         let tag = self.send_payload(id.link, 0, &request.payload())?;
         if let Some(control) = self.controls.get_mut(&id.link) {
             control.controller.discharging(id.number, fail, tag);
+            control.acquiring.retain(|_, number| *number != id.number);
         }
         Ok(())
     }
@@ -354,7 +456,7 @@ impl Core {
     }
 
     /// Ends what a transaction's work has left open: what was received gets its outcome or is released, and what was sent
-    /// is settled.
+    /// is settled. What was acquired in one that has committed, and has no outcome, waits for that.
     //= 4.4.4.1-09
     fn finish_work(&mut self, session: Key, txn_id: TxnId, committed: bool, settles: bool) {
         let Some(entry) = self.sessions.get(session) else { return };
@@ -365,6 +467,7 @@ impl Core {
         for id in entry.in_transaction(Role::Receiver, txn_id) {
             let Ok(delivery) = engine.delivery_mut(id) else { continue };
             let outcome = match delivery.state() {
+                None if committed => continue,
                 Some(DeliveryState::Transactional(state)) if committed => state.outcome.clone(),
                 _ => Some(DeliveryState::Released),
             };

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use super::{
     DeliveryId, DeliveryMut, IncomingDelivery, KeptAttach, LinkEnd, ReceiverEnd, filters, link_accessors,
 };
@@ -9,8 +11,12 @@ use crate::{
     Connection, LinkId, Misuse, UnsettledMap,
     codec::Symbol,
     message::Payload,
+    txn::TxnId,
     types::{DeliveryState, Error, Modified},
 };
+
+/// The entry of a flow's properties that names the transaction in which messages are acquired (§4.4.3).
+const TXN_ID: Symbol = Symbol::from_static("txn-id");
 
 /// One link of a [`Connection`] on which we receive, borrowed for a statement.
 ///
@@ -81,6 +87,16 @@ impl Receiver<'_> {
     pub fn drain(&mut self) {
         self.connection.common.record(|tape| tape.call("drain", &[&self.id]));
         self.change_credit(|end| end.credit.set_drain(true));
+    }
+
+    /// Asks for `count` more deliveries, and that the sender acquire what it sends from now on in a transaction, until that
+    /// is discharged (§4.4.3). Their state names it, and their outcomes are to be [of it](TxnId::state), too.
+    ///
+    /// Credit that is left when the transaction is discharged is used outside of any: [drain](Self::drain) it before.
+    pub fn acquire(&mut self, txn_id: TxnId, count: u32) {
+        let due = self.endpoint().flow_properties_due.as_deref().cloned().unwrap_or_default();
+        self.send_flow_properties(due.with(TXN_ID, Bytes::copy_from_slice(txn_id.as_bytes())));
+        self.add_credit(count);
     }
 
     fn change_credit(&mut self, change: impl FnOnce(&mut ReceiverEnd)) {

@@ -16,10 +16,12 @@ use crate::{
 pub(super) const POST_STATE: usize = TxnId::MAX + 16;
 
 impl Sender<'_> {
-    /// Posts the encoded message `payload` in a transaction: it becomes available when that commits (§4.4.1).
+    /// Posts the encoded message `payload` in a transaction: it becomes available when that commits (§4.4.1). The receiver
+    /// tells the outcome that it will have then, as a [transactional](DeliveryState::Transactional) state. An unsettled
+    /// delivery is to be settled soon after the transaction is discharged.
     ///
-    /// The receiver tells the outcome that it will have then, as a [transactional](DeliveryState::Transactional) state.
-    /// An unsettled delivery is to be settled soon after the transaction is discharged.
+    /// For a resource: sends a message that the receiver [acquires](crate::Receiver::acquire) in a transaction (§4.4.3). If that
+    /// is rolled back it is to be settled, or its link to be closed where more of it is still to be written (§4.4.4.3).
     ///
     /// # Errors
     ///
@@ -97,8 +99,8 @@ impl DeliveryMut<'_> {
 }
 
 impl Session<'_> {
-    /// The unsettled deliveries of this session that are work of a transaction, by what their receiver has told: those
-    /// that we sent, or those that we receive.
+    /// The unsettled deliveries of this session that are work of a transaction: those that we sent, by what their receiver
+    /// has told, or those that we receive, by what either side has.
     #[must_use]
     pub fn in_transaction(&self, role: Role, txn_id: TxnId) -> Vec<DeliveryId> {
         let Some(session) = self.connection.sessions.get(self.id.0) else { return Vec::new() };
@@ -113,7 +115,7 @@ impl Session<'_> {
             Role::Receiver => session
                 .incoming
                 .iter()
-                .filter(|(_, delivery)| holds(delivery.state()))
+                .filter(|(_, delivery)| holds(delivery.state()) || holds(delivery.remote_state()))
                 .map(|(number, delivery)| DeliveryId::new(delivery.link, number))
                 .collect(),
         }

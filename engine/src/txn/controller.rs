@@ -104,6 +104,15 @@ impl Controller {
         })
     }
 
+    /// The open transaction to which a delivery in this state belongs.
+    #[must_use]
+    pub fn open_of(&self, state: &DeliveryState) -> Option<TxnId> {
+        self.transactions.values().find_map(|stage| match *stage {
+            Stage::Open(txn_id) if txn_id.holds(state) => Some(txn_id),
+            _ => None,
+        })
+    }
+
     /// Takes the state that the coordinator told of a message: what became of which transaction, if that is decided.
     pub fn answered(
         &mut self,

@@ -6,8 +6,9 @@
 //! session; neither sends or receives anything itself. A [container](crate::container) keeps the controller's:
 //! [`Context::declare_transaction`](crate::container::Context::declare_transaction).
 //!
-//! Within a transaction, a controller sends by [`Sender::post`](crate::Sender::post) and tells outcomes as
-//! [`TxnId::state`]; the resource answers what was posted by [`DeliveryMut::presume`](crate::DeliveryMut::presume).
+//! Within a transaction, a controller sends by [`Sender::post`](crate::Sender::post), receives by
+//! [`Receiver::acquire`](crate::Receiver::acquire) and tells outcomes as [`TxnId::state`]. The resource answers what was posted
+//! by [`DeliveryMut::presume`](crate::DeliveryMut::presume), and sends what is acquired by `post`, too.
 
 use alloc::{boxed::Box, format, vec::Vec};
 use core::fmt;

@@ -1,11 +1,11 @@
 //! Messages on their way: into a queue, and out to who consumes it.
 
-use std::{mem, time::Duration};
+use std::{borrow::Cow, mem, time::Duration};
 
 use amqp1_engine::{
     Instant,
     codec::{DecodeError, Str, Symbol},
-    container::{Context, Delivery, Link, ReceiverId, SendRefused, SenderId},
+    container::{Context, Delivery, Link, ReceiverId, SendRefused, SenderId, Tracker},
     message::{MessageView, Payload, Relay},
     txn::TxnId,
     types::{DeliveryState, DeliveryTag, Error, condition},
@@ -46,8 +46,12 @@ impl Broker {
         if let Some(DeliveryState::Transactional(state)) = delivery.state() {
             let admitted = admitted.map(|(address, stored)| (address.clone(), stored));
             self.post(cx, delivery, &state.txn_id, admitted);
-        } else if let Err(error) = admitted.and_then(|(address, stored)| self.store(cx, address, stored)) {
-            self.refuse(cx, delivery, error, None);
+        } else {
+            match admitted.and_then(|(address, stored)| self.store(cx, address, stored)) {
+                // Fails where the producer has settled it, or its link is gone with the queue.
+                Ok(()) => drop(cx.accept(delivery.id())),
+                Err(error) => self.refuse(cx, delivery, error, None),
+            }
         }
         self.grant(cx, delivery.receiver(), address.as_ref().ok());
     }
@@ -138,11 +142,16 @@ impl Broker {
         change: impl FnOnce(&mut Node) -> T,
     ) -> Option<T> {
         let mut next_expiry = None;
-        let (changed, stalled, is_over) = self.change(address, |node| {
+        let acquiring = mem::take(&mut self.transactions.acquiring);
+        let mut acquired = Vec::new();
+        let changed = self.change(address, |node| {
             let changed = change(node);
             let Node { queue, draining, stalled, lifetime, links, .. } = node;
             let has_expired = queue.expire(cx.now());
-            let was_offered = queue.deliver(|consumer, stored| offer(cx, consumer, stored));
+            let was_offered = queue.deliver(|consumer, stored| match acquiring.get(&consumer) {
+                None => offer(cx, consumer, stored),
+                Some(&txn_id) => offer_in(cx, txn_id, consumer, stored, &mut acquired),
+            });
             if has_expired || was_offered {
                 draining.retain(|&consumer| {
                     let has_more = queue.has_for(consumer);
@@ -160,7 +169,12 @@ impl Broker {
             let may_go_on = !stalled.is_empty() && queue.is_half_free();
             let stalled = may_go_on.then(|| mem::take(stalled));
             (changed, stalled, lifetime.is_over(links.len(), queue.size().messages))
-        })?;
+        });
+        self.transactions.acquiring = acquiring;
+        for (txn_id, sent) in acquired {
+            self.acquire(cx, txn_id, &sent);
+        }
+        let (changed, stalled, is_over) = changed?;
         if let Some(expires) = next_expiry {
             self.look_at(cx, expires);
         }
@@ -317,18 +331,47 @@ fn offer(cx: &mut Context<'_>, consumer: SenderId, stored: &Stored) -> Offered {
     if cx.credit(consumer) == 0 {
         return Offered::NotNow;
     }
-    let sent = match stored.expires {
-        Some(expires) => {
-            let aged = aged(&stored.payload, expires.duration_since(cx.now()));
-            cx.send_payload(consumer, &aged, stored.message_format)
-        }
-        None => cx.send_payload(consumer, &stored.payload, stored.message_format),
-    };
-    match sent {
+    match cx.send_payload(consumer, &payload_now(cx, stored), stored.message_format) {
         Ok(_) if cx.sends_settled(consumer) => Offered::SentSettled,
         Ok(tag) => Offered::Sent(number(&tag)),
-        Err(SendRefused::TooLarge { .. }) => Offered::Never,
-        Err(_) => Offered::NotNow,
+        Err(refused) => not_sent(refused),
+    }
+}
+
+/// The same where the consumer acquires it in a transaction: `acquired` gets what was sent, which is not gone from the queue
+/// before that commits.
+fn offer_in(
+    cx: &mut Context<'_>,
+    txn_id: TxnId,
+    consumer: SenderId,
+    stored: &Stored,
+    acquired: &mut Vec<(TxnId, Tracker)>,
+) -> Offered {
+    if cx.credit(consumer) == 0 {
+        return Offered::NotNow;
+    }
+    match cx.send_acquired(consumer, txn_id, &payload_now(cx, stored), stored.message_format) {
+        Ok(sent) => {
+            let number = number(&sent.tag());
+            acquired.push((txn_id, sent));
+            Offered::Sent(number)
+        }
+        Err(refused) => not_sent(refused),
+    }
+}
+
+fn not_sent(refused: SendRefused) -> Offered {
+    match refused {
+        SendRefused::TooLarge { .. } => Offered::Never,
+        _ => Offered::NotNow,
+    }
+}
+
+/// What goes out of a message now.
+fn payload_now<'a>(cx: &Context<'_>, stored: &'a Stored) -> Cow<'a, Bytes> {
+    match stored.expires {
+        Some(expires) => Cow::Owned(aged(&stored.payload, expires.duration_since(cx.now()))),
+        None => Cow::Borrowed(&stored.payload),
     }
 }
 

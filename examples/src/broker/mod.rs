@@ -13,7 +13,8 @@
 //! - What is sent to an address that begins with `topic://` goes to all that subscribe to it. A subscription ends with its link
 //!   or, if it is durable (§3.5.6 never), when that is closed. A full one stops the producers of its topic, too.
 //! - A sender without an address may send to all queues: each message says where `to`.
-//! - Messages posted, and outcomes told, in a transaction count when that commits.
+//! - Messages posted, and outcomes told, in a transaction count when that commits; what was acquired in it comes back when it
+//!   does not.
 //! - Messages leave as they came, but for delivery-annotations and a ttl, from which the time is taken that they waited; one
 //!   that comes back has another first-acquirer, and another delivery-count and annotations if its consumer asked for that.
 
@@ -25,13 +26,13 @@ use std::{
 
 use amqp1_engine::{
     Instant,
-    codec::Str,
+    codec::{Str, ValueRef},
     container::{
         Address, ConnectionId, ConnectionOptions, Context, Delivery, DeliveryId, Disconnected, Handler,
         Knobs, Link, ListenerId, ReceiverId, Security, SenderId, SessionId, TaskId, Tracker,
     },
     sasl::{Refusal, Sasl, Secret},
-    types::{capability, condition},
+    types::capability,
 };
 
 mod lifetime;
@@ -51,7 +52,6 @@ use running::Stop;
 mod selector;
 pub use selector::{Fault, Selector};
 mod termini;
-use termini::error;
 mod transactions;
 use transactions::Transactions;
 mod topics;
@@ -170,7 +170,7 @@ impl Broker {
 
 impl Handler for Broker {
     fn knobs(&self) -> Knobs {
-        Knobs { prefetch: 0, ..Knobs::default() }
+        Knobs { prefetch: 0, auto_accept: false, ..Knobs::default() }
     }
 
     fn on_start(&mut self, cx: &mut Context<'_>) {
@@ -232,12 +232,10 @@ impl Handler for Broker {
     }
 
     fn on_link_flow(&mut self, cx: &mut Context<'_>, link: Link) {
-        //= 4.4.3-03
-        if cx.flow_properties(link).is_some_and(|properties| properties.get("txn-id").is_some()) {
-            return cx.close_with(
-                link,
-                error(condition::NOT_IMPLEMENTED, "no messages are acquired in transactions here"),
-            );
+        if let Some(txn_id) = acquires_in(cx, link)
+            && let Err(error) = self.acquire_in(cx, link, &txn_id)
+        {
+            return cx.close_with(link, error);
         }
         let Link::Sender(consumer) = link else { return };
         let Some(address) = self.linked_to(link).filter(|_| !cx.is_draining(consumer)) else { return };
@@ -307,6 +305,16 @@ impl Handler for Broker {
 
     fn on_disconnected(&mut self, cx: &mut Context<'_>, connection: ConnectionId, _: &Disconnected) {
         self.forget_all(cx, connection, |_| true);
+    }
+}
+
+/// The transaction in which a flow asks that messages be acquired (§4.4.3).
+fn acquires_in(cx: &Context<'_>, link: Link) -> Option<Vec<u8>> {
+    match cx.flow_properties(link)?.get("txn-id")? {
+        ValueRef::Null => None,
+        ValueRef::Binary(txn_id) => Some(txn_id.into()),
+        // None has it.
+        _ => Some(Vec::new()),
     }
 }
 

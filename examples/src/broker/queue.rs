@@ -333,6 +333,12 @@ impl<C: Copy + Ord> Queue<C> {
         self.find(id).is_some()
     }
 
+    /// Whether a consumer takes messages for itself.
+    #[must_use]
+    pub fn acquires(&self, id: C) -> bool {
+        self.consumers.get(&id).is_some_and(|consumer| !consumer.interest.copies)
+    }
+
     /// How many messages wait for a consumer; nothing if it selects or browses, for whom nobody has counted.
     #[must_use]
     pub fn available(&self, id: C) -> Option<usize> {

@@ -2,11 +2,12 @@
 //!
 //! A session with a link to the coordinator has a [`Resource`], which keeps the books. A message posted has its room in
 //! the queue from the beginning, so that a commit cannot fail for want of it; a message retired stays acquired, and in the
-//! queue's count.
+//! queue's count. One that was acquired in the transaction itself comes back to the queue when that is rolled back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use amqp1_engine::{
+    Misuse,
     codec::Str,
     container::{
         Context, CoordinatorCapabilities, Delivery, DeliveryId, Link, ReceiverId, SenderId, SessionId,
@@ -33,8 +34,15 @@ pub(super) struct Transactions {
     sessions: BTreeMap<SessionId, Resource<ReceiverId, Option<Work>>>,
     /// Links to the coordinator.
     controls: BTreeMap<ReceiverId, SessionId>,
-    /// Messages out for delivery whose outcome is work of a transaction.
-    retired: BTreeMap<(SenderId, DeliveryTag), Enlisted>,
+    /// Messages out for delivery that are work of a transaction.
+    out: BTreeMap<(SenderId, DeliveryTag), Enlisted>,
+    /// Consumers that acquire what they are sent in a transaction, until that is discharged.
+    pub(super) acquiring: BTreeMap<SenderId, TxnId>,
+    /// Links closed in the middle of a message acquired in a transaction that is rolled back, and its discharge, which is
+    /// accepted when all of its links are gone.
+    cut: BTreeMap<SenderId, DeliveryId>,
+    /// Those discharges, and how many links each waits for.
+    unanswered: HashMap<DeliveryId, usize>,
 }
 
 /// Where a piece of work is.
@@ -49,8 +57,10 @@ struct Enlisted {
 pub(super) enum Work {
     /// Makes a message available.
     Post { queue: Place, stored: Stored, delivery: DeliveryId },
-    /// Gives a message that is out for delivery its outcome.
-    Retire { queue: Place, held: Held, outcome: DeliveryState, tracker: Tracker },
+    /// Gives a message that is out for delivery its outcome; one that was acquired in the transaction may have none yet.
+    Retire { queue: Place, held: Held, outcome: Option<DeliveryState>, tracker: Tracker, acquired: bool },
+    /// Ends with the transaction that a consumer acquires in it.
+    Acquire { consumer: SenderId, txn_id: TxnId },
 }
 
 /// A queue: its address, and its number, as another may be made in its place.
@@ -60,15 +70,16 @@ pub(super) struct Place(Str, u64);
 impl Transactions {
     /// The work on a message that is out for delivery, if a transaction has any.
     fn on(&mut self, session: SessionId, message: (SenderId, DeliveryTag)) -> Option<&mut Option<Work>> {
-        let Enlisted { txn_id, at } = *self.retired.get(&message)?;
+        let Enlisted { txn_id, at } = *self.out.get(&message)?;
         self.sessions.get_mut(&session)?.work(txn_id.as_bytes()).ok()?.get_mut(at)
     }
 }
 
 impl Work {
-    const fn queue(&self) -> &Place {
+    const fn queue(&self) -> Option<&Place> {
         match self {
-            Self::Post { queue, .. } | Self::Retire { queue, .. } => queue,
+            Self::Post { queue, .. } | Self::Retire { queue, .. } => Some(queue),
+            Self::Acquire { .. } => None,
         }
     }
 }
@@ -114,7 +125,7 @@ impl Broker {
                 resource.map(|resource| resource.declare(control, &declare).map(Some))
             }
             Ok(Request::Discharge(discharge)) => {
-                let discharged = self.discharge(cx, session, control, &discharge);
+                let discharged = self.discharge(cx, session, delivery, &discharge);
                 discharged.map(|discharged| discharged.map(|()| None))
             }
             Err(error) => Some(Err(error)),
@@ -130,19 +141,20 @@ impl Broker {
         true
     }
 
-    /// Ends a transaction: what to reject its discharge with, if that is so; nothing where the control link was closed
-    /// instead.
+    /// Ends a transaction: what to reject its discharge with, if that is so; nothing where that is answered later, or the control
+    /// link was closed instead.
     fn discharge(
         &mut self,
         cx: &mut Context<'_>,
         session: SessionId,
-        control: ReceiverId,
+        delivery: &Delivery<'_>,
         discharge: &Discharge,
     ) -> Option<Result<(), Error>> {
+        let control = delivery.receiver();
         match self.transactions.sessions.get_mut(&session)?.discharge(control, discharge) {
             //= 4.4.4.1-05 4.4.4.1-06
             Ok(Discharged::Committed(work))
-                if work.iter().flatten().any(|work| !self.is_there(work.queue())) =>
+                if work.iter().flatten().filter_map(Work::queue).any(|queue| !self.is_there(queue)) =>
             {
                 self.undo(cx, work);
                 let text = "a queue of the transaction's messages is deleted";
@@ -153,7 +165,13 @@ impl Broker {
                 Some(Ok(()))
             }
             Ok(Discharged::RolledBack(work)) => {
-                self.undo(cx, work);
+                let cut = self.undo(cx, work);
+                //= 4.4.3-07
+                if !cut.is_empty() {
+                    self.transactions.unanswered.insert(delivery.id(), cut.len());
+                    self.transactions.cut.extend(cut.into_iter().map(|consumer| (consumer, delivery.id())));
+                    return None;
+                }
                 Some(Ok(()))
             }
             Err(Refusal::Reject(error, work)) => {
@@ -184,12 +202,29 @@ impl Broker {
 
     /// A link is gone: what it controlled is rolled back, and what has arrived of a message over it does not count.
     pub(super) fn leave_transactions(&mut self, cx: &mut Context<'_>, session: SessionId, link: Link) {
-        let Link::Receiver(link) = link else { return };
+        let link = match link {
+            Link::Receiver(link) => link,
+            Link::Sender(consumer) => return self.leave_acquisition(cx, consumer),
+        };
         self.roll_back(cx, session, link);
         if self.transactions.controls.remove(&link).is_some()
             && !self.transactions.controls.values().any(|other| *other == session)
         {
             self.transactions.sessions.remove(&session);
+        }
+    }
+
+    /// A consumer is gone: a discharge that has waited for it alone is accepted.
+    fn leave_acquisition(&mut self, cx: &mut Context<'_>, consumer: SenderId) {
+        let Transactions { acquiring, cut, unanswered, .. } = &mut self.transactions;
+        acquiring.remove(&consumer);
+        let Some(discharge) = cut.remove(&consumer) else { return };
+        let Some(links) = unanswered.get_mut(&discharge) else { return };
+        *links -= 1;
+        if *links == 0 {
+            unanswered.remove(&discharge);
+            // Fails where the control link is gone, too.
+            let _ = cx.accept(discharge);
         }
     }
 }
@@ -241,7 +276,12 @@ impl Broker {
                 _ => return Err(full(&address)),
             };
             let work = Work::Post { queue: Place(address, number), stored, delivery: delivery.id() };
-            self.enlist(cx, session, txn_id, work).map(drop)
+            let enlisted = self.enlist(session, txn_id, work);
+            enlisted.map(drop).map_err(|refused| {
+                let (error, work) = *refused;
+                self.undo(cx, vec![work]);
+                error
+            })
         });
         let Some(txn_id) = self.known(session, txn_id) else {
             //= 4.5.8-01
@@ -267,7 +307,7 @@ impl Broker {
     /// Takes what a consumer says of a message, if that is work of a transaction: whether it is.
     pub(super) fn retire(&mut self, cx: &mut Context<'_>, tracker: &Tracker) -> bool {
         let key = (tracker.sender(), tracker.tag());
-        let before = self.transactions.retired.get(&key).copied();
+        let before = self.transactions.out.get(&key).copied();
         match (tracker.state(), before) {
             (Some(DeliveryState::Transactional(state)), before) => {
                 let consumer = tracker.sender();
@@ -319,27 +359,74 @@ impl Broker {
         }
         // Settled without one, it has the default outcome, whatever becomes of the transaction.
         let Some(outcome) = outcome.cloned() else { return !tracker.is_settled() };
-        let Some(address) = self.linked_to(consumer) else {
-            return true;
-        };
-        let held = self.change(&address, |node| {
-            node.queue
-                .hold(consumer, number(&tracker.tag()))
-                .map(|held| (Place(address.clone(), node.number), held))
-        });
-        let Some(Some((queue, held))) = held else {
+        let Some(work) = self.hold(tracker, Some(outcome), false) else {
             // A copy, of which nothing depends on the outcome.
             let _ = cx.settle(tracker.id());
             return true;
         };
-        let work = Work::Retire { queue, held, outcome, tracker: tracker.clone() };
-        match self.enlist(cx, session, txn_id.as_bytes(), work) {
-            Ok(at) => {
-                self.transactions.retired.insert((consumer, tracker.tag()), Enlisted { txn_id, at });
-            }
-            Err(error) => self.fail(session, txn_id.as_bytes(), &error),
+        if let Err(refused) = self.enlist_out(session, txn_id, tracker, work) {
+            let (error, work) = *refused;
+            self.undo(cx, vec![work]);
+            self.fail(session, txn_id.as_bytes(), &error);
         }
         true
+    }
+
+    /// Has a consumer acquire what it is sent from now on in a transaction.
+    //= 4.4.3-03
+    pub(super) fn acquire_in(&mut self, cx: &Context<'_>, link: Link, txn_id: &[u8]) -> Result<(), Error> {
+        let node = self.linked_to(link).and_then(|address| self.queues.get(&address));
+        let Some(consumer) =
+            link.sender().filter(|consumer| node.is_some_and(|node| node.queue.acquires(*consumer)))
+        else {
+            return Err(error(condition::NOT_IMPLEMENTED, "nothing is acquired over this link"));
+        };
+        let session = cx.session_of(link);
+        let txn_id = self.known(session, txn_id).ok_or_else(unknown)?;
+        if self.transactions.acquiring.get(&consumer) != Some(&txn_id) {
+            let work = Work::Acquire { consumer, txn_id };
+            self.enlist(session, txn_id.as_bytes(), work).map_err(|refused| refused.0)?;
+            self.transactions.acquiring.insert(consumer, txn_id);
+        }
+        Ok(())
+    }
+
+    /// A message was sent to a consumer that acquires it in a transaction.
+    pub(super) fn acquire(&mut self, cx: &mut Context<'_>, txn_id: TxnId, sent: &Tracker) {
+        //= 4.4.3-06
+        let outcome = sent.is_settled().then_some(DeliveryState::Accepted);
+        let Some(work) = self.hold(sent, outcome, true) else { return };
+        let consumer = sent.sender();
+        if let Err(refused) = self.enlist_out(cx.session_of(consumer), txn_id, sent, work) {
+            let (error, work) = *refused;
+            // It would have the message that comes back again.
+            self.transactions.acquiring.remove(&consumer);
+            cx.close_with(consumer, error);
+            self.undo(cx, vec![work]);
+        }
+    }
+
+    /// Takes a message out of its consumer's hands for a transaction; nothing where there is none.
+    fn hold(&mut self, tracker: &Tracker, outcome: Option<DeliveryState>, acquired: bool) -> Option<Work> {
+        let (consumer, tracker) = (tracker.sender(), tracker.clone());
+        let address = self.linked_to(consumer)?;
+        let (held, place) = self.change(&address, |node| {
+            let held = node.queue.hold(consumer, number(&tracker.tag()));
+            held.map(|held| (held, node.number))
+        })??;
+        Some(Work::Retire { queue: Place(address, place), held, outcome, tracker, acquired })
+    }
+
+    fn enlist_out(
+        &mut self,
+        session: Option<SessionId>,
+        txn_id: TxnId,
+        tracker: &Tracker,
+        work: Work,
+    ) -> Result<(), Box<(Error, Option<Work>)>> {
+        let at = self.enlist(session, txn_id.as_bytes(), work)?;
+        self.transactions.out.insert((tracker.sender(), tracker.tag()), Enlisted { txn_id, at });
+        Ok(())
     }
 
     /// The outcome of a message that is work of a transaction is another now, or it is settled: whether it is such work.
@@ -348,40 +435,35 @@ impl Broker {
         let work = self.transactions.on(session, (told.sender(), told.tag()));
         let Some(Some(Work::Retire { tracker, outcome, .. })) = work else { return false };
         tracker.clone_from(told);
-        if let Some(changed) = changed {
-            outcome.clone_from(changed);
+        if changed.is_some() {
+            *outcome = changed.cloned();
         }
         true
     }
 
-    /// Takes the work on a message that is out for delivery back from its transaction.
-    fn withdraw(&mut self, cx: &mut Context<'_>, message: (SenderId, DeliveryTag)) {
+    /// Takes a message that is out for delivery back from its transaction, into the hands of its consumer.
+    fn withdraw(&mut self, cx: &Context<'_>, message: (SenderId, DeliveryTag)) {
         let Some(session) = cx.session_of(message.0) else { return };
         let work = self.transactions.on(session, message).and_then(Option::take);
-        self.undo(cx, vec![work]);
+        self.transactions.out.remove(&message);
+        if let Some(Work::Retire { queue, held, .. }) = work
+            && self.is_there(&queue)
+        {
+            self.change(&queue.0, |node| node.queue.restore(message.0, number(&message.1), held));
+        }
     }
 
     /// Adds work to a transaction: its place among the work of that.
     fn enlist(
         &mut self,
-        cx: &mut Context<'_>,
         session: Option<SessionId>,
         txn_id: &[u8],
         work: Work,
-    ) -> Result<usize, Error> {
+    ) -> Result<usize, Box<(Error, Option<Work>)>> {
         let resource = session.and_then(|session| self.transactions.sessions.get_mut(&session));
-        let (error, work) = match resource {
-            Some(resource) => {
-                let at = resource.work(txn_id).map_or(0, |work| work.len());
-                match resource.enlist(txn_id, Some(work)) {
-                    Ok(()) => return Ok(at),
-                    Err((error, work)) => (error, work),
-                }
-            }
-            None => (unknown(), Some(work)),
-        };
-        self.undo(cx, vec![work]);
-        Err(error)
+        let Some(resource) = resource else { return Err(Box::new((unknown(), Some(work)))) };
+        let at = resource.work(txn_id).map_or(0, |work| work.len());
+        resource.enlist(txn_id, Some(work)).map(|()| at).map_err(Box::new)
     }
 
     fn fail(&mut self, session: Option<SessionId>, txn_id: &[u8], error: &Error) {
@@ -417,14 +499,23 @@ impl Broker {
                     let _ = cx.accept(delivery);
                     touched.insert(address);
                 }
-                Work::Retire { queue: Place(address, _), held, outcome, tracker } => {
+                Work::Retire { queue: Place(address, _), held, outcome, tracker, .. } => {
                     let (consumer, tag) = (tracker.sender(), tracker.tag());
-                    self.transactions.retired.remove(&(consumer, tag));
-                    //= 4.4.2-04
-                    self.change(&address, |node| node.queue.apply(consumer, held, Some(&outcome)));
-                    let _ = cx.settle(tracker.id());
+                    self.transactions.out.remove(&(consumer, tag));
+                    let is_over = outcome.is_some() || tracker.is_settled();
+                    self.change(&address, |node| match is_over {
+                        //= 4.4.2-04
+                        true => node.queue.apply(consumer, held, outcome.as_ref()),
+                        // Acquired now like any other, whatever is still to be sent of it.
+                        //= 4.4.3-06
+                        false => node.queue.restore(consumer, number(&tag), held),
+                    });
+                    if is_over {
+                        let _ = cx.settle(tracker.id());
+                    }
                     touched.insert(address);
                 }
+                Work::Acquire { consumer, txn_id } => self.acquires_no_more(consumer, txn_id),
             }
         }
         for address in touched {
@@ -432,19 +523,28 @@ impl Broker {
         }
     }
 
-    /// Takes back the work of a transaction that is rolled back.
-    fn undo(&mut self, cx: &mut Context<'_>, work: Vec<Option<Work>>) {
-        let mut touched = BTreeSet::new();
+    /// Takes back the work of a transaction that is rolled back: the consumers whose links were closed for that.
+    fn undo(&mut self, cx: &mut Context<'_>, work: Vec<Option<Work>>) -> BTreeSet<SenderId> {
+        let (mut touched, mut cut) = (BTreeSet::new(), BTreeSet::new());
         for work in work.into_iter().flatten() {
-            if let Work::Retire { tracker, .. } = &work {
-                self.transactions.retired.remove(&(tracker.sender(), tracker.tag()));
+            match &work {
+                Work::Post { .. } => {}
+                Work::Retire { tracker, acquired, .. } => {
+                    self.transactions.out.remove(&(tracker.sender(), tracker.tag()));
+                    if *acquired && !take_back(cx, tracker) {
+                        cut.insert(tracker.sender());
+                    }
+                }
+                Work::Acquire { consumer, txn_id } => self.acquires_no_more(*consumer, *txn_id),
             }
-            if !self.is_there(work.queue()) {
-                continue;
-            }
-            let Place(address, _) = work.queue().clone();
+            let Some(queue) = work.queue().filter(|queue| self.is_there(queue)) else { continue };
+            let Place(address, _) = queue.clone();
             self.change(&address, |node| match work {
                 Work::Post { stored, .. } => node.queue.give_up(&stored),
+                //= 4.4.3-06
+                Work::Retire { held, tracker, acquired: true, .. } => {
+                    node.queue.apply(tracker.sender(), held, Some(&DeliveryState::Released));
+                }
                 //= 4.4.4.2-01 4.4.4.2-02
                 Work::Retire { held, tracker, .. } if tracker.is_settled() => {
                     node.queue.apply(tracker.sender(), held, None);
@@ -453,13 +553,33 @@ impl Broker {
                 Work::Retire { held, tracker, .. } => {
                     node.queue.restore(tracker.sender(), number(&tracker.tag()), held);
                 }
+                Work::Acquire { .. } => {}
             });
             touched.insert(address);
         }
         for address in touched {
             self.deliver(cx, &address);
         }
+        cut
     }
+
+    /// A transaction in which a consumer acquires is over.
+    fn acquires_no_more(&mut self, consumer: SenderId, txn_id: TxnId) {
+        if self.transactions.acquiring.get(&consumer) == Some(&txn_id) {
+            self.transactions.acquiring.remove(&consumer);
+        }
+    }
+}
+
+/// Tells a consumer that it has not acquired a message after all. Where that is still being sent the link is closed, as it cannot
+/// be told otherwise while the window is closed: whether it is not.
+fn take_back(cx: &mut Context<'_>, sent: &Tracker) -> bool {
+    let is_unfinished = cx.settle(sent.id()) == Err(Misuse::Unfinished);
+    if is_unfinished {
+        let text = "the transaction in which a message was being delivered is rolled back";
+        cx.close_with(sent.sender(), error(condition::TRANSACTION_ROLLBACK, text));
+    }
+    !is_unfinished
 }
 
 fn unknown() -> Error {
