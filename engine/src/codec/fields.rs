@@ -201,7 +201,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::codec::{Symbol, code, sample::arbitrary};
+    use crate::codec::{Symbol, Timestamp, code, sample::arbitrary};
 
     fn key(name: &'static str) -> Symbol {
         Symbol::from_static(name)
@@ -243,7 +243,17 @@ mod tests {
         assert_eq!(fields.get("number").and_then(ValueRef::to_u64), None);
         assert_eq!(fields.get("number").and_then(ValueRef::as_bool), None);
         assert_eq!(fields.get("name").and_then(ValueRef::as_text), Some("a"));
-        for number in [Value::Ubyte(7), 7_u16.into(), 7_u32.into(), 7_u64.into(), 7_i8.into(), 7_i64.into()] {
+        for number in [
+            Value::Ubyte(7),
+            7_u16.into(),
+            7_u32.into(),
+            7_u64.into(),
+            7_i8.into(),
+            7_i16.into(),
+            7_i32.into(),
+            7_i64.into(),
+            Timestamp(7).into(),
+        ] {
             assert_eq!(Fields::new().with("n", number).get("n").and_then(ValueRef::to_u64), Some(7));
         }
     }

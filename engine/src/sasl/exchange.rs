@@ -623,7 +623,13 @@ mod tests {
         let (end, out) = client(&config, &[mechanisms(&["PLAIN"])]);
         assert!(matches!(end, Err(SaslError::TooLargeToSend { limit: 512, .. })), "{end:?}");
         assert_eq!(out, vec![]);
-        let (end, _) = client(&config.frame_limit(8_192), &[mechanisms(&["PLAIN"]), outcome(0)]);
+        let (end, out) = client(&config.frame_limit(8_192), &[mechanisms(&["PLAIN"]), outcome(0)]);
         assert_eq!(end, identity(None, "PLAIN"));
+        // One that is as long as may be is sent.
+        let longest = 512 - (out.len() - 600);
+        for (length, is_sent) in [(longest, true), (longest + 1, false)] {
+            let config = Sasl::client().plain("alice", "t".repeat(length)).allow_clear_text();
+            assert_eq!(client(&config, &[mechanisms(&["PLAIN"])]).0.is_ok(), is_sent);
+        }
     }
 }

@@ -238,6 +238,27 @@ mod tests {
     use alloc::vec;
     use proptest::prelude::*;
 
+    #[cfg(feature = "std")]
+    #[test]
+    fn a_vectored_write_gets_as_many_slices_as_it_has_places_for() {
+        let (mut outbox, mut all) = (Outbox::default(), Vec::new());
+        for fill in 0..3 {
+            let range = outbox.frame(7, |out| out.push(fill));
+            outbox.share(&range, Bytes::from(vec![fill; 5]));
+            all.extend_from_slice(outbox.bytes(range));
+            all.extend_from_slice(&[fill; 5]);
+        }
+        let range = outbox.frame(7, |_| ());
+        all.extend_from_slice(outbox.bytes(range));
+        for places in 0..9 {
+            let mut slices = vec![std::io::IoSlice::new(&[]); places];
+            let filled = outbox.chunks_vectored(&mut slices);
+            assert_eq!(filled, places.min(7));
+            let joined: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+            assert_eq!(joined[..], all[..joined.len()]);
+        }
+    }
+
     proptest! {
         /// However the socket takes the bytes, they come out in the order they were written.
         #[test]
