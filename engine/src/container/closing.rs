@@ -185,8 +185,9 @@ impl Core {
                 _ => receiver.close(error),
             }),
         };
+        // The engine has ended it already: what it tells of that comes too late.
         if closed.is_err() {
-            self.free_link(key);
+            self.notices.push_back(Notice::LinkClosed(key));
         }
     }
 
