@@ -316,6 +316,7 @@ impl Core {
     /// Sends from the queue while the link can: whether the user can send now.
     pub(super) fn flush(&mut self, key: Key) -> bool {
         let mut sent = 0;
+        self.write_outcomes(key);
         let sendable = self.flush_queue(key, &mut sent);
         if sent > 0 {
             self.note_sent(key, sent);

@@ -84,9 +84,10 @@ impl Context<'_> {
 
     /// For a resource: sends an encoded message that the peer acquires in its transaction, as it has
     /// [asked for](Self::flow_properties) by a `txn-id` (§4.4.3). Like [`Transaction::send_payload`], it sends at once or not at
-    /// all, and the outcome comes by [`on_delivery_updated`](Handler::on_delivery_updated) alone. If the transaction is rolled back
-    /// the message is to be [settled](Self::settle), or the link closed where that fails because more of it is still to be sent
-    /// (§4.4.4.3).
+    /// all, and the outcome in the transaction comes by [`on_delivery_updated`](Handler::on_delivery_updated) alone.
+    ///
+    /// If the transaction is rolled back the message is to be [settled](Self::settle) before the discharge is answered; or, where
+    /// it [is not sent in whole](Self::is_unfinished), its link to be closed (§4.4.3).
     ///
     /// # Errors
     ///
@@ -99,6 +100,13 @@ impl Context<'_> {
         message_format: u32,
     ) -> Result<Tracker, SendRefused> {
         self.core.send_in(txn_id, sender.0, message_format, payload)
+    }
+
+    /// Whether more of a message that this side sends is to be written, be it settled or not.
+    #[must_use]
+    pub fn is_unfinished(&mut self, delivery: DeliveryId) -> bool {
+        let Ok(engine) = self.core.engine_delivery(delivery) else { return false };
+        self.core.sender(delivery.link).is_ok_and(|sender| sender.is_unfinished(engine))
     }
 
     /// What the sender has told of a message that is not settled: for a message posted in a transaction, which one. In
@@ -161,7 +169,8 @@ impl Transaction<'_> {
     ///
     /// # Errors
     ///
-    /// [`Misuse::OtherSession`], [`Misuse::Gone`].
+    /// [`Misuse::CreditLeft`] where the receiver has credit to acquire in another transaction; [`Misuse::OtherSession`],
+    /// [`Misuse::LinkNotOpen`], [`Misuse::Gone`].
     pub fn acquire(&mut self, receiver: ReceiverId, count: u32) -> Result<(), Misuse> {
         self.core.acquire(self.id, self.txn_id, receiver.0, count)
     }
@@ -362,6 +371,11 @@ impl Core {
 
     fn acquire(&mut self, id: TransactionId, txn_id: TxnId, receiver: Key, count: u32) -> Result<(), Misuse> {
         self.check_session(id, receiver)?;
+        let has_credit = self.receiver(receiver)?.credit() > 0;
+        let control = self.control(id)?;
+        if has_credit && control.acquiring.get(&receiver).is_some_and(|number| *number != id.number) {
+            return Err(Misuse::CreditLeft);
+        }
         self.receiver(receiver)?.acquire(txn_id, count);
         if let Some(control) = self.controls.get_mut(&id.link) {
             control.acquiring.insert(receiver, id.number);
@@ -382,9 +396,16 @@ impl Core {
         }
         let session = self.links.get(link).ok_or(Misuse::Gone)?.session;
         let acquired = self.receiver(link)?.delivery(engine)?.remote_state().cloned();
-        let controls = self.controls.values().filter(|control| control.session == session);
+        let waits = |link| {
+            self.links.get(link).and_then(|link| link.queue.as_ref()).is_some_and(|queue| !queue.is_empty())
+        };
         let txn_id = acquired.and_then(|acquired| {
-            controls.map(|control| &control.controller).find_map(|controller| controller.open_of(&acquired))
+            let mut controls = self.controls.iter().filter(|(_, control)| control.session == session);
+            controls.find_map(|(link, control)| {
+                let (txn_id, is_discharging) = control.controller.of(&acquired)?;
+                // What is told while the discharge waits to be sent goes before it.
+                (!is_discharging || waits(*link)).then_some(txn_id)
+            })
         });
         match (txn_id, state) {
             (Some(txn_id), state @ DeliveryState::Transactional(_)) if !txn_id.holds(&state) => {
@@ -407,8 +428,11 @@ impl Core {
         let engine = self.engine_delivery(delivery)?;
         let others: Vec<TxnId> = self.live_transactions().filter(|live| *live != txn_id).collect();
         let receiver = self.receiver(delivery.link)?;
-        let state = receiver.delivery(engine)?.state();
-        if state.is_some_and(|state| others.iter().any(|other| other.holds(state))) {
+        let told = receiver.delivery(engine)?;
+        let is_of_another = |state: Option<&DeliveryState>| {
+            state.is_some_and(|state| others.iter().any(|other| other.holds(state)))
+        };
+        if is_of_another(told.state()) || is_of_another(told.remote_state()) {
             return Err(Misuse::StateNotAllowed);
         }
         self.update(delivery, txn_id.state(Some(outcome)))
@@ -427,6 +451,18 @@ impl Core {
         }
         let control = self.control(id).map_err(SendError::from)?;
         let request = control.controller.discharge(id.number, fail).map_err(SendError::from)?;
+        self.write_outcomes(id.link);
+        let tag = self.send_payload(id.link, 0, &request.payload())?;
+        if let Some(control) = self.controls.get_mut(&id.link) {
+            control.controller.discharging(id.number, fail, tag);
+            control.acquiring.retain(|_, number| *number != id.number);
+        }
+        Ok(())
+    }
+
+    /// Has what was told on the session of a control link written before what that sends next.
+    pub(super) fn write_outcomes(&mut self, control: Key) {
+        let Some(control) = self.controls.get(&control) else { return };
         let (connection, session) = (control.connection, control.session);
         let session = self.sessions.get(session).and_then(|session| session.engine);
         if let Some(session) = session
@@ -435,12 +471,6 @@ impl Core {
         {
             session.write_dispositions();
         }
-        let tag = self.send_payload(id.link, 0, &request.payload())?;
-        if let Some(control) = self.controls.get_mut(&id.link) {
-            control.controller.discharging(id.number, fail, tag);
-            control.acquiring.retain(|_, number| *number != id.number);
-        }
-        Ok(())
     }
 
     fn presume(&mut self, id: DeliveryId, txn_id: TxnId, outcome: DeliveryState) -> Result<(), Misuse> {
@@ -468,6 +498,8 @@ impl Core {
             let Ok(delivery) = engine.delivery_mut(id) else { continue };
             let outcome = match delivery.state() {
                 None if committed => continue,
+                // It was acquired in this one, and has its outcome in another since.
+                Some(state @ DeliveryState::Transactional(_)) if !txn_id.holds(state) => continue,
                 Some(DeliveryState::Transactional(state)) if committed => state.outcome.clone(),
                 _ => Some(DeliveryState::Released),
             };

@@ -284,6 +284,13 @@ impl Sender<'_> {
         delivery.filter(|_| id.link() == self.id).ok_or(Misuse::Gone)
     }
 
+    /// Whether more of a delivery is to be written, be it settled or not.
+    #[must_use]
+    pub fn is_unfinished(&self, id: DeliveryId) -> bool {
+        let unfinished = self.end().unfinished.as_ref();
+        id.link() == self.id && unfinished.is_some_and(|unfinished| unfinished.number == id.number())
+    }
+
     /// Settles a delivery, with a last state of ours if the receiver should hear one, and forgets it: gives what the
     /// receiver has last told. The receiver is told unless it has settled already. Where that, or its outcome, came before all
     /// of the delivery was written, the rest still goes out.

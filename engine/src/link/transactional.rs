@@ -21,7 +21,7 @@ impl Sender<'_> {
     /// delivery is to be settled soon after the transaction is discharged.
     ///
     /// For a resource: sends a message that the receiver [acquires](crate::Receiver::acquire) in a transaction (§4.4.3). If that
-    /// is rolled back it is to be settled, or its link to be closed where more of it is still to be written (§4.4.4.3).
+    /// is rolled back it is to be settled or, where it [is not written in whole](Self::is_unfinished), its link to be closed.
     ///
     /// # Errors
     ///

@@ -104,11 +104,12 @@ impl Controller {
         })
     }
 
-    /// The open transaction to which a delivery in this state belongs.
+    /// The transaction that is not over to which a delivery in this state belongs, and whether it is being discharged.
     #[must_use]
-    pub fn open_of(&self, state: &DeliveryState) -> Option<TxnId> {
+    pub fn of(&self, state: &DeliveryState) -> Option<(TxnId, bool)> {
         self.transactions.values().find_map(|stage| match *stage {
-            Stage::Open(txn_id) if txn_id.holds(state) => Some(txn_id),
+            Stage::Open(txn_id) if txn_id.holds(state) => Some((txn_id, false)),
+            Stage::Discharging { txn_id, .. } if txn_id.holds(state) => Some((txn_id, true)),
             _ => None,
         })
     }

@@ -54,10 +54,11 @@ pub enum Refusal<W> {
 }
 
 impl<L: Copy + Ord, W> Resource<L, W> {
-    /// A resource without transactions.
+    /// A resource without transactions. Their ids are numbers that count up from `first`: where a session has one resource after
+    /// the other, let them be apart, as deliveries may name transactions that are over.
     #[must_use]
-    pub const fn new(bounds: Bounds) -> Self {
-        Self { bounds, made: 0, open: BTreeMap::new(), partial: BTreeMap::new() }
+    pub const fn new(bounds: Bounds, first: u64) -> Self {
+        Self { bounds, made: first, open: BTreeMap::new(), partial: BTreeMap::new() }
     }
 
     /// Begins a transaction for a control link (§4.2).
@@ -75,7 +76,7 @@ impl<L: Copy + Ord, W> Resource<L, W> {
             return Err(error_of(condition::RESOURCE_LIMIT_EXCEEDED, text));
         }
         let number = self.made;
-        self.made += 1;
+        self.made = self.made.wrapping_add(1);
         self.open.insert(number, Open { control, work: Vec::new(), failed: None });
         Ok(TxnId::new(&number.to_be_bytes()).expect("a number has eight bytes"))
     }
@@ -207,7 +208,7 @@ mod tests {
     use crate::codec::{Symbol, Value};
 
     fn resource() -> Resource<char, u32> {
-        Resource::new(Bounds { transactions: 3, work: 2 })
+        Resource::new(Bounds { transactions: 3, work: 2 }, 7)
     }
 
     fn declare(resource: &mut Resource<char, u32>, control: char) -> TxnId {

@@ -118,7 +118,7 @@ impl Broker {
         let (container, link_name) = named(cx, link);
         let name = (container, link_name, link.sender().is_some());
         if let Some(old) = self.names.insert(name.clone(), link) {
-            cx.close_with(old, error(condition::LINK_STOLEN, "the link was attached anew elsewhere"));
+            self.expel(cx, old, error(condition::LINK_STOLEN, "the link was attached anew elsewhere"));
         }
         let attached =
             Attached { session, address, stalled_at: None, may_reject: may_reject(cx, link), name };

@@ -12,7 +12,13 @@ use amqp1_engine::{
 };
 use bytes::Bytes;
 
-use super::{Broker, Node, Offered, Overrun, Stored, queue::MAX_BARRED, termini::error, topics::is_topic};
+use super::{
+    Broker, Node, Offered, Overrun, Stored,
+    queue::MAX_BARRED,
+    termini::error,
+    topics::is_topic,
+    transactions::{Enlisted, Transactions},
+};
 
 /// The outcome of a message that was not taken.
 const REJECTED: Symbol = Symbol::from_static("amqp:rejected:list");
@@ -142,21 +148,21 @@ impl Broker {
         change: impl FnOnce(&mut Node) -> T,
     ) -> Option<T> {
         let mut next_expiry = None;
-        let acquiring = mem::take(&mut self.transactions.acquiring);
-        let mut acquired = Vec::new();
+        let mut offers = Offers { transactions: self.transactions.lend(), ..Offers::default() };
         let changed = self.change(address, |node| {
             let changed = change(node);
             let Node { queue, draining, stalled, lifetime, links, .. } = node;
             let has_expired = queue.expire(cx.now());
-            let was_offered = queue.deliver(|consumer, stored| match acquiring.get(&consumer) {
-                None => offer(cx, consumer, stored),
-                Some(&txn_id) => offer_in(cx, txn_id, consumer, stored, &mut acquired),
-            });
+            let was_offered = queue.deliver(|consumer, stored| offers.offer(cx, consumer, stored));
+            for consumer in offers.exhausted.drain(..) {
+                queue.rest(consumer);
+            }
             if has_expired || was_offered {
                 draining.retain(|&consumer| {
                     let has_more = queue.has_for(consumer);
                     if !has_more {
                         cx.drained(consumer);
+                        queue.rest(consumer);
                     }
                     has_more
                 });
@@ -170,10 +176,7 @@ impl Broker {
             let stalled = may_go_on.then(|| mem::take(stalled));
             (changed, stalled, lifetime.is_over(links.len(), queue.size().messages))
         });
-        self.transactions.acquiring = acquiring;
-        for (txn_id, sent) in acquired {
-            self.acquire(cx, txn_id, &sent);
-        }
+        self.accept_offers(cx, offers);
         let (changed, stalled, is_over) = changed?;
         if let Some(expires) = next_expiry {
             self.look_at(cx, expires);
@@ -270,7 +273,7 @@ impl Broker {
             self.fail_post(cx, delivery, &error);
         }
         if !may_reject {
-            cx.close_with(receiver, error);
+            self.expel(cx, receiver.into(), error);
         }
     }
 
@@ -326,52 +329,67 @@ fn malformed(reason: DecodeError) -> Error {
     error(condition::DECODE_ERROR, format!("this is no message: {reason}"))
 }
 
-/// Sends a stored message if the consumer can take one now.
-fn offer(cx: &mut Context<'_>, consumer: SenderId, stored: &Stored) -> Offered {
-    if cx.credit(consumer) == 0 {
-        return Offered::NotNow;
-    }
-    match cx.send_payload(consumer, &payload_now(cx, stored), stored.message_format) {
-        Ok(_) if cx.sends_settled(consumer) => Offered::SentSettled,
-        Ok(tag) => Offered::Sent(number(&tag)),
-        Err(refused) => not_sent(refused),
-    }
+/// What comes of offering a queue's messages once.
+#[derive(Default)]
+pub(super) struct Offers {
+    /// All transactions, where any consumer acquires in one.
+    pub(super) transactions: Option<Transactions>,
+    /// What was acquired in them.
+    pub(super) acquired: Vec<(Enlisted, Tracker)>,
+    /// Consumers whose transaction has no room for more.
+    pub(super) too_many: Vec<SenderId>,
+    /// Consumers that have no credit any more: what they get next may be of a transaction that they have yet to name.
+    exhausted: Vec<SenderId>,
 }
 
-/// The same where the consumer acquires it in a transaction: `acquired` gets what was sent, which is not gone from the queue
-/// before that commits.
-fn offer_in(
-    cx: &mut Context<'_>,
-    txn_id: TxnId,
-    consumer: SenderId,
-    stored: &Stored,
-    acquired: &mut Vec<(TxnId, Tracker)>,
-) -> Offered {
-    if cx.credit(consumer) == 0 {
-        return Offered::NotNow;
-    }
-    match cx.send_acquired(consumer, txn_id, &payload_now(cx, stored), stored.message_format) {
-        Ok(sent) => {
-            let number = number(&sent.tag());
-            acquired.push((txn_id, sent));
-            Offered::Sent(number)
+impl Offers {
+    /// Sends a stored message if the consumer can take one now.
+    fn offer(&mut self, cx: &mut Context<'_>, consumer: SenderId, stored: &Stored) -> Offered {
+        let credit = cx.credit(consumer);
+        if credit == 0 {
+            return Offered::NotNow;
         }
-        Err(refused) => not_sent(refused),
-    }
-}
-
-fn not_sent(refused: SendRefused) -> Offered {
-    match refused {
-        SendRefused::TooLarge { .. } => Offered::Never,
-        _ => Offered::NotNow,
-    }
-}
-
-/// What goes out of a message now.
-fn payload_now<'a>(cx: &Context<'_>, stored: &'a Stored) -> Cow<'a, Bytes> {
-    match stored.expires {
-        Some(expires) => Cow::Owned(aged(&stored.payload, expires.duration_since(cx.now()))),
-        None => Cow::Borrowed(&stored.payload),
+        let payload = match stored.expires {
+            Some(expires) => Cow::Owned(aged(&stored.payload, expires.duration_since(cx.now()))),
+            None => Cow::Borrowed(&stored.payload),
+        };
+        let transactions = self.transactions.as_mut().filter(|transactions| transactions.acquires(consumer));
+        let sent = match transactions {
+            None => cx.send_payload(consumer, &payload, stored.message_format).map(|tag| {
+                match cx.sends_settled(consumer) {
+                    true => Offered::SentSettled,
+                    false => Offered::Sent(number(&tag)),
+                }
+            }),
+            Some(transactions) => {
+                let Some(place) = transactions.reserve(consumer) else {
+                    self.too_many.push(consumer);
+                    return Offered::NotNow;
+                };
+                match cx.send_acquired(consumer, place.txn_id, &payload, stored.message_format) {
+                    Ok(sent) => {
+                        let number = number(&sent.tag());
+                        self.acquired.push((place, sent));
+                        // Even if it is settled: it is not gone from the queue before the transaction commits.
+                        Ok(Offered::Sent(number))
+                    }
+                    Err(refused) => {
+                        transactions.give_up(consumer);
+                        Err(refused)
+                    }
+                }
+            }
+        };
+        match sent {
+            Ok(offered) => {
+                if credit == 1 {
+                    self.exhausted.push(consumer);
+                }
+                offered
+            }
+            Err(SendRefused::TooLarge { .. }) => Offered::Never,
+            Err(_) => Offered::NotNow,
+        }
     }
 }
 

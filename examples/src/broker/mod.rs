@@ -235,7 +235,7 @@ impl Handler for Broker {
         if let Some(txn_id) = acquires_in(cx, link)
             && let Err(error) = self.acquire_in(cx, link, &txn_id)
         {
-            return cx.close_with(link, error);
+            return self.expel(cx, link, error);
         }
         let Link::Sender(consumer) = link else { return };
         let Some(address) = self.linked_to(link).filter(|_| !cx.is_draining(consumer)) else { return };

@@ -87,7 +87,7 @@ pub struct Queue<C> {
     /// Those among them that expire, by moment and place.
     expiring: BTreeSet<(Instant, u64)>,
     consumers: BTreeMap<C, Consumer>,
-    /// Consumers that are ready; the first has its turn.
+    /// Consumers that are ready, and such that were; the first has its turn.
     turns: VecDeque<C>,
     /// Whether a message or a consumer has come since all who are ready were offered what there is.
     has_news: bool,
@@ -117,6 +117,8 @@ struct Entry {
 struct Consumer {
     interest: Interest,
     is_ready: bool,
+    /// Whether it stands among those that have turns.
+    has_turn: bool,
     unsettled: Numbered<Held>,
     /// It has looked at all places before this one, and at all returns before that one.
     next: u64,
@@ -242,6 +244,7 @@ impl<C: Copy + Ord> Queue<C> {
         let consumer = Consumer {
             interest,
             is_ready: false,
+            has_turn: false,
             unsettled: Numbered::new(),
             next: 0,
             next_return: self.returns,
@@ -253,7 +256,7 @@ impl<C: Copy + Ord> Queue<C> {
     /// Removes a consumer. What it has not settled comes back as a failed delivery.
     pub fn unsubscribe(&mut self, id: C) {
         let Some(consumer) = self.consumers.remove(&id) else { return };
-        if consumer.is_ready {
+        if consumer.has_turn {
             self.turns.retain(|&turn| turn != id);
         }
         let mut unsettled: Vec<Held> = consumer.unsettled.into_items().collect();
@@ -266,11 +269,18 @@ impl<C: Copy + Ord> Queue<C> {
     /// The consumer can take messages: it gets its turn after those that are ready already.
     pub fn ready(&mut self, id: C) {
         self.has_news = true;
-        if let Some(consumer) = self.consumers.get_mut(&id)
-            && !consumer.is_ready
-        {
+        if let Some(consumer) = self.consumers.get_mut(&id) {
             consumer.is_ready = true;
-            self.turns.push_back(id);
+            if !mem::replace(&mut consumer.has_turn, true) {
+                self.turns.push_back(id);
+            }
+        }
+    }
+
+    /// The consumer cannot take any message until it is [ready](Self::ready) again.
+    pub fn rest(&mut self, id: C) {
+        if let Some(consumer) = self.consumers.get_mut(&id) {
+            consumer.is_ready = false;
         }
     }
 
@@ -292,15 +302,19 @@ impl<C: Copy + Ord> Queue<C> {
             else {
                 continue;
             };
+            if !consumer.is_ready {
+                consumer.has_turn = false;
+                continue;
+            }
             match offer(id, &entry.stored) {
                 Offered::NotNow => {
-                    consumer.is_ready = false;
+                    (consumer.is_ready, consumer.has_turn) = (false, false);
                     continue;
                 }
                 Offered::Never => {
                     entry.is_barred = true;
                     if consumer.bar(place) {
-                        consumer.is_ready = false;
+                        (consumer.is_ready, consumer.has_turn) = (false, false);
                         self.excluded.push(id);
                     } else {
                         self.turns.push_front(id);

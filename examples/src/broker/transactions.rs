@@ -4,10 +4,12 @@
 //! the queue from the beginning, so that a commit cannot fail for want of it; a message retired stays acquired, and in the
 //! queue's count. One that was acquired in the transaction itself comes back to the queue when that is rolled back.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    mem,
+};
 
 use amqp1_engine::{
-    Misuse,
     codec::Str,
     container::{
         Context, CoordinatorCapabilities, Delivery, DeliveryId, Link, ReceiverId, SenderId, SessionId,
@@ -19,7 +21,7 @@ use amqp1_engine::{
 
 use super::{
     Broker, Stored,
-    messages::{full, number},
+    messages::{Offers, full, number},
     queue::Held,
     termini::error,
 };
@@ -37,18 +39,20 @@ pub(super) struct Transactions {
     /// Messages out for delivery that are work of a transaction.
     out: BTreeMap<(SenderId, DeliveryTag), Enlisted>,
     /// Consumers that acquire what they are sent in a transaction, until that is discharged.
-    pub(super) acquiring: BTreeMap<SenderId, TxnId>,
+    acquiring: BTreeMap<SenderId, (SessionId, TxnId)>,
     /// Links closed in the middle of a message acquired in a transaction that is rolled back, and its discharge, which is
     /// accepted when all of its links are gone.
     cut: BTreeMap<SenderId, DeliveryId>,
     /// Those discharges, and how many links each waits for.
     unanswered: HashMap<DeliveryId, usize>,
+    /// How many resources there were.
+    resources: u64,
 }
 
 /// Where a piece of work is.
 #[derive(Clone, Copy)]
-struct Enlisted {
-    txn_id: TxnId,
+pub(super) struct Enlisted {
+    pub(super) txn_id: TxnId,
     /// Its place among the work of the transaction.
     at: usize,
 }
@@ -72,6 +76,35 @@ impl Transactions {
     fn on(&mut self, session: SessionId, message: (SenderId, DeliveryTag)) -> Option<&mut Option<Work>> {
         let Enlisted { txn_id, at } = *self.out.get(&message)?;
         self.sessions.get_mut(&session)?.work(txn_id.as_bytes()).ok()?.get_mut(at)
+    }
+
+    /// Gives them all away for a while, where any consumer acquires in one.
+    pub(super) fn lend(&mut self) -> Option<Self> {
+        (!self.acquiring.is_empty()).then(|| mem::take(self))
+    }
+
+    /// Whether a consumer acquires what it is sent in a transaction.
+    pub(super) fn acquires(&self, consumer: SenderId) -> bool {
+        self.acquiring.contains_key(&consumer)
+    }
+
+    /// Keeps a place for what a consumer is about to acquire; none if its transaction is full.
+    pub(super) fn reserve(&mut self, consumer: SenderId) -> Option<Enlisted> {
+        let (session, txn_id) = *self.acquiring.get(&consumer)?;
+        let resource = self.sessions.get_mut(&session)?;
+        let at = resource.work(txn_id.as_bytes()).ok()?.len();
+        resource.enlist(txn_id.as_bytes(), None).ok()?;
+        Some(Enlisted { txn_id, at })
+    }
+
+    /// Gives the place that was kept last back.
+    pub(super) fn give_up(&mut self, consumer: SenderId) {
+        if let Some((session, txn_id)) = self.acquiring.get(&consumer)
+            && let Some(resource) = self.sessions.get_mut(session)
+            && let Ok(work) = resource.work(txn_id.as_bytes())
+        {
+            work.pop();
+        }
     }
 }
 
@@ -98,8 +131,13 @@ impl Broker {
         if cx.open_link(link, CoordinatorCapabilities(capabilities.into())).is_ok() {
             self.note(cx, link, None);
             let bounds = self.limits.transactions;
-            self.transactions.sessions.entry(session).or_insert_with(|| Resource::new(bounds));
-            self.transactions.controls.insert(control, session);
+            let Transactions { sessions, controls, resources, .. } = &mut self.transactions;
+            sessions.entry(session).or_insert_with(|| {
+                // What names a transaction of the session's last one means none of this.
+                *resources += 1;
+                Resource::new(bounds, *resources << 32)
+            });
+            controls.insert(control, session);
             cx.add_credit(control, CREDIT);
         }
         true
@@ -116,7 +154,7 @@ impl Broker {
         //= 4.2-06 4.3-01
         if delivery.is_settled() {
             let text = "a message to the coordinator is answered, and so must not be sent settled";
-            self.close_control(cx, control, error(condition::NOT_ALLOWED, text));
+            self.expel(cx, control.into(), error(condition::NOT_ALLOWED, text));
             return true;
         }
         let answer = match Request::read(delivery.message()) {
@@ -180,16 +218,18 @@ impl Broker {
             }
             Err(Refusal::Detach(error, work)) => {
                 self.undo(cx, work);
-                self.close_control(cx, control, error);
+                self.expel(cx, control.into(), error);
                 None
             }
         }
     }
 
-    /// Closes a control link with an error, and rolls back what it controls.
-    fn close_control(&mut self, cx: &mut Context<'_>, control: ReceiverId, error: Error) {
-        cx.close_with(control, error);
-        if let Some(session) = self.transactions.controls.get(&control) {
+    /// Closes a link with an error. If transactions are controlled over it, they are rolled back.
+    pub(super) fn expel(&mut self, cx: &mut Context<'_>, link: Link, error: Error) {
+        cx.close_with(link, error);
+        if let Link::Receiver(control) = link
+            && let Some(session) = self.transactions.controls.get(&control)
+        {
             self.roll_back(cx, *session, control);
         }
     }
@@ -321,11 +361,12 @@ impl Broker {
                     }
                 }
             }
-            // It says something else now, of no transaction.
-            (_, Some(_)) => {
+            // It has another outcome now, of no transaction.
+            (state, Some(_)) if tracker.is_settled() || state.is_some_and(DeliveryState::is_outcome) => {
                 self.withdraw(cx, key);
                 false
             }
+            (_, Some(_)) => true,
             (_, None) => false,
         }
     }
@@ -353,7 +394,7 @@ impl Broker {
                 .and_then(|session| self.transactions.sessions.get_mut(&session))
                 .and_then(|resource| resource.control_of(txn_id.as_bytes()).ok());
             if let Some(control) = control {
-                self.close_control(cx, control, error(condition::TRANSACTION_ROLLBACK, text));
+                self.expel(cx, control.into(), error(condition::TRANSACTION_ROLLBACK, text));
             }
             return true;
         }
@@ -364,10 +405,15 @@ impl Broker {
             let _ = cx.settle(tracker.id());
             return true;
         };
-        if let Err(refused) = self.enlist_out(session, txn_id, tracker, work) {
-            let (error, work) = *refused;
-            self.undo(cx, vec![work]);
-            self.fail(session, txn_id.as_bytes(), &error);
+        match self.enlist(session, txn_id.as_bytes(), work) {
+            Ok(at) => {
+                self.transactions.out.insert((consumer, tracker.tag()), Enlisted { txn_id, at });
+            }
+            Err(refused) => {
+                let (error, work) = *refused;
+                self.undo(cx, vec![work]);
+                self.fail(session, txn_id.as_bytes(), &error);
+            }
         }
         true
     }
@@ -383,26 +429,36 @@ impl Broker {
         };
         let session = cx.session_of(link);
         let txn_id = self.known(session, txn_id).ok_or_else(unknown)?;
-        if self.transactions.acquiring.get(&consumer) != Some(&txn_id) {
+        if let Some(session) = session
+            && self.transactions.acquiring.get(&consumer) != Some(&(session, txn_id))
+        {
             let work = Work::Acquire { consumer, txn_id };
-            self.enlist(session, txn_id.as_bytes(), work).map_err(|refused| refused.0)?;
-            self.transactions.acquiring.insert(consumer, txn_id);
+            self.enlist(Some(session), txn_id.as_bytes(), work).map_err(|refused| refused.0)?;
+            self.transactions.acquiring.insert(consumer, (session, txn_id));
         }
         Ok(())
     }
 
-    /// A message was sent to a consumer that acquires it in a transaction.
-    pub(super) fn acquire(&mut self, cx: &mut Context<'_>, txn_id: TxnId, sent: &Tracker) {
-        //= 4.4.3-06
-        let outcome = sent.is_settled().then_some(DeliveryState::Accepted);
-        let Some(work) = self.hold(sent, outcome, true) else { return };
-        let consumer = sent.sender();
-        if let Err(refused) = self.enlist_out(cx.session_of(consumer), txn_id, sent, work) {
-            let (error, work) = *refused;
-            // It would have the message that comes back again.
-            self.transactions.acquiring.remove(&consumer);
-            cx.close_with(consumer, error);
-            self.undo(cx, vec![work]);
+    /// Takes note of what was acquired in transactions when a queue's messages were offered.
+    pub(super) fn accept_offers(&mut self, cx: &mut Context<'_>, offers: Offers) {
+        let Some(transactions) = offers.transactions else { return };
+        self.transactions = transactions;
+        for (place, sent) in offers.acquired {
+            //= 4.4.3-06
+            let outcome = sent.is_settled().then_some(DeliveryState::Accepted);
+            if let Some(session) = cx.session_of(sent.sender())
+                && let Some(work) = self.hold(&sent, outcome, true)
+            {
+                let key = (sent.sender(), sent.tag());
+                self.transactions.out.insert(key, place);
+                if let Some(kept) = self.transactions.on(session, key) {
+                    *kept = Some(work);
+                }
+            }
+        }
+        for consumer in offers.too_many {
+            let text = "the transaction has no room for more messages: discharge it";
+            cx.close_with(consumer, error(condition::RESOURCE_LIMIT_EXCEEDED, text));
         }
     }
 
@@ -415,18 +471,6 @@ impl Broker {
             held.map(|held| (held, node.number))
         })??;
         Some(Work::Retire { queue: Place(address, place), held, outcome, tracker, acquired })
-    }
-
-    fn enlist_out(
-        &mut self,
-        session: Option<SessionId>,
-        txn_id: TxnId,
-        tracker: &Tracker,
-        work: Work,
-    ) -> Result<(), Box<(Error, Option<Work>)>> {
-        let at = self.enlist(session, txn_id.as_bytes(), work)?;
-        self.transactions.out.insert((tracker.sender(), tracker.tag()), Enlisted { txn_id, at });
-        Ok(())
     }
 
     /// The outcome of a message that is work of a transaction is another now, or it is settled: whether it is such work.
@@ -565,7 +609,7 @@ impl Broker {
 
     /// A transaction in which a consumer acquires is over.
     fn acquires_no_more(&mut self, consumer: SenderId, txn_id: TxnId) {
-        if self.transactions.acquiring.get(&consumer) == Some(&txn_id) {
+        if self.transactions.acquiring.get(&consumer).is_some_and(|(_, at)| *at == txn_id) {
             self.transactions.acquiring.remove(&consumer);
         }
     }
@@ -574,10 +618,13 @@ impl Broker {
 /// Tells a consumer that it has not acquired a message after all. Where that is still being sent the link is closed, as it cannot
 /// be told otherwise while the window is closed: whether it is not.
 fn take_back(cx: &mut Context<'_>, sent: &Tracker) -> bool {
-    let is_unfinished = cx.settle(sent.id()) == Err(Misuse::Unfinished);
+    let is_unfinished = cx.is_unfinished(sent.id());
     if is_unfinished {
-        let text = "the transaction in which a message was being delivered is rolled back";
-        cx.close_with(sent.sender(), error(condition::TRANSACTION_ROLLBACK, text));
+        // Without an error, after which nothing but the answer may come (§2.6.5): a flow is likely to be on its way.
+        cx.close(sent.sender());
+    } else {
+        // Fails where it is settled.
+        let _ = cx.settle(sent.id());
     }
     !is_unfinished
 }

@@ -30,11 +30,19 @@ impl Controller {
         self.peer.send(flow);
     }
 
+    /// Attaches a consumer without credit: the broker's handle.
+    #[track_caller]
+    fn consume_with(&mut self, handle: u32, snd_settle_mode: SenderSettleMode) -> Handle {
+        let source = Some(Source { address: Some("q".into()), ..Source::default() }.into());
+        let name = format!("out {handle}");
+        self.peer.send(Attach { source, snd_settle_mode, ..attach(&name, handle, Role::Receiver) });
+        expect!(self.peer, Attach { handle, .. } => handle)
+    }
+
     /// Attaches a consumer that acquires so many messages in a transaction.
     #[track_caller]
     fn acquire(&mut self, handle: u32, credit: u32, txn_id: TxnId) -> Handle {
-        let out = self.consume(handle, 0);
-        self.nothing_comes();
+        let out = self.consume_with(handle, SenderSettleMode::Mixed);
         self.grant(handle, 0, credit, acquired_in(txn_id));
         out
     }
@@ -122,10 +130,7 @@ fn t_03_what_is_sent_settled_is_acquired_all_the_same() {
         controller.produce();
         controller.put("x");
         let txn_id = controller.declare();
-        let source = Some(Source { address: Some("q".into()), ..Source::default() }.into());
-        let snd_settle_mode = SenderSettleMode::Settled;
-        controller.peer.send(Attach { source, snd_settle_mode, ..attach("out", OUT, Role::Receiver) });
-        let out = expect!(controller.peer, Attach { handle, .. } => handle);
+        let out = controller.consume_with(OUT, SenderSettleMode::Settled);
         controller.grant(OUT, 0, 1, acquired_in(txn_id));
         assert!(controller.arrives_in(txn_id, out, "x").1);
         controller.nothing_comes();
@@ -176,10 +181,32 @@ fn t_03_only_a_consumer_acquires_and_only_in_a_transaction_that_is_open() {
     controller.detached(IN, &condition::NOT_IMPLEMENTED);
 }
 
+#[test]
+fn a_link_that_ends_for_two_reasons_gives_its_messages_back() {
+    let (mut controller, _) = delivered();
+    let granted = Flow {
+        next_incoming_id: Some(Serial::new(controller.peer.received_transfers(0))),
+        handle: Some(Handle(OUT)),
+        delivery_count: Some(Serial::new(1)),
+        link_credit: Some(0),
+        properties: Some(Fields::new().with(Symbol::from_static("txn-id"), Bytes::from_static(b"unknown"))),
+        ..flow(1_000, controller.peer.sent_transfers(0), 1_000)
+    };
+    // In one read: the broker is about to close the link when the engine has done so.
+    let source = Some(Source { address: Some("q".into()), ..Source::default() }.into());
+    let again = Attach { source, ..attach("out 2", OUT + 1, Role::Receiver) };
+    controller.peer.send_all([granted.into(), again.into()]);
+    controller.detached(OUT, &condition::LINK_STOLEN);
+    let out = expect!(controller.peer, Attach { handle, .. } => handle);
+    controller.grant(OUT + 1, 0, 1, None);
+    assert_eq!(controller.arrives(out, "x").1, 1);
+}
+
 //= 4.4.3-07
 #[test]
 fn t_03_a_message_on_its_way_in_a_transaction_that_is_rolled_back_ends_with_its_link() {
-    for fail in [true, false] {
+    use SenderSettleMode::{Settled, Unsettled};
+    for (fail, snd_settle_mode) in [(true, Unsettled), (true, Settled), (false, Unsettled)] {
         let mut controller = controller();
         controller.produce();
         let message = encoded(Message::new(Body::data(vec![7; 300_000])));
@@ -191,8 +218,7 @@ fn t_03_a_message_on_its_way_in_a_transaction_that_is_rolled_back_ends_with_its_
         }
         assert_eq!(controller.answer(id), DeliveryState::Accepted);
         let txn_id = controller.declare();
-        let out = controller.consume(OUT, 0);
-        controller.nothing_comes();
+        let out = controller.consume_with(OUT, snd_settle_mode);
         let flow = |controller: &Controller, window, properties| Flow {
             next_incoming_id: Some(Serial::new(controller.peer.received_transfers(0))),
             handle: Some(Handle(OUT)),
@@ -207,7 +233,9 @@ fn t_03_a_message_on_its_way_in_a_transaction_that_is_rolled_back_ends_with_its_
             if handle == out => id.get());
         let asked = controller.ask_discharge(txn_id.as_bytes(), fail);
         if fail {
-            controller.detached(OUT, &condition::TRANSACTION_ROLLBACK);
+            expect!(controller.peer, Detach { handle: Handle(OUT), closed: true, error: None });
+            controller.peer.silent();
+            controller.peer.send(Detach { closed: true, ..detach(OUT) });
             assert_eq!(controller.answer(asked), DeliveryState::Accepted);
         } else {
             assert_eq!(controller.answer(asked), DeliveryState::Accepted);
@@ -279,29 +307,101 @@ fn t_03_what_was_acquired_outlives_its_consumer_until_the_discharge() {
 
 #[test]
 fn m8_not_too_many_messages_are_acquired_in_a_transaction() {
-    let transactions = Bounds { transactions: 1, work: 3 };
-    let url: Url = "amqp://127.0.0.1:0".parse().unwrap();
-    let broker = Broker::new(url).with_limits(Limits { transactions, ..Limits::default() });
-    let mut controller = controller_at(broker.spawn().unwrap(), Source::default());
+    for snd_settle_mode in [SenderSettleMode::Unsettled, SenderSettleMode::Settled] {
+        let transactions = Bounds { transactions: 1, work: 4 };
+        let url: Url = "amqp://127.0.0.1:0".parse().unwrap();
+        let broker = Broker::new(url).with_limits(Limits { transactions, ..Limits::default() });
+        let mut controller = controller_at(broker.spawn().unwrap(), Source::default());
+        controller.produce();
+        for text in ["1", "2", "3"] {
+            controller.put(text);
+        }
+        let txn_id = controller.declare();
+        // That a consumer acquires is one of the pieces of work.
+        let [one, two] = [OUT, OUT + 1].map(|handle| controller.consume_with(handle, snd_settle_mode));
+        controller.grant(OUT, 0, 10, acquired_in(txn_id));
+        controller.arrives_in(txn_id, one, "1");
+        controller.arrives_in(txn_id, one, "2");
+        controller.arrives_in(txn_id, one, "3");
+        controller.nothing_comes();
+        // Those for which there is no place are not sent: their consumers go.
+        controller.grant(OUT + 1, 0, 10, acquired_in(txn_id));
+        controller.nothing_comes();
+        controller.detached(OUT + 1, &condition::RESOURCE_LIMIT_EXCEEDED);
+        let id = controller.send(first(IN, 0), encoded("4"));
+        assert_eq!(controller.answer(id), DeliveryState::Accepted);
+        controller.detached(OUT, &condition::RESOURCE_LIMIT_EXCEEDED);
+        let next = controller.consume(OUT + 2, 4);
+        assert_ne!(next, two);
+        controller.arrives(next, "4");
+        controller.nothing_comes();
+        let asked = controller.ask_discharge(txn_id.as_bytes(), true);
+        for text in ["1", "2", "3"] {
+            controller.arrives(next, text);
+        }
+        assert_eq!(controller.answer(asked), DeliveryState::Accepted);
+    }
+}
+
+#[test]
+fn t_03_what_comes_with_the_flow_that_names_the_transaction_is_acquired_in_it() {
+    let mut controller = controller();
     controller.produce();
-    for text in ["1", "2", "3", "4"] {
-        controller.put(text);
-    }
     let txn_id = controller.declare();
-    // That it acquires is one of the pieces of work.
-    let out = controller.acquire(OUT, 10, txn_id);
-    for text in ["1", "2", "3", "4"] {
-        controller.arrives_in(txn_id, out, text);
-    }
-    expect!(controller.peer, Disposition { role: Role::Sender, settled: true, state: None, .. });
+    let out = controller.consume(OUT, 1);
     controller.nothing_comes();
-    controller.detached(OUT, &condition::RESOURCE_LIMIT_EXCEEDED);
-    let next = controller.consume(OUT + 1, 4);
-    controller.arrives(next, "3");
-    controller.arrives(next, "4");
+    let id = controller.send(first(IN, 0), encoded("on the last credit"));
+    controller.arrives(out, "on the last credit");
+    assert_eq!(controller.answer(id), DeliveryState::Accepted);
+    // A message and credit for it in one read, the message before the flow.
+    let posted =
+        Transfer { delivery_id: Some(Serial::new(2)), delivery_tag: Some(tag(b"2")), ..first(IN, 2) };
+    let granted = Flow {
+        next_incoming_id: Some(Serial::new(controller.peer.received_transfers(0))),
+        handle: Some(Handle(OUT)),
+        delivery_count: Some(Serial::new(1)),
+        link_credit: Some(1),
+        properties: acquired_in(txn_id),
+        ..flow(1_000, controller.peer.sent_transfers(0) + 1, 1_000)
+    };
+    controller.peer.send_all([posted.with(encoded("x")), granted.into()]);
+    controller.sent += 1;
+    controller.arrives_in(txn_id, out, "x");
+    assert_eq!(controller.answer(2), DeliveryState::Accepted);
+}
+
+#[test]
+fn t_03_a_disposition_that_says_nothing_leaves_the_message_in_its_transaction() {
+    let Acquired { mut controller, txn_id, ids: [one, two], .. } = acquired();
+    controller.grant(OUT, 2, 0, None);
+    controller.nothing_comes();
+    controller.peer.send(disposition(Role::Receiver, one));
+    let received = Some(DeliveryState::Received(Received { section_number: 0, section_offset: 0 }));
+    controller.peer.send(Disposition { state: received, ..disposition(Role::Receiver, two) });
+    let next = controller.consume(OUT + 1, 2);
     controller.nothing_comes();
     let asked = controller.ask_discharge(txn_id.as_bytes(), true);
     controller.arrives(next, "1");
     controller.arrives(next, "2");
     assert_eq!(controller.answer(asked), DeliveryState::Accepted);
+}
+
+#[test]
+fn t_03_what_is_acquired_returns_with_its_control_link() {
+    // The queue lets go of what was accepted, too.
+    let Acquired { mut controller, txn_id, ids: [one, two], .. } = acquired();
+    controller.grant(OUT, 2, 0, None);
+    controller.nothing_comes();
+    controller.retire(txn_id, one, false);
+    let next = controller.consume(OUT + 1, 2);
+    controller.nothing_comes();
+    controller.peer.send(Detach { closed: true, ..detach(CONTROL) });
+    controller.arrives(next, "1");
+    controller.arrives(next, "2");
+    controller.taken_back(one, Some(two));
+    expect!(controller.peer, Detach { handle: Handle(CONTROL), closed: true, error: None });
+    // What is said of them now names a transaction that is over.
+    controller.attach_control("again", CONTROL, Source::default());
+    let again = controller.declare();
+    assert_ne!(again, txn_id, "of this session it means no other");
 }

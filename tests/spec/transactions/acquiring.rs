@@ -122,6 +122,61 @@ fn t_03_no_credit_is_left_when_the_transaction_ends() {
     }
 }
 
+//= 4.4.4.3-01
+#[test]
+fn t_03_an_outcome_told_while_the_discharge_waits_goes_before_it() {
+    let mut acquiring = Acquiring::new();
+    acquiring.message(0);
+    acquiring.drain();
+    let peer = &mut acquiring.scripted.0;
+    let window = |peer: &Peer<Contained<Program>>, incoming_window| Flow {
+        next_incoming_id: Some(Serial::new(peer.received_transfers(0))),
+        ..flow(incoming_window, peer.sent_transfers(0), 1_000)
+    };
+    peer.send(window(peer, 0));
+    acquiring.scripted.start_discharge(0, true);
+    let peer = &mut acquiring.scripted.0;
+    peer.silent();
+    peer.run(|program, cx| cx.accept(program.received[0]).unwrap());
+    peer.expect(in_transaction(0, DeliveryState::Accepted));
+    // As it does where both are written together.
+    peer.run(|program, cx| cx.release(program.received[0]).unwrap());
+    peer.send(window(peer, 10));
+    peer.expect(in_transaction(0, DeliveryState::Released));
+    acquiring.scripted.request(&Request::Discharge(Discharge {
+        fail: Some(true),
+        ..Discharge::new(Bytes::from_static(b"t"))
+    }));
+}
+
+//= 4.4.2-02 4.4.4.3-01
+#[test]
+fn t_03_no_other_transaction_takes_part_before_the_discharge_is_answered() {
+    let mut acquiring = Acquiring::new();
+    acquiring.message(0);
+    let receiver = acquiring.receiver;
+    acquiring.scripted.0.run(move |program, cx| {
+        let taken = cx.transaction(program.declared[1]).unwrap().acquire(receiver, 0);
+        assert_eq!(taken, Err(Misuse::CreditLeft));
+    });
+    acquiring.drain();
+    let asked = acquiring.scripted.discharge(0, b"t", false);
+    let accept = |program: &mut Program, cx: &mut Context<'_>| {
+        cx.transaction(program.declared[1]).unwrap().accept(program.received[0])
+    };
+    acquiring.scripted.0.run(move |program, cx| {
+        assert_eq!(accept(program, cx), Err(Misuse::StateNotAllowed));
+        // This has no credit, and can go on.
+        assert_eq!(cx.transaction(program.declared[1]).unwrap().acquire(receiver, 1), Ok(()));
+    });
+    expect!(acquiring.scripted.0, Flow { handle: Some(Handle(ACQUIRING)), link_credit: Some(1), .. });
+    acquiring.scripted.answer(asked, DeliveryState::Accepted);
+    acquiring.scripted.log(&["committed"]);
+    acquiring.scripted.0.run(move |program, cx| assert_eq!(accept(program, cx), Ok(())));
+    let state = Some(id(b"u").state(Some(DeliveryState::Accepted)));
+    acquiring.scripted.0.expect(Disposition { state, ..disposition(Role::Receiver, 0) });
+}
+
 #[test]
 fn t_03_a_receiver_that_is_gone_has_no_credit_left() {
     let mut acquiring = Acquiring::new();
