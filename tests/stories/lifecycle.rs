@@ -212,6 +212,22 @@ fn the_answer_to_our_own_begin_asks_for_none() {
 }
 
 #[test]
+fn a_link_of_a_session_that_is_being_ended_is_not_answered() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.send(attach("late", 30, Role::Sender).on(NEAR.peer));
+        let Some(Event::LinkAttached(link)) = linked.event() else { panic!("no link") };
+        let session = linked.session;
+        let engine = linked.engine();
+        engine.session(session).unwrap().end(None).unwrap();
+        let answered = engine.receiver(link).unwrap().attach(LinkConfig::receiver("", "here"));
+        assert_eq!(answered, Err(Misuse::SessionNotOpen));
+        expect!(linked, End { .. });
+        linked.silent();
+    });
+}
+
+#[test]
 fn w06_both_open_at_once() {
     each_net(|net| {
         let mut pair = Pair::new(net);

@@ -20,8 +20,12 @@ fn hand_over(from: &mut Connection, to: &mut Connection) {
 }
 
 impl Ends {
-    /// Two links from the client to the server, each with credit.
+    /// Two links from the client to the server, each with ample credit.
     fn linked(receiver: LinkConfig) -> (Self, [LinkId; 2], [LinkId; 2]) {
+        Self::with_credit(receiver, 1_000)
+    }
+
+    fn with_credit(receiver: LinkConfig, credit: u32) -> (Self, [LinkId; 2], [LinkId; 2]) {
         let mut client = Connection::new(Config::client("client"), Instant::ZERO);
         let server = Connection::new(Config::server("server"), Instant::ZERO);
         client.open();
@@ -41,7 +45,7 @@ impl Ends {
                 Event::LinkAttached(id) => {
                     let mut link = ends.server.receiver(id).unwrap();
                     link.attach(receiver.clone()).unwrap();
-                    link.set_credit(1_000);
+                    link.set_credit(credit);
                     receivers.push(id);
                 }
                 _ => {}
@@ -59,6 +63,13 @@ impl Ends {
         for number in numbers {
             batch.send(tag([number]), settled, vec![number]).unwrap();
         }
+    }
+
+    /// The server gets these transfers in one read, as if the client had written them.
+    fn read(&mut self, transfers: impl IntoIterator<Item = Transfer>) {
+        let frames = transfers.into_iter().map(|transfer| transfer.with(b"\x07".to_vec()).encode());
+        let wire: Vec<u8> = frames.flatten().collect();
+        self.server.handle_input(&mut &*wire, Instant::ZERO);
     }
 
     /// Accepts or, of odd numbers, releases the deliveries of one event and those behind it; gives their numbers.
@@ -196,6 +207,51 @@ fn an_outcome_that_is_not_settled_yet_is_settled_by_taking_it() {
     hand_over(&mut ends.client, &mut ends.server);
     assert_eq!(ends.server.poll_event(), Some(Event::Updated(ids[0])));
     assert!(ends.server.receiver(receiver).unwrap().delivery(ids[0]).unwrap().is_remotely_settled());
+}
+
+#[test]
+fn d10_one_more_delivery_than_was_granted_is_no_part_of_a_run() {
+    let (mut ends, _, [receiver, _]) = Ends::with_credit(receiver(), 3);
+    ends.read((0..4).map(|id| first(0, id)));
+    let Some(Event::Delivery(run)) = ends.server.poll_event() else { panic!("no delivery") };
+    assert_eq!(ends.judge(run).len(), 3);
+    let Some(Event::Violated(violation)) = ends.server.poll_event() else { panic!("no violation") };
+    assert_eq!(*violation.condition(), condition::LINK_TRANSFER_LIMIT_EXCEEDED);
+    assert_eq!(violation.scope(), Scope::Link(receiver));
+}
+
+#[test]
+fn transfers_that_say_more_than_most_mean_the_same_in_a_run() {
+    let second = LinkConfig { rcv_settle_mode: ReceiverSettleMode::Second, ..receiver() };
+    let (mut ends, _, [receiver, _]) = Ends::linked(second);
+    let state = Some(Box::new(DeliveryState::Accepted));
+    ends.read([
+        first(0, 0),
+        Transfer { aborted: true, ..first(0, 1) },
+        Transfer { rcv_settle_mode: Some(ReceiverSettleMode::First), ..first(0, 2) },
+        Transfer { state, ..first(0, 3) },
+        Transfer { more: true, ..first(0, 4) },
+        transfer(0),
+    ]);
+    let mut told = Vec::new();
+    while let Some(event) = ends.server.poll_event() {
+        match event {
+            Event::Delivery(id) => {
+                let mut link = ends.server.receiver(receiver).unwrap();
+                let Ok(delivery) = link.delivery(id) else { continue };
+                told.push((id.number().get(), delivery.is_complete(), delivery.remote_state().is_some()));
+                // This is settled with it where the receiver settles first.
+                link.take(id).unwrap();
+                link.accept(id).unwrap();
+            }
+            Event::Aborted(id) => told.push((id.number().get(), false, false)),
+            other => panic!("{other:?}"),
+        }
+    }
+    told.retain(|(_, is_complete, _)| *is_complete);
+    assert_eq!(told, [(0, true, false), (2, true, false), (3, true, true), (4, true, false)]);
+    // All but the one that was aborted, and the one that is settled first.
+    assert_eq!(ends.server.receiver(receiver).unwrap().unsettled(), 3);
 }
 
 #[test]

@@ -296,6 +296,25 @@ fn takes(linked: &mut Linked, last: impl Into<Frame>) {
     linked.expect_event(Event::Sendable(sender));
 }
 
+//= 2.6.14-04
+#[test]
+fn w14_nothing_else_is_sent_on_a_link_before_the_end_of_a_message() {
+    each_way(|way| {
+        let mut linked = way.linked();
+        linked.grant(10);
+        linked.engine_sender().start(tag(b"s"), false, 0, "one").unwrap();
+        expect!(linked, Transfer { more: true, .. });
+        let refused = Err(SendError::Blocked(Blocked::Unfinished));
+        assert_eq!(linked.engine_sender().send(tag(b"t"), false, "two"), refused);
+        assert_eq!(linked.engine_sender().batch().unwrap().send(tag(b"t"), false, "two"), refused);
+        linked.silent();
+        // Nothing handed over, and no window: there is no news.
+        let mut linked = stuck(way);
+        linked.engine_sender().write("").unwrap();
+        linked.no_event();
+    });
+}
+
 //= 2.7.5-14
 #[test]
 fn w14_an_abort_waits_for_the_window_as_any_transfer_does() {
