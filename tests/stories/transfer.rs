@@ -1,6 +1,6 @@
 //! Messages on their way: frames, pieces, links beside each other (§2.6.14, §2.7.5).
 
-use amqp1_engine::message::Message;
+use amqp1_engine::{message::Message, txn::TxnId};
 use amqp1_tests::prelude::*;
 
 /// A payload whose every byte tells its place.
@@ -361,18 +361,20 @@ fn w14_a_message_that_is_settled_by_its_receiver_before_its_end_can_be_settled_a
 //= 2.6.12-10
 #[test]
 fn w14_an_outcome_that_is_told_before_the_end_is_settled_behind_it() {
-    each_way(|way| {
-        let (mut linked, id) = told_before_the_end(
-            way,
-            Disposition { state: Some(DeliveryState::Accepted), ..disposition(Role::Receiver, 0) },
-        );
-        assert_eq!(linked.engine_sender().settle(id, None), Ok(Some(DeliveryState::Accepted)));
-        assert_eq!(linked.engine_session().unsettled(Role::Sender), 0);
-        linked.silent();
-        takes_the_rest(&mut linked);
-        linked.expect(Disposition { settled: true, ..disposition(Role::Sender, 0) });
-        linked.session_is_fine();
-    });
+    let in_transaction = TxnId::new(b"t").unwrap().state(Some(DeliveryState::Accepted));
+    for told in [DeliveryState::Accepted, in_transaction] {
+        each_way(|way| {
+            let state = Some(told.clone());
+            let (mut linked, id) =
+                told_before_the_end(way, Disposition { state, ..disposition(Role::Receiver, 0) });
+            assert_eq!(linked.engine_sender().settle(id, None), Ok(Some(told.clone())));
+            assert_eq!(linked.engine_session().unsettled(Role::Sender), 0);
+            linked.silent();
+            takes_the_rest(&mut linked);
+            linked.expect(Disposition { settled: true, ..disposition(Role::Sender, 0) });
+            linked.session_is_fine();
+        });
+    }
 }
 
 #[test]

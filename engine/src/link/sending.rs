@@ -459,7 +459,12 @@ impl SendPath<'_> {
         number: Serial,
         state: Option<DeliveryState>,
     ) -> Result<Told, Misuse> {
-        let delivery = self.session.outgoing.at_mut(slot).filter(|delivery| delivery.is_over());
+        let is_over = |delivery: &&mut OutgoingDelivery| {
+            // In a transaction or not.
+            let outcome = delivery.remote_state().and_then(DeliveryState::outcome);
+            delivery.remote_settled || outcome.is_some()
+        };
+        let delivery = self.session.outgoing.at_mut(slot).filter(is_over);
         let delivery = delivery.ok_or(Misuse::Unfinished)?;
         let told = core::mem::take(&mut delivery.remote_state);
         let tell = !delivery.remote_settled;
