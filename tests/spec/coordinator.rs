@@ -273,9 +273,9 @@ fn t_04_outcomes_apply_when_the_transaction_commits() {
     controller.retire(txn_id, one, false);
     controller.retire(txn_id, two, false);
     let id = controller.ask_discharge(txn_id.as_bytes(), false);
-    assert_eq!(controller.answer(id), DeliveryState::Accepted);
     expect!(controller.peer, Disposition { role: Role::Sender, first, last: Some(last), settled: true, .. }
         if (first.get(), last.get()) == (one, two));
+    assert_eq!(controller.answer(id), DeliveryState::Accepted);
     controller.peer.send(Detach { closed: true, ..detach(OUT) });
     expect!(controller.peer, Detach { .. });
     controller.consume(OUT + 1, 2);
@@ -428,9 +428,9 @@ fn t_04_what_is_told_anew_or_of_no_transaction_leaves_the_rest_in_its_order() {
     for text in ["3", "a", "b", "c"] {
         controller.arrives(next, text);
     }
-    assert_eq!(controller.answer(asked), DeliveryState::Accepted);
     expect!(controller.peer, Disposition { role: Role::Sender, first, last: Some(last), settled: true, .. }
         if (first.get(), last.get()) == (two, three));
+    assert_eq!(controller.answer(asked), DeliveryState::Accepted);
 }
 
 #[test]

@@ -74,6 +74,11 @@ impl Queue {
         self.messages.is_empty() && self.unresolved.is_empty()
     }
 
+    /// Whether the message of this tag waits to be sent.
+    pub(super) fn holds(&self, tag: DeliveryTag) -> bool {
+        self.messages.iter().any(|queued| tag == queued.tag.into())
+    }
+
     fn pop(&mut self) -> Option<Queued> {
         let next = self.messages.pop_front()?;
         self.bytes -= next.payload.len();

@@ -396,15 +396,16 @@ impl Core {
         }
         let session = self.links.get(link).ok_or(Misuse::Gone)?.session;
         let acquired = self.receiver(link)?.delivery(engine)?.remote_state().cloned();
-        let waits = |link| {
-            self.links.get(link).and_then(|link| link.queue.as_ref()).is_some_and(|queue| !queue.is_empty())
+        let waits = |link, tag| {
+            let queue = self.links.get(link).and_then(|link| link.queue.as_ref());
+            queue.is_some_and(|queue| queue.holds(tag))
         };
         let txn_id = acquired.and_then(|acquired| {
             let mut controls = self.controls.iter().filter(|(_, control)| control.session == session);
             controls.find_map(|(link, control)| {
-                let (txn_id, is_discharging) = control.controller.of(&acquired)?;
+                let (txn_id, discharge) = control.controller.of(&acquired)?;
                 // What is told while the discharge waits to be sent goes before it.
-                (!is_discharging || waits(*link)).then_some(txn_id)
+                discharge.is_none_or(|tag| waits(*link, tag)).then_some(txn_id)
             })
         });
         match (txn_id, state) {

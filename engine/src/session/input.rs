@@ -48,10 +48,8 @@ impl Connection {
             let text = "flow that contradicts the transfers exchanged";
             return Err(Violation::session(id, condition::SESSION_WINDOW_VIOLATION, "2.5.6", text));
         }
-        if !session.waiting.is_empty() {
-            self.wake_session(session_key);
-        }
         match link {
+            // Its user hears of the flow before it hears that it can send.
             Some(key) => self.on_link_flow(key, &mut flow),
             None if flow.echo => {
                 if let Some(session) = self.sessions.get_mut(session_key) {
@@ -60,6 +58,9 @@ impl Connection {
                 self.mark_session(session_key);
             }
             None => {}
+        }
+        if self.sessions.get(session_key).is_some_and(|session| !session.waiting.is_empty()) {
+            self.wake_session(session_key);
         }
         Ok(())
     }

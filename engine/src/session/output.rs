@@ -87,7 +87,8 @@ impl Connection {
     }
 
     fn write_dispositions(&mut self, key: Key, channel: u16) {
-        for role in [Role::Receiver, Role::Sender] {
+        // What a resource takes back of a transaction goes before its answer to the discharge.
+        for role in [Role::Sender, Role::Receiver] {
             loop {
                 let Some(session) = self.sessions.get_mut(key) else { return };
                 let waiting = match role {

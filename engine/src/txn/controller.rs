@@ -104,12 +104,14 @@ impl Controller {
         })
     }
 
-    /// The transaction that is not over to which a delivery in this state belongs, and whether it is being discharged.
+    /// The transaction that is not over to which a delivery in this state belongs, and the tag of its discharge if that was asked
+    /// for.
     #[must_use]
-    pub fn of(&self, state: &DeliveryState) -> Option<(TxnId, bool)> {
-        self.transactions.values().find_map(|stage| match *stage {
-            Stage::Open(txn_id) if txn_id.holds(state) => Some((txn_id, false)),
-            Stage::Discharging { txn_id, .. } if txn_id.holds(state) => Some((txn_id, true)),
+    pub fn of(&self, state: &DeliveryState) -> Option<(TxnId, Option<DeliveryTag>)> {
+        let tag_of = |asked: u64| self.asked.iter().find(|(_, number)| *number == asked).map(|(tag, _)| *tag);
+        self.transactions.iter().find_map(|(number, stage)| match *stage {
+            Stage::Open(txn_id) if txn_id.holds(state) => Some((txn_id, None)),
+            Stage::Discharging { txn_id, .. } if txn_id.holds(state) => Some((txn_id, tag_of(*number))),
             _ => None,
         })
     }

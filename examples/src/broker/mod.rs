@@ -238,9 +238,15 @@ impl Handler for Broker {
             return self.expel(cx, link, error);
         }
         let Link::Sender(consumer) = link else { return };
-        let Some(address) = self.linked_to(link).filter(|_| !cx.is_draining(consumer)) else { return };
+        let Some(address) = self.linked_to(link) else { return };
         if let Some(node) = self.queues.get_mut(&address) {
-            node.draining.remove(&consumer);
+            if !cx.is_draining(consumer) {
+                node.draining.remove(&consumer);
+            }
+            // What it gets next may be of a transaction that it has yet to name.
+            if cx.credit(consumer) == 0 {
+                node.queue.rest(consumer);
+            }
         }
     }
 

@@ -36,8 +36,8 @@ pub(super) struct Transactions {
     out: BTreeMap<(SenderId, DeliveryTag), Enlisted>,
     /// Consumers that acquire what they are sent in a transaction, until that is discharged.
     acquiring: BTreeMap<SenderId, (SessionId, TxnId)>,
-    /// Links closed in the middle of a message acquired in a transaction that is rolled back, and its discharge, which is
-    /// accepted when all of its links are gone.
+    /// Links closed in the middle of a message acquired in a transaction that its controller rolls back, and the discharge, which
+    /// is accepted when all of them are gone.
     cut: BTreeMap<SenderId, DeliveryId>,
     /// Those discharges, and how many links each waits for.
     unanswered: HashMap<DeliveryId, usize>,

@@ -17,17 +17,19 @@ struct Acquired {
 impl Controller {
     /// Gives a consumer credit for so many messages more, after it has received some, by a flow with these properties.
     fn grant(&mut self, handle: u32, received: u32, credit: u32, properties: Option<Fields>) {
-        let next_incoming_id = Some(Serial::new(self.peer.received_transfers(0)));
-        let flow = Flow {
-            next_incoming_id,
+        let granted = self.flow(handle, received, credit, properties);
+        self.peer.send(Flow { echo: true, ..granted });
+    }
+
+    fn flow(&self, handle: u32, received: u32, credit: u32, properties: Option<Fields>) -> Flow {
+        Flow {
+            next_incoming_id: Some(Serial::new(self.peer.received_transfers(0))),
             handle: Some(Handle(handle)),
             delivery_count: Some(Serial::new(received)),
             link_credit: Some(credit),
             properties,
-            echo: true,
             ..flow(1_000, self.peer.sent_transfers(0), 1_000)
-        };
-        self.peer.send(flow);
+        }
     }
 
     /// Attaches a consumer without credit: the broker's handle.
@@ -88,8 +90,8 @@ fn t_03_what_is_acquired_in_a_transaction_that_commits_stays_acquired() {
     let Acquired { mut controller, txn_id, out, ids: [one, two] } = acquired();
     controller.retire(txn_id, one, false);
     let asked = controller.ask_discharge(txn_id.as_bytes(), false);
-    assert_eq!(controller.answer(asked), DeliveryState::Accepted);
     controller.taken_back(one, None);
+    assert_eq!(controller.answer(asked), DeliveryState::Accepted);
     // The rest of the credit is used outside of any transaction.
     let id = controller.send(first(IN, 0), encoded("3"));
     controller.arrives(out, "3");
@@ -117,8 +119,8 @@ fn t_03_what_is_acquired_in_a_transaction_that_is_rolled_back_returns() {
         for text in ["1", "2"] {
             assert_eq!(controller.arrives(next, text).1, 0, "it was not delivered");
         }
-        assert_eq!(controller.answer(asked), DeliveryState::Accepted);
         controller.taken_back(one, (!settled).then_some(two));
+        assert_eq!(controller.answer(asked), DeliveryState::Accepted);
     }
 }
 
@@ -184,14 +186,8 @@ fn t_03_only_a_consumer_acquires_and_only_in_a_transaction_that_is_open() {
 #[test]
 fn a_link_that_ends_for_two_reasons_gives_its_messages_back() {
     let (mut controller, _) = delivered();
-    let granted = Flow {
-        next_incoming_id: Some(Serial::new(controller.peer.received_transfers(0))),
-        handle: Some(Handle(OUT)),
-        delivery_count: Some(Serial::new(1)),
-        link_credit: Some(0),
-        properties: Some(Fields::new().with(Symbol::from_static("txn-id"), Bytes::from_static(b"unknown"))),
-        ..flow(1_000, controller.peer.sent_transfers(0), 1_000)
-    };
+    let unknown = Fields::new().with(Symbol::from_static("txn-id"), Bytes::from_static(b"unknown"));
+    let granted = controller.flow(OUT, 1, 0, Some(unknown));
     // In one read: the broker is about to close the link when the engine has done so.
     let source = Some(Source { address: Some("q".into()), ..Source::default() }.into());
     let again = Attach { source, ..attach("out 2", OUT + 1, Role::Receiver) };
@@ -219,15 +215,7 @@ fn t_03_a_message_on_its_way_in_a_transaction_that_is_rolled_back_ends_with_its_
         assert_eq!(controller.answer(id), DeliveryState::Accepted);
         let txn_id = controller.declare();
         let out = controller.consume_with(OUT, snd_settle_mode);
-        let flow = |controller: &Controller, window, properties| Flow {
-            next_incoming_id: Some(Serial::new(controller.peer.received_transfers(0))),
-            handle: Some(Handle(OUT)),
-            delivery_count: Some(Serial::new(0)),
-            link_credit: Some(1),
-            properties,
-            ..flow(window, controller.peer.sent_transfers(0), 1_000)
-        };
-        let granted = flow(&controller, 1, acquired_in(txn_id));
+        let granted = Flow { incoming_window: 1, ..controller.flow(OUT, 0, 1, acquired_in(txn_id)) };
         controller.peer.send(granted);
         let begun = expect!(controller.peer, Transfer { handle, delivery_id: Some(id), more: true, .. }
             if handle == out => id.get());
@@ -239,7 +227,7 @@ fn t_03_a_message_on_its_way_in_a_transaction_that_is_rolled_back_ends_with_its_
             assert_eq!(controller.answer(asked), DeliveryState::Accepted);
         } else {
             assert_eq!(controller.answer(asked), DeliveryState::Accepted);
-            let opened = flow(&controller, 1_000, None);
+            let opened = controller.flow(OUT, 0, 1, None);
             controller.peer.send(opened);
             while expect!(controller.peer, Transfer { more, .. } => more) {}
             controller.settle(begun, DeliveryState::Accepted);
@@ -281,8 +269,8 @@ fn t_03_an_outcome_of_no_transaction_takes_the_message_out_of_its() {
     controller.nothing_comes();
     let asked = controller.ask_discharge(txn_id.as_bytes(), true);
     assert_eq!(controller.arrives(next, "2").1, 0);
-    assert_eq!(controller.answer(asked), DeliveryState::Accepted);
     controller.taken_back(two, None);
+    assert_eq!(controller.answer(asked), DeliveryState::Accepted);
 }
 
 #[test]
@@ -353,21 +341,48 @@ fn t_03_what_comes_with_the_flow_that_names_the_transaction_is_acquired_in_it() 
     let id = controller.send(first(IN, 0), encoded("on the last credit"));
     controller.arrives(out, "on the last credit");
     assert_eq!(controller.answer(id), DeliveryState::Accepted);
-    // A message and credit for it in one read, the message before the flow.
-    let posted =
-        Transfer { delivery_id: Some(Serial::new(2)), delivery_tag: Some(tag(b"2")), ..first(IN, 2) };
-    let granted = Flow {
-        next_incoming_id: Some(Serial::new(controller.peer.received_transfers(0))),
-        handle: Some(Handle(OUT)),
-        delivery_count: Some(Serial::new(1)),
-        link_credit: Some(1),
-        properties: acquired_in(txn_id),
-        ..flow(1_000, controller.peer.sent_transfers(0) + 1, 1_000)
-    };
-    controller.peer.send_all([posted.with(encoded("x")), granted.into()]);
-    controller.sent += 1;
+    let granted = controller.flow(OUT, 1, 1, acquired_in(txn_id));
+    x_before(&mut controller, granted);
     controller.arrives_in(txn_id, out, "x");
     assert_eq!(controller.answer(2), DeliveryState::Accepted);
+}
+
+/// A producer's message and a consumer's flow in one read, the message before the flow.
+fn x_before(controller: &mut Controller, granted: Flow) {
+    let id = controller.sent;
+    let posted =
+        Transfer { delivery_id: Some(Serial::new(id)), delivery_tag: Some(tag(b"x")), ..first(IN, 0) };
+    let next_outgoing_id = Serial::new(controller.peer.sent_transfers(0) + 1);
+    controller.peer.send_all([posted.with(encoded("x")), Flow { next_outgoing_id, ..granted }.into()]);
+    controller.sent += 1;
+}
+
+#[test]
+fn t_03_credit_that_was_taken_back_is_not_used_before_the_transaction_is_named() {
+    let mut controller = controller();
+    controller.produce();
+    let txn_id = controller.declare();
+    let out = controller.consume(OUT, 3);
+    controller.nothing_comes();
+    controller.grant(OUT, 0, 0, None);
+    controller.nothing_comes();
+    let granted = controller.flow(OUT, 0, 1, acquired_in(txn_id));
+    x_before(&mut controller, granted);
+    controller.arrives_in(txn_id, out, "x");
+    assert_eq!(controller.answer(1), DeliveryState::Accepted);
+}
+
+#[test]
+fn t_03_a_flow_names_the_transaction_before_it_opens_the_window() {
+    let mut controller = controller();
+    controller.produce();
+    let out = controller.consume_with(OUT, SenderSettleMode::Mixed);
+    let closed = Flow { incoming_window: 0, ..controller.flow(OUT, 0, 1, None) };
+    controller.peer.send(closed);
+    controller.put("1");
+    let txn_id = controller.declare();
+    controller.grant(OUT, 0, 2, acquired_in(txn_id));
+    controller.arrives_in(txn_id, out, "1");
 }
 
 #[test]
@@ -383,6 +398,7 @@ fn t_03_a_disposition_that_says_nothing_leaves_the_message_in_its_transaction() 
     let asked = controller.ask_discharge(txn_id.as_bytes(), true);
     controller.arrives(next, "1");
     controller.arrives(next, "2");
+    controller.taken_back(one, Some(two));
     assert_eq!(controller.answer(asked), DeliveryState::Accepted);
 }
 

@@ -149,6 +149,24 @@ fn t_03_an_outcome_told_while_the_discharge_waits_goes_before_it() {
     }));
 }
 
+#[test]
+fn t_03_an_outcome_told_behind_the_discharge_is_no_work_of_it_whatever_else_waits() {
+    let mut acquiring = Acquiring::new();
+    acquiring.message(0);
+    acquiring.drain();
+    // The coordinator takes one message more.
+    acquiring.scripted.grant(CONTROL, 3);
+    acquiring.scripted.0.run(|program, cx| {
+        cx.transaction(program.declared[0]).unwrap().commit().unwrap();
+        cx.declare_transaction(program.connection.unwrap());
+        cx.accept(program.received[0]).unwrap();
+    });
+    let discharge = Discharge { fail: Some(false), ..Discharge::new(Bytes::from_static(b"t")) };
+    acquiring.scripted.request(&Request::Discharge(discharge));
+    acquiring.scripted.0.expect(plain(0, DeliveryState::Accepted));
+    acquiring.scripted.0.silent();
+}
+
 //= 4.4.2-02 4.4.4.3-01
 #[test]
 fn t_03_no_other_transaction_takes_part_before_the_discharge_is_answered() {
