@@ -56,10 +56,10 @@ impl Core {
         self.touch_delivery(id);
         let engine = self.engine_delivery(id)?;
         let state = self.in_its_transaction(id.link, engine, state)?;
-        let mut receiver = self.receiver(id.link)?;
-        let is_complete = receiver.delivery(engine)?.is_complete();
-        let is_over = state.is_outcome() && !is_complete;
-        receiver.update(engine, state)?;
+        let connection = self.links.get(id.link).ok_or(Misuse::Gone)?.connection;
+        let delivery = self.engine(connection)?.delivery_mut(engine)?;
+        let is_over = state.is_outcome() && !delivery.is_complete();
+        delivery.update(state)?;
         self.count_partial(id.link, is_over);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, mem, time::Duration};
 use amqp1_engine::{
     Instant,
     codec::{DecodeError, Str, Symbol},
-    container::{Context, Delivery, Link, ReceiverId, SendRefused, SenderId, Tracker},
+    container::{Context, Delivery, Link, ReceiverId, SendRefused, SenderId},
     message::{MessageView, Payload, Relay},
     txn::TxnId,
     types::{DeliveryState, DeliveryTag, Error, condition},
@@ -13,11 +13,8 @@ use amqp1_engine::{
 use bytes::Bytes;
 
 use super::{
-    Broker, Node, Offered, Overrun, Stored,
-    queue::MAX_BARRED,
-    termini::error,
-    topics::is_topic,
-    transactions::{Enlisted, Transactions},
+    Broker, Node, Offered, Overrun, Stored, queue::MAX_BARRED, termini::error, topics::is_topic,
+    transactions::Acquisitions,
 };
 
 /// The outcome of a message that was not taken.
@@ -148,7 +145,7 @@ impl Broker {
         change: impl FnOnce(&mut Node) -> T,
     ) -> Option<T> {
         let mut next_expiry = None;
-        let mut offers = Offers { transactions: self.transactions.lend(), ..Offers::default() };
+        let mut offers = Offers { acquisitions: self.transactions.lend(), exhausted: Vec::new() };
         let changed = self.change(address, |node| {
             let changed = change(node);
             let Node { queue, draining, stalled, lifetime, links, .. } = node;
@@ -176,7 +173,9 @@ impl Broker {
             let stalled = may_go_on.then(|| mem::take(stalled));
             (changed, stalled, lifetime.is_over(links.len(), queue.size().messages))
         });
-        self.accept_offers(cx, offers);
+        if let Some(acquisitions) = offers.acquisitions {
+            self.take_note(cx, *acquisitions);
+        }
         let (changed, stalled, is_over) = changed?;
         if let Some(expires) = next_expiry {
             self.look_at(cx, expires);
@@ -330,20 +329,16 @@ fn malformed(reason: DecodeError) -> Error {
 }
 
 /// What comes of offering a queue's messages once.
-#[derive(Default)]
-pub(super) struct Offers {
-    /// All transactions, where any consumer acquires in one.
-    pub(super) transactions: Option<Transactions>,
-    /// What was acquired in them.
-    pub(super) acquired: Vec<(Enlisted, Tracker)>,
-    /// Consumers whose transaction has no room for more.
-    pub(super) too_many: Vec<SenderId>,
+struct Offers {
+    /// Where any consumer acquires in a transaction.
+    acquisitions: Option<Box<Acquisitions>>,
     /// Consumers that have no credit any more: what they get next may be of a transaction that they have yet to name.
     exhausted: Vec<SenderId>,
 }
 
 impl Offers {
     /// Sends a stored message if the consumer can take one now.
+    #[inline]
     fn offer(&mut self, cx: &mut Context<'_>, consumer: SenderId, stored: &Stored) -> Offered {
         let credit = cx.credit(consumer);
         if credit == 0 {
@@ -353,32 +348,15 @@ impl Offers {
             Some(expires) => Cow::Owned(aged(&stored.payload, expires.duration_since(cx.now()))),
             None => Cow::Borrowed(&stored.payload),
         };
-        let transactions = self.transactions.as_mut().filter(|transactions| transactions.acquires(consumer));
-        let sent = match transactions {
+        let acquisitions = self.acquisitions.as_mut().filter(|acquisitions| acquisitions.include(consumer));
+        let sent = match acquisitions {
             None => cx.send_payload(consumer, &payload, stored.message_format).map(|tag| {
                 match cx.sends_settled(consumer) {
                     true => Offered::SentSettled,
                     false => Offered::Sent(number(&tag)),
                 }
             }),
-            Some(transactions) => {
-                let Some(place) = transactions.reserve(consumer) else {
-                    self.too_many.push(consumer);
-                    return Offered::NotNow;
-                };
-                match cx.send_acquired(consumer, place.txn_id, &payload, stored.message_format) {
-                    Ok(sent) => {
-                        let number = number(&sent.tag());
-                        self.acquired.push((place, sent));
-                        // Even if it is settled: it is not gone from the queue before the transaction commits.
-                        Ok(Offered::Sent(number))
-                    }
-                    Err(refused) => {
-                        transactions.give_up(consumer);
-                        Err(refused)
-                    }
-                }
-            }
+            Some(acquisitions) => acquisitions.send(cx, consumer, &payload, stored.message_format),
         };
         match sent {
             Ok(offered) => {

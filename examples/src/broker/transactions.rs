@@ -11,13 +11,15 @@ use std::{
 
 use amqp1_engine::{
     container::{
-        Context, CoordinatorCapabilities, Delivery, DeliveryId, Link, ReceiverId, SenderId, SessionId,
+        Context, CoordinatorCapabilities, Delivery, DeliveryId, Link, ReceiverId, SendRefused, SenderId,
+        SessionId, Tracker,
     },
     txn::{Discharged, Refusal, Request, Resource, TxnId},
     types::{DeliveryTag, Discharge, Error, TargetKind, condition, txn_capability},
 };
+use bytes::Bytes;
 
-use super::{Broker, termini::error};
+use super::{Broker, Offered, messages::number, termini::error};
 
 mod work;
 use work::Work;
@@ -47,8 +49,8 @@ pub(super) struct Transactions {
 
 /// Where a piece of work is.
 #[derive(Clone, Copy)]
-pub(super) struct Enlisted {
-    pub(super) txn_id: TxnId,
+struct Enlisted {
+    txn_id: TxnId,
     /// Its place among the work of the transaction.
     at: usize,
 }
@@ -60,32 +62,63 @@ impl Transactions {
         self.sessions.get_mut(&session)?.work(txn_id.as_bytes()).ok()?.get_mut(at)
     }
 
-    /// Gives them all away for a while, where any consumer acquires in one.
-    pub(super) fn lend(&mut self) -> Option<Self> {
-        (!self.acquiring.is_empty()).then(|| mem::take(self))
+    /// Gives them all away while messages are offered, where any consumer acquires in one.
+    #[inline]
+    pub(super) fn lend(&mut self) -> Option<Box<Acquisitions>> {
+        if self.acquiring.is_empty() {
+            return None;
+        }
+        let transactions = mem::take(self);
+        Some(Box::new(Acquisitions { transactions, acquired: Vec::new(), too_many: Vec::new() }))
+    }
+}
+
+/// What consumers acquire in transactions while messages are offered to them.
+pub(super) struct Acquisitions {
+    transactions: Transactions,
+    acquired: Vec<(Enlisted, Tracker)>,
+    /// Consumers whose transaction has no room for more.
+    too_many: Vec<SenderId>,
+}
+
+impl Acquisitions {
+    /// Whether a consumer acquires what it is sent.
+    pub(super) fn include(&self, consumer: SenderId) -> bool {
+        self.transactions.acquiring.contains_key(&consumer)
     }
 
-    /// Whether a consumer acquires what it is sent in a transaction.
-    pub(super) fn acquires(&self, consumer: SenderId) -> bool {
-        self.acquiring.contains_key(&consumer)
-    }
-
-    /// Keeps a place for what a consumer is about to acquire; none if its transaction is full.
-    pub(super) fn reserve(&mut self, consumer: SenderId) -> Option<Enlisted> {
-        let (session, txn_id) = *self.acquiring.get(&consumer)?;
-        let resource = self.sessions.get_mut(&session)?;
-        let at = resource.work(txn_id.as_bytes()).ok()?.len();
-        resource.enlist(txn_id.as_bytes(), None).ok()?;
-        Some(Enlisted { txn_id, at })
-    }
-
-    /// Gives the place that was kept last back.
-    pub(super) fn give_up(&mut self, consumer: SenderId) {
-        if let Some((session, txn_id)) = self.acquiring.get(&consumer)
-            && let Some(resource) = self.sessions.get_mut(session)
-            && let Ok(work) = resource.work(txn_id.as_bytes())
-        {
-            work.pop();
+    /// Sends a message to such a consumer, if there is room for it in its transaction. Even if it goes out settled it is not gone
+    /// from its queue before that commits.
+    pub(super) fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        consumer: SenderId,
+        payload: &Bytes,
+        message_format: u32,
+    ) -> Result<Offered, SendRefused> {
+        let Transactions { acquiring, sessions, .. } = &mut self.transactions;
+        let kept = acquiring.get(&consumer).and_then(|(session, txn_id)| {
+            let resource = sessions.get_mut(session)?;
+            let at = resource.work(txn_id.as_bytes()).ok()?.len();
+            resource.enlist(txn_id.as_bytes(), None).ok()?;
+            Some((resource, Enlisted { txn_id: *txn_id, at }))
+        });
+        let Some((resource, place)) = kept else {
+            self.too_many.push(consumer);
+            return Ok(Offered::NotNow);
+        };
+        match cx.send_acquired(consumer, place.txn_id, payload, message_format) {
+            Ok(sent) => {
+                let number = number(&sent.tag());
+                self.acquired.push((place, sent));
+                Ok(Offered::Sent(number))
+            }
+            Err(refused) => {
+                if let Ok(work) = resource.work(place.txn_id.as_bytes()) {
+                    work.pop();
+                }
+                Err(refused)
+            }
         }
     }
 }

@@ -12,11 +12,11 @@ use amqp1_engine::{
 use super::{
     super::{
         Broker, Stored,
-        messages::{Offers, full, number},
+        messages::{full, number},
         queue::Held,
         termini::error,
     },
-    Enlisted,
+    Acquisitions, Enlisted,
 };
 
 /// What a transaction does when it commits.
@@ -216,11 +216,11 @@ impl Broker {
         Ok(())
     }
 
-    /// Takes note of what was acquired in transactions when a queue's messages were offered.
-    pub(in crate::broker) fn accept_offers(&mut self, cx: &mut Context<'_>, offers: Offers) {
-        let Some(transactions) = offers.transactions else { return };
+    /// Takes the transactions back after messages were offered, and note of what was acquired in them.
+    pub(in crate::broker) fn take_note(&mut self, cx: &mut Context<'_>, acquisitions: Acquisitions) {
+        let Acquisitions { transactions, acquired, too_many } = acquisitions;
         self.transactions = transactions;
-        for (place, sent) in offers.acquired {
+        for (place, sent) in acquired {
             //= 4.4.3-06
             let outcome = sent.is_settled().then_some(DeliveryState::Accepted);
             if let Some(session) = cx.session_of(sent.sender())
@@ -233,7 +233,7 @@ impl Broker {
                 }
             }
         }
-        for consumer in offers.too_many {
+        for consumer in too_many {
             let text = "the transaction has no room for more messages: discharge it";
             cx.close_with(consumer, error(condition::RESOURCE_LIMIT_EXCEEDED, text));
         }
