@@ -310,6 +310,7 @@ fn w14_nothing_else_is_sent_on_a_link_before_the_end_of_a_message() {
         linked.silent();
         // Nothing handed over, and no window: there is no news.
         let mut linked = stuck(way);
+        assert_eq!(linked.engine_sender().send(tag(b"t"), false, "two"), refused);
         linked.engine_sender().write("").unwrap();
         linked.no_event();
     });
