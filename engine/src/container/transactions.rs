@@ -258,13 +258,6 @@ pub(super) struct Control {
     acquiring: BTreeMap<Key, u64>,
 }
 
-impl Control {
-    /// The receivers that acquire in a transaction.
-    fn acquiring_in(&self, number: u64) -> impl Iterator<Item = Key> {
-        self.acquiring.iter().filter(move |(_, at)| **at == number).map(|(link, _)| *link)
-    }
-}
-
 /// What became of a transaction, and its session.
 pub(super) struct Told {
     id: TransactionId,
@@ -444,8 +437,9 @@ impl Core {
     }
 
     fn discharge(&mut self, id: TransactionId, fail: bool) -> Result<(), SendRefused> {
-        let acquiring: Vec<Key> =
-            self.control(id).map_err(SendError::from)?.acquiring_in(id.number).collect();
+        let acquiring = &self.control(id).map_err(SendError::from)?.acquiring;
+        let acquiring = acquiring.iter().filter(|(_, number)| **number == id.number);
+        let acquiring: Vec<Key> = acquiring.map(|(link, _)| *link).collect();
         //= 4.4.3-04
         if acquiring.iter().any(|link| self.receiver(*link).is_ok_and(|receiver| receiver.credit() > 0)) {
             return Err(Misuse::CreditLeft.into());

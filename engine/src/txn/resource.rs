@@ -90,17 +90,17 @@ impl<L: Copy + Ord, W> Resource<L, W> {
         Ok(&mut self.transaction(txn_id)?.1.work)
     }
 
-    /// Adds a piece of work to a transaction.
+    /// Adds a piece of work to a transaction: its place among the [work](Self::work).
     ///
     /// # Errors
     ///
     /// That there is no such transaction, or that there is too much work; the piece comes back.
-    pub fn enlist(&mut self, txn_id: &[u8], work: W) -> Result<(), (Error, W)> {
+    pub fn enlist(&mut self, txn_id: &[u8], work: W) -> Result<usize, (Error, W)> {
         let limit = self.bounds.work;
         match self.transaction(txn_id) {
             Ok((_, open)) if open.work.len() < limit => {
                 open.work.push(work);
-                Ok(())
+                Ok(open.work.len() - 1)
             }
             Ok(_) => {
                 let text = format!("a transaction holds no more than {limit} messages: discharge it");
@@ -278,7 +278,7 @@ mod tests {
             let error = resource.declare('c', &Declare::default()).unwrap_err();
             assert_eq!(error.condition, condition::RESOURCE_LIMIT_EXCEEDED);
         }
-        assert_eq!([1, 2].map(|work| resource.enlist(first.as_bytes(), work)), [Ok(()), Ok(())]);
+        assert_eq!([1, 2].map(|work| resource.enlist(first.as_bytes(), work)), [Ok(0), Ok(1)]);
         let (error, work) = resource.enlist(first.as_bytes(), 3).unwrap_err();
         assert_eq!((error.condition, work), (condition::RESOURCE_LIMIT_EXCEEDED, 3));
         resource.discharge('c', &commit(first)).unwrap();

@@ -99,8 +99,7 @@ impl Acquisitions {
         let Transactions { acquiring, sessions, .. } = &mut self.transactions;
         let kept = acquiring.get(&consumer).and_then(|(session, txn_id)| {
             let resource = sessions.get_mut(session)?;
-            let at = resource.work(txn_id.as_bytes()).ok()?.len();
-            resource.enlist(txn_id.as_bytes(), None).ok()?;
+            let at = resource.enlist(txn_id.as_bytes(), None).ok()?;
             Some((resource, Enlisted { txn_id: *txn_id, at }))
         });
         let Some((resource, place)) = kept else {

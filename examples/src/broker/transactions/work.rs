@@ -205,10 +205,8 @@ impl Broker {
             return Err(error(condition::NOT_IMPLEMENTED, "nothing is acquired over this link"));
         };
         let session = cx.session_of(link);
-        let txn_id = self.known(session, txn_id).ok_or_else(unknown)?;
-        if let Some(session) = session
-            && self.transactions.acquiring.get(&consumer) != Some(&(session, txn_id))
-        {
+        let (session, txn_id) = session.zip(self.known(session, txn_id)).ok_or_else(unknown)?;
+        if self.transactions.acquiring.get(&consumer) != Some(&(session, txn_id)) {
             let work = Work::Acquire { consumer, txn_id };
             self.enlist(Some(session), txn_id.as_bytes(), work).map_err(|refused| refused.0)?;
             self.transactions.acquiring.insert(consumer, (session, txn_id));
@@ -283,8 +281,7 @@ impl Broker {
     ) -> Result<usize, Box<(Error, Option<Work>)>> {
         let resource = session.and_then(|session| self.transactions.sessions.get_mut(&session));
         let Some(resource) = resource else { return Err(Box::new((unknown(), Some(work)))) };
-        let at = resource.work(txn_id).map_or(0, |work| work.len());
-        resource.enlist(txn_id, Some(work)).map(|()| at).map_err(Box::new)
+        resource.enlist(txn_id, Some(work)).map_err(Box::new)
     }
 
     fn fail(&mut self, session: Option<SessionId>, txn_id: &[u8], error: &Error) {
@@ -352,7 +349,7 @@ impl Broker {
                 Work::Post { .. } => {}
                 Work::Retire { tracker, acquired, .. } => {
                     self.transactions.out.remove(&(tracker.sender(), tracker.tag()));
-                    if *acquired && !take_back(cx, tracker) {
+                    if *acquired && take_back(cx, tracker) {
                         cut.insert(tracker.sender());
                     }
                 }
@@ -392,8 +389,8 @@ impl Broker {
     }
 }
 
-/// Tells a consumer that it has not acquired a message after all. Where that is still being sent the link is closed, as it cannot
-/// be told otherwise while the window is closed: whether it is not.
+/// Tells a consumer that it has not acquired a message after all: whether its link is closed for that. It is where the message is
+/// still being sent, as the consumer cannot be told otherwise while its window is closed.
 fn take_back(cx: &mut Context<'_>, sent: &Tracker) -> bool {
     let is_unfinished = cx.is_unfinished(sent.id());
     if is_unfinished {
@@ -403,7 +400,7 @@ fn take_back(cx: &mut Context<'_>, sent: &Tracker) -> bool {
         // Fails where it is settled.
         let _ = cx.settle(sent.id());
     }
-    !is_unfinished
+    is_unfinished
 }
 
 fn unknown() -> Error {
