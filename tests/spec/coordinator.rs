@@ -149,21 +149,35 @@ impl Controller {
     /// Attaches a consumer of the queue, with credit for so many messages: the broker's handle.
     #[track_caller]
     fn consume(&mut self, handle: u32, credit: u32) -> Handle {
-        let source = Source { address: Some("q".into()), ..Source::default() };
-        let name = format!("out {handle}");
-        self.peer.send(Attach { source: Some(source.into()), ..attach(&name, handle, Role::Receiver) });
-        let theirs = expect!(self.peer, Attach { handle, .. } => handle);
-        let received = self.peer.received_transfers(0);
-        let flow = Flow {
-            next_incoming_id: Some(Serial::new(received)),
-            handle: Some(Handle(handle)),
-            delivery_count: Some(Serial::new(0)),
-            link_credit: Some(credit),
-            echo: true,
-            ..flow(1_000, self.peer.sent_transfers(0), 1_000)
-        };
-        self.peer.send(flow);
+        let theirs = self.consume_with(handle, SenderSettleMode::Mixed);
+        self.grant(handle, 0, credit, None);
         theirs
+    }
+
+    /// Gives a consumer credit for so many messages more, after it has received some, by a flow with these properties.
+    fn grant(&mut self, handle: u32, received: u32, credit: u32, properties: Option<Fields>) {
+        let granted = self.flow(handle, received, credit, properties);
+        self.peer.send(Flow { echo: true, ..granted });
+    }
+
+    fn flow(&self, handle: u32, received: u32, credit: u32, properties: Option<Fields>) -> Flow {
+        Flow {
+            next_incoming_id: Some(Serial::new(self.peer.received_transfers(0))),
+            handle: Some(Handle(handle)),
+            delivery_count: Some(Serial::new(received)),
+            link_credit: Some(credit),
+            properties,
+            ..flow(1_000, self.peer.sent_transfers(0), 1_000)
+        }
+    }
+
+    /// Attaches a consumer without credit: the broker's handle.
+    #[track_caller]
+    fn consume_with(&mut self, handle: u32, snd_settle_mode: SenderSettleMode) -> Handle {
+        let source = Some(Source { address: Some("q".into()), ..Source::default() }.into());
+        let name = format!("out {handle}");
+        self.peer.send(Attach { source, snd_settle_mode, ..attach(&name, handle, Role::Receiver) });
+        expect!(self.peer, Attach { handle, .. } => handle)
     }
 
     /// Nothing was sent to the consumer: its flow was answered, and that was all.

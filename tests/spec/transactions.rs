@@ -314,6 +314,12 @@ impl Scripted {
     #[track_caller]
     fn discharge(&mut self, index: usize, txn_id: &'static [u8], fail: bool) -> u32 {
         self.start_discharge(index, fail);
+        self.discharge_of(txn_id, fail)
+    }
+
+    /// Expects the message that commits a transaction or rolls it back: its delivery-id.
+    #[track_caller]
+    fn discharge_of(&mut self, txn_id: &'static [u8], fail: bool) -> u32 {
         self.request(&Request::Discharge(Discharge { fail: Some(fail), ..Discharge::new(txn_id.into()) }))
     }
 
@@ -419,10 +425,7 @@ fn t_02_outcomes_are_told_before_the_discharge_and_apply_with_it() {
     };
     scripted.0.expect(unsettled(0, Some(Serial::new(1)), DeliveryState::Accepted));
     scripted.0.expect(unsettled(2, None, DeliveryState::Rejected(None)));
-    let asked = scripted.request(&Request::Discharge(Discharge {
-        fail: Some(false),
-        ..Discharge::new(Bytes::from_static(b"t"))
-    }));
+    let asked = scripted.discharge_of(b"t", false);
     // The resource settles one of them itself.
     scripted.0.send(settled(Role::Sender, 1, DeliveryState::Accepted));
     scripted.answer(asked, DeliveryState::Accepted);

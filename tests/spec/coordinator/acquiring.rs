@@ -15,32 +15,6 @@ struct Acquired {
 }
 
 impl Controller {
-    /// Gives a consumer credit for so many messages more, after it has received some, by a flow with these properties.
-    fn grant(&mut self, handle: u32, received: u32, credit: u32, properties: Option<Fields>) {
-        let granted = self.flow(handle, received, credit, properties);
-        self.peer.send(Flow { echo: true, ..granted });
-    }
-
-    fn flow(&self, handle: u32, received: u32, credit: u32, properties: Option<Fields>) -> Flow {
-        Flow {
-            next_incoming_id: Some(Serial::new(self.peer.received_transfers(0))),
-            handle: Some(Handle(handle)),
-            delivery_count: Some(Serial::new(received)),
-            link_credit: Some(credit),
-            properties,
-            ..flow(1_000, self.peer.sent_transfers(0), 1_000)
-        }
-    }
-
-    /// Attaches a consumer without credit: the broker's handle.
-    #[track_caller]
-    fn consume_with(&mut self, handle: u32, snd_settle_mode: SenderSettleMode) -> Handle {
-        let source = Some(Source { address: Some("q".into()), ..Source::default() }.into());
-        let name = format!("out {handle}");
-        self.peer.send(Attach { source, snd_settle_mode, ..attach(&name, handle, Role::Receiver) });
-        expect!(self.peer, Attach { handle, .. } => handle)
-    }
-
     /// Attaches a consumer that acquires so many messages in a transaction.
     #[track_caller]
     fn acquire(&mut self, handle: u32, credit: u32, txn_id: TxnId) -> Handle {

@@ -45,10 +45,6 @@ impl Acquiring {
         let receiver = self.receiver;
         self.scripted.0.run(move |_, cx| cx.drain(receiver));
         expect!(self.scripted.0, Flow { handle: Some(Handle(ACQUIRING)), drain: true, .. });
-        self.give_back();
-    }
-
-    fn give_back(&mut self) {
         let peer = &mut self.scripted.0;
         let given_back = Flow {
             next_incoming_id: Some(Serial::new(peer.received_transfers(0))),
@@ -113,10 +109,7 @@ fn t_03_no_credit_is_left_when_the_transaction_ends() {
             // The other has nothing to do with it.
             cx.transaction(program.declared[1]).unwrap().abort().unwrap();
         });
-        acquiring.scripted.request(&Request::Discharge(Discharge {
-            fail: Some(true),
-            ..Discharge::new(Bytes::from_static(b"u"))
-        }));
+        acquiring.scripted.discharge_of(b"u", true);
         acquiring.drain();
         acquiring.scripted.discharge(0, b"t", fail);
     }
@@ -143,10 +136,7 @@ fn t_03_an_outcome_told_while_the_discharge_waits_goes_before_it() {
     peer.run(|program, cx| cx.release(program.received[0]).unwrap());
     peer.send(window(peer, 10));
     peer.expect(in_transaction(0, DeliveryState::Released));
-    acquiring.scripted.request(&Request::Discharge(Discharge {
-        fail: Some(true),
-        ..Discharge::new(Bytes::from_static(b"t"))
-    }));
+    acquiring.scripted.discharge_of(b"t", true);
 }
 
 #[test]
@@ -161,8 +151,7 @@ fn t_03_an_outcome_told_behind_the_discharge_is_no_work_of_it_whatever_else_wait
         cx.declare_transaction(program.connection.unwrap());
         cx.accept(program.received[0]).unwrap();
     });
-    let discharge = Discharge { fail: Some(false), ..Discharge::new(Bytes::from_static(b"t")) };
-    acquiring.scripted.request(&Request::Discharge(discharge));
+    acquiring.scripted.discharge_of(b"t", false);
     acquiring.scripted.0.expect(plain(0, DeliveryState::Accepted));
     acquiring.scripted.0.silent();
 }
